@@ -1,0 +1,44 @@
+/**
+ * The errors idat raises on purpose, and the helper that suggests a name. Imports nothing else of the project.
+ */
+
+/**
+ * An error whose message is meant for the person at the keyboard: what was wrong, where, and what to do.
+ * The command line prints `message` alone (no stack) and ends with a non-zero exit code; anything that is not an
+ * IdatError is a bug of ours and is shown with its stack.
+ */
+export class IdatError extends Error {
+  override readonly name = 'IdatError';
+
+  /** @param code a stable word tests and programs can check, such as `data.list.escape` */
+  constructor(
+    readonly code: string,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Number of single-character edits between two strings (Levenshtein 1966). */
+export function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+/** The candidates most like `name`, nearest first: what an "unknown name" error should offer. */
+export function nearest(name: string, candidates: Iterable<string>, count = 3): string[] {
+  const wanted = name.toLowerCase();
+  return [...candidates]
+    .map((candidate) => ({ candidate, distance: editDistance(wanted, candidate.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, count)
+    .map(({ candidate }) => candidate);
+}
