@@ -1,0 +1,118 @@
+/**
+ * From symbolic tensors to an ONNX model: every node writes its own ONNX form, in topological order.
+ */
+import { type Attribute, encodeModel, type NodeProto, type TensorProto } from './onnx-proto.js';
+import { type ConstantAttrs, constantOp } from './ops/constant.js';
+import { type InputAttrs, inputOp } from './ops/input.js';
+import { type Node, type OnnxBuilder, size, type Tensor, type TensorType, topologicalOrder } from './tensor.js';
+
+/** Gelu, LayerNormalization and the reductions by input are all plain ONNX from here on. */
+export const OPSET = 20;
+
+/** A graph ready to be run: plain data that can be sent to a worker, stored, or opened by any ONNX runtime. */
+export interface Program {
+  /** The .onnx file. Weights that lie in files are referred to, not copied. */
+  readonly model: Uint8Array;
+  /** Files that hold weights: the name the model calls them by, and where they are. */
+  readonly files: readonly { readonly location: string; readonly path: string }[];
+  readonly inputs: Readonly<Record<string, TensorType>>;
+  readonly outputs: Readonly<Record<string, TensorType>>;
+}
+
+/** Emits everything that leads to `outputs`. Parameters must have been packed (pack.ts). */
+export function emit(outputs: Readonly<Record<string, Tensor>>): Program {
+  const order = topologicalOrder(Object.values(outputs));
+  const writer = new Writer();
+  for (const node of order) writer.write(node);
+  const finals = Object.entries(outputs).map(([name, t]) => writer.output(name, t));
+  const inputs = order.filter((node) => node.op === inputOp).map((node) => node.attrs as InputAttrs);
+  return {
+    model: encodeModel({
+      opset: OPSET,
+      nodes: writer.nodes,
+      initializers: writer.initializers,
+      inputs,
+      outputs: finals,
+    }),
+    files: [...writer.files].map(([path, location]) => ({ location, path })),
+    inputs: Object.fromEntries(inputs.map(({ name, shape, dtype }) => [name, { shape, dtype }])),
+    outputs: Object.fromEntries(finals.map(({ name, shape, dtype }) => [name, { shape, dtype }])),
+  };
+}
+
+class Writer implements OnnxBuilder {
+  readonly nodes: NodeProto[] = [];
+  readonly initializers: TensorProto[] = [];
+  /** Path -> the name the model uses for it. */
+  readonly files = new Map<string, string>();
+  private readonly names = new Map<Node, readonly string[]>();
+  private readonly shared = new Map<string, string>();
+  private prefix = '';
+  private count = 0;
+
+  write(node: Node): void {
+    this.prefix = node.op.name;
+    const inputs = node.inputs.map((t) => this.names.get(t.node)![t.index]!);
+    this.names.set(node, node.op === constantOp ? [this.constant(node)] : node.op.onnx(this, inputs, node.attrs, node));
+  }
+
+  /** Gives a tensor its public name. */
+  output(name: string, t: Tensor): { name: string } & TensorType {
+    this.nodes.push({ type: 'Identity', inputs: [this.names.get(t.node)![t.index]!], outputs: [name], attributes: {} });
+    return { name, shape: t.shape, dtype: t.dtype };
+  }
+
+  node(type: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}, outputs = 1): string[] {
+    const base = this.unique();
+    const names = outputs === 1 ? [base] : Array.from({ length: outputs }, (_, i) => `${base}.${i}`);
+    this.nodes.push({ type, inputs, outputs: names, attributes });
+    return names;
+  }
+
+  ints(values: readonly number[]): string {
+    return this.once(`ints:${values}`, (name) => ({
+      name,
+      dtype: 'int64',
+      shape: [values.length],
+      data: bytesOf(BigInt64Array.from(values, BigInt)),
+    }));
+  }
+
+  scalar(value: number): string {
+    return this.once(`scalar:${value}`, (name) => ({
+      name,
+      dtype: 'float32',
+      shape: [],
+      data: bytesOf(Float32Array.of(value)),
+    }));
+  }
+
+  private constant(node: Node): string {
+    const { shape, data } = node.attrs as ConstantAttrs;
+    const name = this.unique();
+    if (data.kind === 'memory') {
+      this.initializers.push({ name, dtype: 'float32', shape, data: bytesOf(data.values) });
+    } else {
+      const location = this.files.get(data.path) ?? `weights-${this.files.size}`;
+      this.files.set(data.path, location);
+      const place = { location, offset: data.offset, length: 4 * size(shape) };
+      this.initializers.push({ name, dtype: 'float32', shape, data: place });
+    }
+    return name;
+  }
+
+  private once(key: string, make: (name: string) => TensorProto): string {
+    const earlier = this.shared.get(key);
+    if (earlier) return earlier;
+    const tensor = make(this.unique());
+    this.initializers.push(tensor);
+    this.shared.set(key, tensor.name);
+    return tensor.name;
+  }
+
+  private unique(): string {
+    return `${this.prefix}_${this.count++}`;
+  }
+}
+
+const bytesOf = (a: Float32Array | BigInt64Array): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);

@@ -1,0 +1,111 @@
+/**
+ * The few messages of the ONNX format that idat writes, field by field.
+ *
+ * The only file that knows the protobuf library. Field numbers: onnx.proto3 of the ONNX specification, IR version 10.
+ */
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import type { DType, Shape } from './tensor.js';
+
+const ELEMENT_TYPE = { float32: 1, int64: 7 } as const;
+const ATTRIBUTE = { float: 1, int: 2, ints: 7 } as const;
+const EXTERNAL = 1;
+
+export type Attribute = number | { readonly float: number } | readonly number[];
+
+export interface NodeProto {
+  readonly type: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: Readonly<Record<string, Attribute>>;
+}
+
+export interface TensorProto {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: Shape;
+  /** The numbers themselves, little-endian, or where in a file they lie. */
+  readonly data: Uint8Array | { readonly location: string; readonly offset: number; readonly length: number };
+}
+
+export interface ValueProto {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+export interface ModelProto {
+  readonly opset: number;
+  readonly nodes: readonly NodeProto[];
+  readonly initializers: readonly TensorProto[];
+  readonly inputs: readonly ValueProto[];
+  readonly outputs: readonly ValueProto[];
+}
+
+/** The bytes of an .onnx file. Equal models give equal bytes. */
+export function encodeModel(model: ModelProto): Uint8Array {
+  const w = new BinaryWriter();
+  w.tag(1, WireType.Varint).int64(10);
+  w.tag(2, WireType.LengthDelimited).string('idat');
+  message(w, 7, () => {
+    for (const node of model.nodes) message(w, 1, () => writeNode(w, node));
+    w.tag(2, WireType.LengthDelimited).string('idat');
+    for (const tensor of model.initializers) message(w, 5, () => writeTensor(w, tensor));
+    for (const value of model.inputs) message(w, 11, () => writeValue(w, value));
+    for (const value of model.outputs) message(w, 12, () => writeValue(w, value));
+  });
+  message(w, 8, () => w.tag(2, WireType.Varint).int64(model.opset));
+  return w.finish();
+}
+
+function message(w: BinaryWriter, field: number, body: () => void): void {
+  w.tag(field, WireType.LengthDelimited).fork();
+  body();
+  w.join();
+}
+
+function writeNode(w: BinaryWriter, node: NodeProto): void {
+  for (const name of node.inputs) w.tag(1, WireType.LengthDelimited).string(name);
+  for (const name of node.outputs) w.tag(2, WireType.LengthDelimited).string(name);
+  w.tag(3, WireType.LengthDelimited).string(node.outputs[0]!);
+  w.tag(4, WireType.LengthDelimited).string(node.type);
+  for (const [name, value] of Object.entries(node.attributes)) {
+    message(w, 5, () => {
+      w.tag(1, WireType.LengthDelimited).string(name);
+      if (typeof value === 'number')
+        w.tag(3, WireType.Varint).int64(value).tag(20, WireType.Varint).int32(ATTRIBUTE.int);
+      else if ('float' in value)
+        w.tag(2, WireType.Bit32).float(value.float).tag(20, WireType.Varint).int32(ATTRIBUTE.float);
+      else {
+        for (const n of value) w.tag(8, WireType.Varint).int64(n);
+        w.tag(20, WireType.Varint).int32(ATTRIBUTE.ints);
+      }
+    });
+  }
+}
+
+function writeTensor(w: BinaryWriter, tensor: TensorProto): void {
+  for (const n of tensor.shape) w.tag(1, WireType.Varint).int64(n);
+  w.tag(2, WireType.Varint).int32(ELEMENT_TYPE[tensor.dtype]);
+  w.tag(8, WireType.LengthDelimited).string(tensor.name);
+  if (tensor.data instanceof Uint8Array) {
+    w.tag(9, WireType.LengthDelimited).bytes(tensor.data);
+    return;
+  }
+  const entries = { location: tensor.data.location, offset: `${tensor.data.offset}`, length: `${tensor.data.length}` };
+  for (const [key, value] of Object.entries(entries)) {
+    message(w, 13, () => w.tag(1, WireType.LengthDelimited).string(key).tag(2, WireType.LengthDelimited).string(value));
+  }
+  w.tag(14, WireType.Varint).int32(EXTERNAL);
+}
+
+function writeValue(w: BinaryWriter, value: ValueProto): void {
+  w.tag(1, WireType.LengthDelimited).string(value.name);
+  message(w, 2, () =>
+    message(w, 1, () => {
+      w.tag(1, WireType.Varint).int32(ELEMENT_TYPE[value.dtype]);
+      message(w, 2, () => {
+        for (const n of value.shape) message(w, 1, () => w.tag(1, WireType.Varint).int64(n));
+      });
+    }),
+  );
+}

@@ -1,0 +1,84 @@
+/** The ops, and the list from which the conformance tests take them. */
+import type { Op } from '../tensor.js';
+import { absOp } from './abs.js';
+import { addOp } from './add.js';
+import { broadcastToOp } from './broadcast-to.js';
+import { concatOp, splitOp } from './concat.js';
+import { divOp } from './div.js';
+import { erfOp } from './erf.js';
+import { expOp } from './exp.js';
+import { geluOp } from './gelu.js';
+import { layerNormOp } from './layer-norm.js';
+import { linearOp } from './linear.js';
+import { logSoftmaxOp } from './log-softmax.js';
+import { matmulOp } from './matmul.js';
+import { mulOp } from './mul.js';
+import { negOp } from './neg.js';
+import { oneHotOp } from './one-hot.js';
+import { reduceSumOp } from './reduce-sum.js';
+import { reshapeOp } from './reshape.js';
+import { signOp } from './sign.js';
+import { softmaxOp } from './softmax.js';
+import { sqrtOp } from './sqrt.js';
+import { stopGradientOp } from './stop-gradient.js';
+import { subOp } from './sub.js';
+import { transposeOp } from './transpose.js';
+import { zerosOp } from './zeros.js';
+
+export { abs } from './abs.js';
+export { add } from './add.js';
+export { broadcastTo } from './broadcast-to.js';
+export { concat, split } from './concat.js';
+export { type ConstantData, constant, scalar } from './constant.js';
+export { div } from './div.js';
+export { erf } from './erf.js';
+export { exp } from './exp.js';
+export { gelu } from './gelu.js';
+export { input } from './input.js';
+export { layerNorm } from './layer-norm.js';
+export { linear } from './linear.js';
+export { logSoftmax } from './log-softmax.js';
+export { matmul } from './matmul.js';
+export { mul, scale } from './mul.js';
+export { neg } from './neg.js';
+export { oneHot } from './one-hot.js';
+export { parameter } from './parameter.js';
+export { reduceMean, reduceSum, sumAll } from './reduce-sum.js';
+export { reshape } from './reshape.js';
+export { sign } from './sign.js';
+export { slice } from './slice.js';
+export { softmax } from './softmax.js';
+export { sqrt } from './sqrt.js';
+export { stopGradient } from './stop-gradient.js';
+export { sub } from './sub.js';
+export { transpose } from './transpose.js';
+export { zeros } from './zeros.js';
+
+// biome-ignore lint/suspicious/noExplicitAny: ops of different attributes in one list
+export const ALL_OPS: readonly Op<any>[] = [
+  absOp,
+  addOp,
+  broadcastToOp,
+  concatOp,
+  divOp,
+  erfOp,
+  expOp,
+  geluOp,
+  layerNormOp,
+  linearOp,
+  logSoftmaxOp,
+  matmulOp,
+  mulOp,
+  negOp,
+  oneHotOp,
+  reduceSumOp,
+  reshapeOp,
+  signOp,
+  softmaxOp,
+  splitOp,
+  sqrtOp,
+  stopGradientOp,
+  subOp,
+  transposeOp,
+  zerosOp,
+];
