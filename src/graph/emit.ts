@@ -13,7 +13,7 @@ export const OPSET = 20;
 export interface Program {
   /** The .onnx file. Weights that lie in files are referred to, not copied. */
   readonly model: Uint8Array;
-  /** Files that hold weights: the name the model calls them by, and where they are. */
+  /** Files that hold weights: the name the model calls them by (the path below its root), and the absolute path. */
   readonly files: readonly { readonly location: string; readonly path: string }[];
   readonly inputs: Readonly<Record<string, TensorType>>;
   readonly outputs: Readonly<Record<string, TensorType>>;
@@ -93,7 +93,7 @@ class Writer implements OnnxBuilder {
     if (data.kind === 'memory') {
       this.initializers.push({ name, dtype: 'float32', shape, data: bytesOf(data.values) });
     } else {
-      const location = this.files.get(data.path) ?? `weights-${this.files.size}`;
+      const location = data.path.replace(/^([A-Za-z]:)?[\\/]+/, '');
       this.files.set(data.path, location);
       const place = { location, offset: data.offset, length: 4 * size(shape) };
       this.initializers.push({ name, dtype: 'float32', shape, data: place });
