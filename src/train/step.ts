@@ -2,8 +2,20 @@
  * The compiled step: student, teacher, their losses and every gradient as one program.
  */
 import type { Backbone } from '../backbones/backbone.js';
-import type { Program } from '../graph/emit.js';
-import type { Slot } from '../graph/pack.js';
+import { traceViT } from '../backbones/vit.js';
+import { crossEntropy, lossByName } from '../distill/index.js';
+import { IdatError } from '../errors.js';
+import { gradients } from '../graph/differentiate.js';
+import { emit, type Program } from '../graph/emit.js';
+import { add, input, linear, mul, parameter, scale, stopGradient, sumAll } from '../graph/ops/index.js';
+import { layout, packGradients, parameterName, type Slot, unpackParameters } from '../graph/pack.js';
+import { commonSubexpressions } from '../graph/passes/common-subexpressions.js';
+import { simplify } from '../graph/passes/simplify.js';
+import { rewriteNamed } from '../graph/rewrite.js';
+import type { Tensor } from '../graph/tensor.js';
+import { methodByName } from '../methods/index.js';
+import { type Initialiser, type Scope, truncatedNormal, zeroInit } from '../methods/method.js';
+import { randomStream } from '../random.js';
 
 /** One model to be tuned: a frozen backbone, a tuning method and a new head. */
 export interface ModelSpec {
@@ -66,4 +78,131 @@ export interface StepOptions {
   readonly microBatch: number;
   /** Also output what only `idat verify` needs: `student.logits.gradient`, `teacher.logits.gradient` (d total / d logits) and `student.images.gradient`. */
   readonly inspect?: boolean;
+}
+
+/** Compiles the step of a student and, when there is one, its teacher. */
+export function buildTrainStep({ student, teacher, distillation, microBatch, inspect }: StepOptions): TrainStep {
+  if (teacher && teacher.classes !== student.classes) {
+    throw new IdatError(
+      'distill.classes',
+      `the teacher has ${teacher.classes} classes and the student ${student.classes}; distillation needs the same classes in the same order`,
+    );
+  }
+  const labels = input('labels', [microBatch], 'int64');
+  const weights = input('weights', [microBatch]);
+  const mean = (perImage: Tensor) => sumAll(mul(perImage, weights));
+
+  const s = traceModel(student, 'student', microBatch);
+  const outputs: Record<string, Tensor> = { 'student.logits': s.logits };
+  let total = mean(crossEntropy(s.logits, labels));
+  outputs['loss.student'] = total;
+
+  const t = teacher && traceModel(teacher, 'teacher', microBatch);
+  if (t && distillation) {
+    const { loss, temperature, alpha, beta, gradient } = distillation;
+    const ownLoss = mean(crossEntropy(t.logits, labels));
+    const taught = gradient === 'both' ? t.logits : stopGradient(t.logits);
+    const distill = mean(lossByName(loss).perImage(s.logits, taught, temperature));
+    total = add(add(total, scale(ownLoss, alpha)), scale(distill, beta));
+    outputs['teacher.logits'] = t.logits;
+    outputs['loss.teacher'] = ownLoss;
+    outputs['loss.distill'] = distill;
+  }
+  outputs['loss.total'] = total;
+
+  // One walk for all gradients, so that what student and teacher share is differentiated once.
+  const models = t ? [s, t] : [s];
+  const probes = inspect ? [...models.map((m) => m.logits), s.images] : [];
+  const found = gradients(total, [...models.flatMap((m) => m.parameters), ...probes]);
+  outputs['student.gradient'] = packGradients(found.splice(0, s.parameters.length));
+  if (t) outputs['teacher.gradient'] = packGradients(found.splice(0, t.parameters.length));
+  if (inspect) {
+    outputs['student.logits.gradient'] = found.shift()!;
+    if (t) outputs['teacher.logits.gradient'] = found.shift()!;
+    outputs['student.images.gradient'] = found.shift()!;
+  }
+  return { program: compile(outputs, models), student: s.layout, teacher: t?.layout ?? null };
+}
+
+/** Compiles a model's forward pass: inputs `images` and `parameters`, output `logits` [batch, K]. */
+export function buildForward({ model, batch }: { model: ModelSpec; batch: number }): {
+  program: Program;
+  layout: TrainableLayout;
+} {
+  const traced = traceModel({ ...model, dropPath: 0 }, '', batch);
+  return { program: compile({ logits: traced.logits }, [traced]), layout: traced.layout };
+}
+
+interface TracedModel {
+  readonly images: Tensor;
+  readonly logits: Tensor;
+  readonly parametersInput: string;
+  readonly parameters: readonly Tensor[];
+  readonly layout: TrainableLayout;
+}
+
+/** Traces backbone, method and head; names of its inputs start with `prefix`. */
+function traceModel(model: ModelSpec, prefix: string, batch: number): TracedModel {
+  const { config, weights } = model.backbone;
+  const named = (name: string) => (prefix ? `${prefix}.${name}` : name);
+  const images = input(named('images'), [batch, config.channels, config.imageSize, config.imageSize]);
+  const dropPath = model.dropPath > 0 ? input(named('dropPath'), [config.depth, 2, batch]) : null;
+
+  const trainables = new TrainableScope();
+  const method = methodByName(model.method);
+  const hooks = method.hooks(trainables, config, method.options.parse(model.methodOptions));
+  const weight = (name: string, shape: readonly number[]) =>
+    method.trains(name)
+      ? trainables.tensor(name, shape, () => weights.values(name, shape))
+      : weights.constant(name, shape);
+  const features = traceViT(config, weight, hooks, { images, dropPath });
+  const kernel = trainables.tensor('head.weight', [model.classes, config.width], truncatedNormal(0.02));
+  const logits = linear(features, kernel, trainables.tensor('head.bias', [model.classes], zeroInit));
+  return {
+    images,
+    logits,
+    parametersInput: named('parameters'),
+    parameters: trainables.tensors,
+    layout: trainables.layout(),
+  };
+}
+
+/** Collects a model's trainable tensors in the order in which the forward pass asks for them. */
+class TrainableScope implements Scope {
+  private readonly known = new Map<string, { tensor: Tensor; init: Initialiser }>();
+
+  tensor(name: string, shape: readonly number[], init: Initialiser): Tensor {
+    const earlier = this.known.get(name);
+    if (earlier) return earlier.tensor;
+    const tensor = parameter(name, shape);
+    this.known.set(name, { tensor, init });
+    return tensor;
+  }
+
+  get tensors(): Tensor[] {
+    return [...this.known.values()].map(({ tensor }) => tensor);
+  }
+
+  layout(): TrainableLayout {
+    const slots = layout(this.tensors.map((t) => ({ name: parameterName(t), shape: t.shape })));
+    const size = slots.reduce((sum, slot) => sum + slot.size, 0);
+    const initial = (seed: number, role: string) => {
+      const values = new Float32Array(size);
+      for (const slot of slots) {
+        const random = randomStream(seed, 'init', role, slot.name);
+        values.set(this.known.get(slot.name)!.init(slot.size, random), slot.offset);
+      }
+      return values;
+    };
+    return { slots, size, initial };
+  }
+}
+
+/** Packs parameters, tidies the graph and emits it. */
+function compile(outputs: Record<string, Tensor>, models: readonly TracedModel[]): Program {
+  const groups = models.map((m) => ({ inputName: m.parametersInput, parameters: m.parameters }));
+  let graph = unpackParameters(outputs, groups);
+  graph = rewriteNamed(graph, simplify());
+  graph = rewriteNamed(graph, commonSubexpressions());
+  return emit(graph);
 }

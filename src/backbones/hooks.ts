@@ -1,0 +1,33 @@
+/**
+ * The places of a transformer block where a tuning method may step in. The backbone calls them and knows no method.
+ *
+ * Letters: B images, T tokens, D width. `block` counts from 0. A hook left out changes nothing.
+ */
+import type { Tensor } from '../graph/tensor.js';
+
+export interface Hooks {
+  /** E: the patch embeddings [B, T−1, D], before class token and positions. */
+  patchEmbedding?(x: Tensor): Tensor;
+  /** T_i: the token sequence [B, T, D] entering a block; may change T. */
+  tokens?(block: number, x: Tensor): Tensor;
+  /** N1_i: LN1's output, which attention reads. */
+  norm1?(block: number, x: Tensor): Tensor;
+  /** Q_i: the fused queries, keys, values [B, T, 3D], with LN1's output they come from. */
+  qkv?(block: number, qkv: Tensor, norm1: Tensor): Tensor;
+  /** KV_i: keys and values per head [B, H, T, D/H]; may be lengthened along T. */
+  keysValues?(block: number, keys: Tensor, values: Tensor): { keys: Tensor; values: Tensor };
+  /** P_i: the output of attention's projection. */
+  projection?(block: number, x: Tensor): Tensor;
+  /** R1_i: the stream after the first residual sum, with the block's input. */
+  residual1?(block: number, input: Tensor, sum: Tensor): Tensor;
+  /** N2_i: LN2's output, which the MLP reads. */
+  norm2?(block: number, x: Tensor): Tensor;
+  /** F1_i: fc1's output, before GELU. */
+  fc1?(block: number, x: Tensor): Tensor;
+  /** F2_i: fc2's output. */
+  fc2?(block: number, x: Tensor): Tensor;
+  /** R2_i: the stream after the second residual sum, with the stream after the first. */
+  residual2?(block: number, middle: Tensor, sum: Tensor): Tensor;
+  /** NF: the final norm's output. */
+  finalNorm?(x: Tensor): Tensor;
+}

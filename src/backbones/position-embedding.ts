@@ -1,0 +1,44 @@
+/**
+ * Position embeddings for another image size: the class token's row is kept, the grid is resized bicubically.
+ *
+ * The kernel is PyTorch's (a = −0.75, align_corners false, no antialiasing, edges repeated), so a model resized here
+ * equals one resized by torch.nn.functional.interpolate.
+ */
+
+/**
+ * @param values [1 + from², width] row-major
+ * @param from, to sides of the grids, in patches
+ * @returns [1 + to², width]
+ */
+export function resizePositionEmbedding(values: Float32Array, width: number, from: number, to: number): Float32Array {
+  const result = new Float32Array((1 + to * to) * width);
+  result.set(values.subarray(0, width));
+  const taps = bicubicTaps(from, to);
+  const cell = (row: number, column: number) => (1 + row * from + column) * width;
+  for (let y = 0; y < to; y++) {
+    for (let x = 0; x < to; x++) {
+      const out = (1 + y * to + x) * width;
+      for (let d = 0; d < width; d++) {
+        let sum = 0;
+        for (const [row, wy] of taps[y]!)
+          for (const [column, wx] of taps[x]!) sum += wy * wx * values[cell(row, column) + d]!;
+        result[out + d] = sum;
+      }
+    }
+  }
+  return result;
+}
+
+/** For each output position, the four input positions it reads and their weights. */
+function bicubicTaps(from: number, to: number): [position: number, weight: number][][] {
+  const a = -0.75;
+  const near = (t: number) => ((a + 2) * t - (a + 3)) * t * t + 1;
+  const far = (t: number) => ((a * t - 5 * a) * t + 8 * a) * t - 4 * a;
+  return Array.from({ length: to }, (_, i) => {
+    const centre = ((i + 0.5) * from) / to - 0.5;
+    const base = Math.floor(centre);
+    const t = centre - base;
+    const weights = [far(t + 1), near(t), near(1 - t), far(2 - t)];
+    return weights.map((w, k) => [Math.min(Math.max(base - 1 + k, 0), from - 1), w]);
+  });
+}

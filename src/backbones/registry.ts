@@ -1,0 +1,79 @@
+/** The backbones known by name, and where their files are looked for. */
+import { access } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { IdatError, nearest } from '../errors.js';
+import type { Backbone, ViTConfig } from './backbone.js';
+import { backboneFromFile } from './checkpoint.js';
+
+export interface KnownBackbone {
+  /** timm's name: architecture.tag */
+  readonly name: string;
+  readonly config: ViTConfig;
+  /** Where the file comes from. */
+  readonly source: string;
+}
+
+/** ViT-…/16 at 224 pixels: heads are 64 wide, the MLP is four times the width. */
+function vit16(size: string, width: number, depth: number): KnownBackbone {
+  const name = `vit_${size}_patch16_224.augreg_in21k`;
+  const fixed = { imageSize: 224, patchSize: 16, channels: 3, qkvBias: true, layerNormEps: 1e-6 };
+  const config = { ...fixed, width, depth, heads: width / 64, mlpWidth: 4 * width };
+  return { name, config, source: `https://huggingface.co/timm/${name} (model.safetensors)` };
+}
+
+function bundled(name: string, width: number, heads: number): KnownBackbone {
+  const fixed = { imageSize: 32, patchSize: 4, channels: 3, qkvBias: true, layerNormEps: 1e-6, depth: 6 };
+  return { name, config: { ...fixed, width, heads, mlpWidth: 4 * width }, source: 'bundled with idat' };
+}
+
+export const KNOWN_BACKBONES: readonly KnownBackbone[] = [
+  bundled('vit_micro_patch4_32.cifar10', 128, 4),
+  bundled('vit_nano_patch4_32.cifar10', 64, 2),
+  vit16('tiny', 192, 12),
+  vit16('small', 384, 12),
+  vit16('base', 768, 12),
+  vit16('large', 1024, 24),
+];
+
+/** Folders searched for `NAME.safetensors`: the package's own, then the user's. */
+export const MODEL_FOLDERS: readonly string[] = [
+  fileURLToPath(new URL('../../assets/models', import.meta.url)),
+  join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'idat', 'models'),
+];
+
+/**
+ * A backbone by timm's name, or from a safetensors file of the user's own (anything with a path separator or ending in
+ * .safetensors).
+ *
+ * @throws IdatError for an unknown name (offering the nearest), or a known one whose file is not on this disk
+ */
+export async function resolveBackbone(nameOrPath: string): Promise<Backbone> {
+  if (/[\\/]|\.safetensors$/.test(nameOrPath)) return backboneFromFile(nameOrPath);
+  const known = KNOWN_BACKBONES.find(({ name }) => name === nameOrPath || name.split('.')[0] === nameOrPath);
+  if (!known) {
+    const near = nearest(
+      nameOrPath,
+      KNOWN_BACKBONES.map(({ name }) => name),
+    );
+    throw new IdatError(
+      'backbone.unknown',
+      `unknown model '${nameOrPath}'; did you mean ${near.join(', ')}? A file of your own is given by its path`,
+    );
+  }
+  for (const folder of MODEL_FOLDERS) {
+    const path = join(folder, `${known.name}.safetensors`);
+    if (
+      await access(path).then(
+        () => true,
+        () => false,
+      )
+    )
+      return backboneFromFile(path, { name: known.name, config: known.config });
+  }
+  throw new IdatError(
+    'backbone.absent',
+    `${known.name} is not on this disk; get it from ${known.source} and put it at ${join(MODEL_FOLDERS[1]!, `${known.name}.safetensors`)}`,
+  );
+}

@@ -1,0 +1,13 @@
+/** What a distillation loss is: a number for each image from two rows of logits. One loss, one file. */
+import type { Tensor } from '../graph/tensor.js';
+
+export interface DistillationLoss {
+  readonly name: string;
+  /** The formula, for help and docs. */
+  readonly formula: string;
+  /**
+   * student [B, K], teacher [B, K] logits -> [B], so that a batch's loss is the mean over images.
+   * @param temperature only losses on probabilities use it
+   */
+  perImage(student: Tensor, teacher: Tensor, temperature: number): Tensor;
+}

@@ -1,0 +1,12 @@
+import { z } from 'zod';
+import type { Method } from './method.js';
+
+/** Linear probing: the backbone as it is, a new head on top. */
+export const linearProbe: Method = {
+  name: 'linear',
+  title: 'Linear probing',
+  paper: 'the baseline "Linear" of iDAT (arXiv:2403.15750), Table 3',
+  options: z.object({}),
+  trains: () => false,
+  hooks: () => ({}),
+};

@@ -1,0 +1,18 @@
+import { z } from 'zod';
+import { add } from '../graph/ops/index.js';
+import { adapter, hiddenOption } from './adapter.js';
+import type { Method } from './method.js';
+
+const options = z.object({ hidden: hiddenOption });
+
+/** One adapter at the end of each block: y′ = y + A(y). No scale. */
+export const sequential: Method<z.infer<typeof options>> = {
+  name: 'sequential',
+  title: 'Sequential adapter (iDAT-S)',
+  paper: 'Houlsby et al. 2019, arXiv:1902.00751, placed as in iDAT (arXiv:2403.15750, Eq. 1)',
+  options,
+  trains: () => false,
+  hooks: (scope, _config, { hidden }) => ({
+    residual2: (block, _middle, y) => add(y, adapter(scope, `blocks.${block}.adapter`, y, hidden)),
+  }),
+};
