@@ -53,9 +53,11 @@ export async function resolveBackbone(nameOrPath: string): Promise<Backbone> {
   if (/[\\/]|\.safetensors$/.test(nameOrPath)) return backboneFromFile(nameOrPath);
   const known = KNOWN_BACKBONES.find(({ name }) => name === nameOrPath || name.split('.')[0] === nameOrPath);
   if (!known) {
+    // without a tag, compare with names without theirs
+    const typed = nameOrPath.includes('.') ? (name: string) => name : (name: string) => name.split('.')[0]!;
     const near = nearest(
       nameOrPath,
-      KNOWN_BACKBONES.map(({ name }) => name),
+      KNOWN_BACKBONES.map(({ name }) => typed(name)),
     );
     throw new IdatError(
       'backbone.unknown',

@@ -1,0 +1,146 @@
+/** The compiler's passes and its ONNX output. */
+import { fromBinary } from '@bufbuild/protobuf';
+import { ModelProtoSchema } from 'onnx-buf';
+import { describe, expect, it } from 'vitest';
+import { gradients } from '../src/graph/differentiate.js';
+import { emit } from '../src/graph/emit.js';
+import { interpret } from '../src/graph/interpret.js';
+import {
+  add,
+  constant,
+  gelu,
+  input,
+  linear,
+  matmul,
+  mul,
+  parameter,
+  reshape,
+  scalar,
+  sign,
+  softmax,
+  stopGradient,
+  sumAll,
+} from '../src/graph/ops/index.js';
+import { layout, packGradients, parametersOf, unpackParameters } from '../src/graph/pack.js';
+import { commonSubexpressions } from '../src/graph/passes/common-subexpressions.js';
+import { simplify } from '../src/graph/passes/simplify.js';
+import { rewrite } from '../src/graph/rewrite.js';
+import { type Tensor, topologicalOrder } from '../src/graph/tensor.js';
+
+const count = (...outputs: Tensor[]) => topologicalOrder(outputs).length;
+
+describe('gradients', () => {
+  it('add up where a tensor is used twice', () => {
+    const x = input('x', [2]);
+    const [dx] = gradients(sumAll(add(mul(x, x), x)), [x]);
+    expect([...interpret([dx!], { x: [3, -1] })[0]!.data]).toEqual([7, -1]);
+  });
+
+  it('are zero for what the loss does not depend on, and through stopGradient', () => {
+    const x = input('x', [2]);
+    const [dx, dy] = gradients(sumAll(mul(x, stopGradient(x))), [x, input('y', [3])]);
+    const [a, b] = interpret([dx!, dy!], { x: [3, -1] });
+    expect([...a!.data]).toEqual([3, -1]);
+    expect([...b!.data]).toEqual([0, 0, 0]);
+  });
+
+  it('do not reach below the first trainable tensor', () => {
+    const w = parameter('w', [2, 2]);
+    const image = input('image', [1, 2]);
+    const frozen = softmax(linear(gelu(image), constant([2, 2], Float32Array.of(1, 2, 3, 4))));
+    const loss = sumAll(linear(frozen, w));
+    const forward = new Set(topologicalOrder([loss]));
+    const backward = topologicalOrder(gradients(loss, [w])).filter((node) => !forward.has(node));
+    expect(backward.map((node) => node.op.name)).not.toContain('erf');
+    expect(backward.map((node) => node.op.name)).not.toContain('softmax');
+  });
+
+  it('refuse a loss that is no scalar', () => {
+    const x = input('x', [2]);
+    expect(() => gradients(x, [x])).toThrow('a loss must be a scalar to be differentiated, got shape [2]');
+  });
+
+  it('pass no number through sign', () => {
+    const x = input('x', [2]);
+    expect([...interpret(gradients(sumAll(sign(x)), [x]), { x: [3, -1] })[0]!.data]).toEqual([0, 0]);
+  });
+});
+
+describe('passes', () => {
+  it('compute equal things once', () => {
+    const x = input('x', [2, 2]);
+    const twice = add(matmul(softmax(x), x), matmul(softmax(x), x));
+    const [once] = rewrite([twice], commonSubexpressions());
+    expect(count(twice)).toBe(6);
+    expect(count(once!)).toBe(4);
+    const values = { x: [1, 2, 3, 4] };
+    expect(interpret([once!], values)).toEqual(interpret([twice], values));
+  });
+
+  it('keep different constants apart', () => {
+    const sum = add(scalar(1), scalar(2));
+    expect(interpret(rewrite([sum], commonSubexpressions()), {})[0]!.data[0]).toBe(3);
+  });
+
+  it('drop factors of 1 and chained reshapes, and keep the value', () => {
+    const x = input('x', [2, 3]);
+    const y = mul(reshape(reshape(mul(mul(x, scalar(1)), scalar(2)), [6]), [3, 2]), scalar(-1));
+    const [simple] = rewrite([y], simplify());
+    expect(count(simple!)).toBeLessThan(count(y));
+    const values = { x: [1, 2, 3, 4, 5, 6] };
+    expect(interpret([simple!], values)[0]!.data).toEqual(interpret([y], values)[0]!.data);
+  });
+
+  it('turn parameters into slices of one vector, and gradients into one', () => {
+    const a = parameter('a', [2, 2]);
+    const b = parameter('b', [2]);
+    const x = input('x', [1, 2]);
+    const loss = sumAll(linear(x, a, b));
+    const parameters = parametersOf([loss]);
+    const packed = packGradients(gradients(loss, parameters));
+    const graph = unpackParameters({ loss, gradient: packed }, [{ inputName: 'vector', parameters }]);
+    const [l, g] = interpret([graph.loss!, graph.gradient!], { x: [2, 3], vector: [1, 0, 0, 1, 10, 20] });
+    expect(l!.data[0]).toBe(35);
+    expect([...g!.data]).toEqual([2, 3, 2, 3, 1, 1]);
+    expect(
+      layout([
+        { name: 'a', shape: [2, 2] },
+        { name: 'b', shape: [2] },
+      ]).map((s) => s.offset),
+    ).toEqual([0, 4]);
+  });
+});
+
+describe('emission', () => {
+  const x = input('images', [1, 2]);
+  const weight = constant([3, 2], {
+    kind: 'file',
+    path: '/models/w.safetensors',
+    offset: 1234,
+    load: () => new Float32Array(6),
+  });
+  const program = emit({ y: linear(x, weight, constant([3], Float32Array.of(1, 2, 3))) });
+  const model = fromBinary(ModelProtoSchema, program.model);
+
+  it('is an ONNX model that another library reads', () => {
+    expect(model.opsetImport[0]?.version?.toString()).toBe('20');
+    expect(model.graph?.node?.map((n) => n.opType)).toEqual(['Gemm', 'Identity']);
+    expect(model.graph?.input?.map((v) => v.name)).toEqual(['images']);
+    expect(model.graph?.output?.map((v) => v.name)).toEqual(['y']);
+  });
+
+  it('refers to weights in their file instead of copying them', () => {
+    const external = model.graph?.initializer?.find((t) => t.externalData?.length);
+    expect(Object.fromEntries(external!.externalData!.map((e) => [e.key, e.value]))).toEqual({
+      location: 'models/w.safetensors',
+      offset: '1234',
+      length: '24',
+    });
+    expect(program.files).toEqual([{ location: 'models/w.safetensors', path: '/models/w.safetensors' }]);
+  });
+
+  it('gives the same bytes for the same graph', () => {
+    const again = emit({ y: linear(x, weight, constant([3], Float32Array.of(1, 2, 3))) });
+    expect(Buffer.from(again.model).equals(Buffer.from(program.model))).toBe(true);
+  });
+});

@@ -1,0 +1,211 @@
+/** Methods, losses and backbones against the specification's numbers. */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import type { Backbone, ViTConfig } from '../src/backbones/backbone.js';
+import { resizePositionEmbedding } from '../src/backbones/position-embedding.js';
+import { KNOWN_BACKBONES, resolveBackbone } from '../src/backbones/registry.js';
+import { crossEntropy, LOSSES, lossByName } from '../src/distill/index.js';
+import { gradients } from '../src/graph/differentiate.js';
+import { interpret } from '../src/graph/interpret.js';
+import { constant, input, reduceMean, scale, sumAll, zeros } from '../src/graph/ops/index.js';
+import { METHODS, methodByName } from '../src/methods/index.js';
+import { startRuntime } from '../src/runtime/runtime.js';
+import { buildForward, buildTrainStep, type ModelSpec } from '../src/train/step.js';
+
+/** Golden numbers of the specification, computed with PyTorch. */
+const GOLDEN = {
+  student: [1, 2, -1, 0.5, -0.5, 3],
+  teacher: [2, 0, 1, -1, 1.5, 0],
+  kl: {
+    value: 0.073908,
+    student: [-0.005594, 0.015307, -0.009713, 0.003001, -0.018989, 0.015989],
+    teacher: [0.003849, -0.013579, 0.00973, -0.005259, 0.02115, -0.015891],
+  },
+  mse: {
+    value: 4.041667,
+    student: [-1 / 3, 2 / 3, -2 / 3, 0.5, -2 / 3, 1],
+    teacher: [1 / 3, -2 / 3, 2 / 3, -0.5, 2 / 3, -1],
+  },
+  mae: {
+    value: 1.916667,
+    student: [-1, 1, -1, 1, -1, 1].map((v) => v / 6),
+    teacher: [1, -1, 1, -1, 1, -1].map((v) => v / 6),
+  },
+  cosine: {
+    value: 1.021193,
+    student: [-0.16736, 0.030429, -0.106502, 0.084064, -0.129056, -0.03552],
+    teacher: [-0.054772, -0.182574, 0.109545, -0.010383, -0.006922, -0.269953],
+  },
+};
+
+describe.each(LOSSES.map((loss) => [loss.name, loss] as const))('%s', (name, loss) => {
+  it('has the golden value and gradients', () => {
+    const s = input('s', [2, 3]);
+    const t = input('t', [2, 3]);
+    const value = reduceMean(loss.perImage(s, t, 5), [0]);
+    const results = interpret([value, ...gradients(value, [s, t])], { s: GOLDEN.student, t: GOLDEN.teacher });
+    const golden = GOLDEN[name as 'kl'];
+    [[golden.value], golden.student, golden.teacher].forEach((expected, i) => {
+      expected.forEach((v, j) => {
+        expect(results[i]!.data[j]).toBeCloseTo(v, 5);
+      });
+    });
+  });
+});
+
+it('cross-entropy has the golden values', () => {
+  const labels = input('labels', [2], 'int64');
+  const mean = (name: string) => scale(sumAll(crossEntropy(input(name, [2, 3]), labels)), 0.5);
+  const values = { s: GOLDEN.student, t: GOLDEN.teacher, labels: [1, 2] };
+  const [s, t] = interpret([mean('s'), mean('t')], values);
+  expect(s!.data[0]).toBeCloseTo(0.227713, 6);
+  expect(t!.data[0]).toBeCloseTo(2.086987, 6);
+});
+
+/** A backbone of zeros: enough for counting and tracing, at any size. */
+function hollow(config: ViTConfig): Backbone {
+  const weights = {
+    has: () => true,
+    constant: zeroConstant,
+    values: (_: string, shape: readonly number[]) => new Float32Array(shape.reduce((a, b) => a * b, 1)),
+  };
+  return { name: 'hollow', config, weights, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5], path: '', sha256: '' };
+}
+const zeroConstant = (_: string, shape: readonly number[]) => zeros(shape);
+const spec = (config: ViTConfig, method: string, methodOptions = {}, classes = 10): ModelSpec => ({
+  backbone: hollow(config),
+  method,
+  methodOptions,
+  classes,
+  dropPath: 0,
+});
+const sizeOf = (name: string) => KNOWN_BACKBONES.find((b) => b.name.startsWith(name))!.config;
+
+describe('trainable parameters', () => {
+  const withoutHead = (model: string, method: string, options = {}) => {
+    const config = sizeOf(model);
+    const { layout } = buildForward({ model: spec(config, method, options, 10), batch: 1 });
+    return layout.size - 10 * (config.width + 1);
+  };
+  it.each(['sequential', 'parallel', 'parallel-shared'])('of %s are the specification’s', (method) => {
+    expect(withoutHead('vit_base', method)).toBe(82_992);
+    expect(withoutHead('vit_small', method)).toBe(41_520);
+    expect(withoutHead('vit_large', method)).toBe(221_280);
+  });
+  it('of linear probing are the head alone', () => expect(withoutHead('vit_base', 'linear')).toBe(0));
+  it.each([
+    ['vit_tiny', 5_524_416],
+    ['vit_small', 21_665_664],
+    ['vit_base', 85_798_656],
+    ['vit_large', 303_301_632],
+  ])('of full fine-tuning of %s are the whole backbone', (model, count) => {
+    expect(withoutHead(model as string, 'full')).toBe(count);
+  });
+  it('grow with the hidden dimension as in Table 6', () => {
+    const { layout } = buildForward({ model: spec(sizeOf('vit_base'), 'parallel', { hidden: 8 }, 100), batch: 1 });
+    expect(layout.size).toBe(233_668);
+  });
+});
+
+describe('names', () => {
+  it('of methods are suggested', () =>
+    expect(() => methodByName('paralell')).toThrow("unknown tuning method 'paralell'; did you mean parallel"));
+  it('of losses are suggested', () => expect(() => lossByName('msee')).toThrow('did you mean mse'));
+  it('of models are suggested', async () => {
+    await expect(resolveBackbone('vit_bass_patch16_224')).rejects.toThrow('did you mean vit_base_patch16_224');
+  });
+  it('of known models that are absent say which file to put where', async () => {
+    await expect(resolveBackbone('vit_large_patch16_224')).rejects.toThrow(/get it from https.*put it at/);
+  });
+});
+
+it('teacher and student must have the same classes', () => {
+  const tiny = { ...sizeOf('vit_nano'), depth: 1 };
+  expect(() =>
+    buildTrainStep({
+      student: spec(tiny, 'linear', {}, 10),
+      teacher: spec(tiny, 'linear', {}, 7),
+      distillation: { loss: 'mse', temperature: 5, alpha: 1, beta: 1, gradient: 'both' },
+      microBatch: 2,
+    }),
+  ).toThrow('the teacher has 7 classes and the student 10');
+});
+
+it('starting values depend on seed, role and name alone', () => {
+  const layoutOf = (batch: number) => buildForward({ model: spec(sizeOf('vit_nano'), 'parallel'), batch }).layout;
+  const a = layoutOf(1).initial(3, 'student');
+  expect(layoutOf(8).initial(3, 'student')).toEqual(a);
+  expect(layoutOf(1).initial(4, 'student')).not.toEqual(a);
+  expect(layoutOf(1).initial(3, 'teacher')).not.toEqual(a);
+});
+
+describe('position embeddings', () => {
+  const grid = Float32Array.from({ length: 17 * 2 }, (_, i) => Math.sin(i));
+  it('keep their values at their own size', () => expect(resizePositionEmbedding(grid, 2, 4, 4)).toEqual(grid));
+  // torch.nn.functional.interpolate(torch.sin(torch.arange(34.))[2:].reshape(1,4,4,2).permute(0,3,1,2), (6,6),
+  //   mode='bicubic', align_corners=False).permute(0,2,3,1).reshape(-1)[[0, 1, 35, 71]]
+  it('are resized as PyTorch does', () => {
+    const resized = resizePositionEmbedding(grid, 2, 4, 6);
+    const expected = TORCH_BICUBIC;
+    [0, 1, 35, 71].forEach((at, i) => {
+      expect(resized[2 + at]).toBeCloseTo(expected[i]!, 5);
+    });
+  });
+});
+const TORCH_BICUBIC = [1.192691, 0.354655, -1.10357, 1.225269];
+
+const models = fileURLToPath(new URL('../../shared/models/', import.meta.url));
+it.runIf(existsSync(models))('a wrong size is named with tensor, found and expected shape', async () => {
+  const { backboneFromFile } = await import('../src/backbones/checkpoint.js');
+  const backbone = await backboneFromFile(`${models}vit_nano_patch4_32.cifar10.safetensors`);
+  expect(() => backbone.weights.constant('blocks.3.attn.qkv.weight', [1152, 384])).toThrow(
+    /blocks\.3\.attn\.qkv\.weight is \[192, 64\], expected \[1152, 384\]|is F32 \[192, 64\], expected float \[1152, 384\]/,
+  );
+  expect(() => backbone.weights.constant('blocks.9.norm1.weight', [64])).toThrow(
+    /blocks\.9\.norm1\.weight \[64\] is missing/,
+  );
+});
+
+it('every method sends a gradient into each of its tensors and is differentiable end to end', async () => {
+  const runtime = await startRuntime({ device: 'cpu', threads: 1 });
+  const config: ViTConfig = {
+    imageSize: 8,
+    patchSize: 4,
+    channels: 3,
+    width: 8,
+    depth: 2,
+    heads: 2,
+    mlpWidth: 16,
+    qkvBias: true,
+    layerNormEps: 1e-6,
+  };
+  const random = (shape: readonly number[], salt: number) =>
+    Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * 1.7 + salt));
+  const values = (name: string, shape: readonly number[]) => random(shape, name.length);
+  const backbone: Backbone = {
+    ...hollow(config),
+    weights: { has: () => true, values, constant: (name, shape) => constant(shape, values(name, shape)) },
+  };
+  for (const method of METHODS) {
+    const model: ModelSpec = { backbone, method: method.name, methodOptions: {}, classes: 3, dropPath: 0.1 };
+    const step = buildTrainStep({ student: model, teacher: null, distillation: null, microBatch: 2 });
+    const session = await runtime.load(step.program);
+    const out = await session.run({
+      'student.images': random([2, 3, 8, 8], 1),
+      'student.dropPath': new Float32Array(8).fill(1),
+      'student.parameters': step.student.initial(1, 'student'),
+      labels: BigInt64Array.of(0n, 2n),
+      weights: Float32Array.of(0.5, 0.5),
+    });
+    for (const slot of step.student.slots) {
+      const gradient = out['student.gradient']!.subarray(slot.offset, slot.offset + slot.size);
+      expect(
+        gradient.some((g) => Math.abs(g) > 1e-12),
+        `${method.name}: ${slot.name}`,
+      ).toBe(true);
+    }
+    await session.close();
+  }
+  await runtime.close();
+});
