@@ -10,6 +10,7 @@ import {
   constant,
   gelu,
   input,
+  layerNorm,
   linear,
   matmul,
   mul,
@@ -17,15 +18,18 @@ import {
   reshape,
   scalar,
   sign,
+  slice,
   softmax,
   stopGradient,
   sumAll,
+  transpose,
 } from '../src/graph/ops/index.js';
 import { layout, packGradients, parametersOf, unpackParameters } from '../src/graph/pack.js';
 import { commonSubexpressions } from '../src/graph/passes/common-subexpressions.js';
+import { pushDownSlices } from '../src/graph/passes/push-down-slices.js';
 import { simplify } from '../src/graph/passes/simplify.js';
 import { rewrite } from '../src/graph/rewrite.js';
-import { type Tensor, topologicalOrder } from '../src/graph/tensor.js';
+import { size, type Tensor, topologicalOrder } from '../src/graph/tensor.js';
 
 const count = (...outputs: Tensor[]) => topologicalOrder(outputs).length;
 
@@ -89,6 +93,40 @@ describe('passes', () => {
     expect(count(simple!)).toBeLessThan(count(y));
     const values = { x: [1, 2, 3, 4, 5, 6] };
     expect(interpret([simple!], values)[0]!.data).toEqual(interpret([y], values)[0]!.data);
+  });
+
+  it('compute only the rows that are read, with the same values', () => {
+    const x = input('x', [2, 5, 4]);
+    const w = (rows: number, columns: number) =>
+      constant(
+        [rows, columns],
+        Float32Array.from({ length: rows * columns }, (_, i) => Math.cos(i)),
+      );
+    const heads = (t: Tensor) => transpose(reshape(t, [2, 5, 2, 2]), [0, 2, 1, 3]);
+    const attention = matmul(softmax(matmul(heads(x), heads(x), false, true)), heads(linear(x, w(4, 4))));
+    const middle = add(x, linear(reshape(transpose(attention, [0, 2, 1, 3]), [2, 5, 4]), w(4, 4)));
+    const normal = layerNorm(
+      middle,
+      constant([4], new Float32Array(4).fill(2)),
+      constant([4], new Float32Array(4)),
+      1e-6,
+    );
+    const y = slice(add(middle, linear(gelu(linear(normal, w(8, 4))), w(4, 8))), 1, 0, 1);
+    const [pushed] = pushDownSlices([y]);
+    const values = { x: Float32Array.from({ length: 40 }, (_, i) => Math.sin(i)) };
+    const before = interpret([y], values)[0]!;
+    const after = interpret([pushed!], values)[0]!;
+    expect(after.shape).toEqual(before.shape);
+    expect([...after.data]).toEqual([...before.data]);
+    const largest = (name: string, t: Tensor) =>
+      Math.max(
+        ...topologicalOrder([t])
+          .filter((n) => n.op.name === name)
+          .map((n) => size(n.outputs[0]!.shape)),
+      );
+    expect(largest('gelu', y)).toBe(2 * 5 * 8);
+    expect(largest('gelu', pushed!)).toBe(2 * 1 * 8);
+    expect(largest('softmax', pushed!)).toBe(2 * 2 * 1 * 5);
   });
 
   it('turn parameters into slices of one vector, and gradients into one', () => {

@@ -81,6 +81,16 @@ export interface Op<A> {
    * An op without it stops a gradient with an error unless `differentiable` is false.
    */
   vjp?(dy: readonly (Tensor | null)[], node: Node, attrs: A): readonly (Tensor | null)[];
+  /**
+   * When a part of the output along one axis needs only a part of some inputs: along which axis of each input (null:
+   * the whole input is needed), and the attributes for a part of the given length. Undefined when the op mixes what lies
+   * along that axis. Lets passes/push-down-slices.ts reason without knowing the op.
+   */
+  rows?(
+    axis: number,
+    node: Node,
+    attrs: A,
+  ): { inputs: readonly (number | null)[]; attrs(length: number): A } | undefined;
   /** False for ops that gradients do not pass through (integer ops, stopGradient). Default true. */
   readonly differentiable?: boolean;
   readonly cases: readonly OpCase<A>[];

@@ -10,6 +10,7 @@ import { emit, type Program } from '../graph/emit.js';
 import { add, input, linear, mul, parameter, scale, stopGradient, sumAll } from '../graph/ops/index.js';
 import { layout, packGradients, parameterName, type Slot, unpackParameters } from '../graph/pack.js';
 import { commonSubexpressions } from '../graph/passes/common-subexpressions.js';
+import { pushDownSlices } from '../graph/passes/push-down-slices.js';
 import { simplify } from '../graph/passes/simplify.js';
 import { rewriteNamed } from '../graph/rewrite.js';
 import type { Tensor } from '../graph/tensor.js';
@@ -157,7 +158,8 @@ function traceModel(model: ModelSpec, prefix: string, batch: number): TracedMode
       : weights.constant(name, shape);
   const features = traceViT(config, weight, hooks, { images, dropPath });
   const kernel = trainables.tensor('head.weight', [model.classes, config.width], truncatedNormal(0.02));
-  const logits = linear(features, kernel, trainables.tensor('head.bias', [model.classes], zeroInit));
+  const whole = linear(features, kernel, trainables.tensor('head.bias', [model.classes], zeroInit));
+  const logits = pushDownSlices([whole])[0]!;
   return {
     images,
     logits,

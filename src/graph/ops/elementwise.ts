@@ -25,6 +25,7 @@ export function unary({ name, onnx, f, vjp, range }: Unary): { op: Op<null>; cal
     infer: ([x]) => [x!],
     onnx: (builder, inputs) => builder.node(onnx, inputs),
     evaluate: ([x]) => [map(x!, f)],
+    rows: (axis) => ({ inputs: [axis], attrs: () => null }),
     ...(vjp
       ? { vjp: ([dy]: readonly (Tensor | null)[], node: Node) => [vjp(dy!, node.inputs[0]!, node.outputs[0]!)] }
       : { differentiable: false }),
@@ -68,8 +69,18 @@ export function binary({ name, onnx, f, vjp, range }: Binary): {
     },
     onnx: (builder, inputs) => builder.node(onnx, inputs),
     evaluate: ([a, b]) => [zip(a!, b!, f)],
+    rows: (axis, node) => ({
+      inputs: node.inputs.map((x) => alignedAxis(x, axis, node.outputs[0]!)),
+      attrs: () => null,
+    }),
     vjp: ([dy], node) => vjp(dy!, node.inputs[0]!, node.inputs[1]!, node.outputs[0]!),
     cases: shapes.map((inputs) => ({ inputs, attrs: null, ...(range && { range }) })),
   };
   return { op, call: (a, b) => apply1(op, [a, b], null) };
+}
+
+/** The axis of a broadcast operand that stands under an axis of the result; null where the operand is repeated. */
+function alignedAxis(operand: Tensor, axis: number, result: Tensor): number | null {
+  const own = axis - (result.shape.length - operand.shape.length);
+  return own >= 0 && operand.shape[own] === result.shape[axis] ? own : null;
 }

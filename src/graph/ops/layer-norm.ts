@@ -55,6 +55,8 @@ export const layerNormOp: Op<LayerNormAttrs> = {
     }
     return [y, mean, invStd];
   },
+  rows: (axis, { inputs: [x] }, attrs) =>
+    axis < x!.shape.length - 1 ? { inputs: [axis, null, null], attrs: () => attrs } : undefined,
   // With x̂ = (x − mean)·invStd and g = dy∘gain:
   //   dx = invStd·(g − mean(g) − x̂·mean(g∘x̂)), dgain = Σ dy∘x̂, dshift = Σ dy, sums over all but the last axis
   vjp([dy], { inputs: [x, gain], outputs: [, mean, invStd] }) {

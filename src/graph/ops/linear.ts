@@ -39,6 +39,8 @@ export const linearOp: Op<null> = {
     const y = { shape: [...x!.shape.slice(0, -1), weight!.shape[0]!], data: product.data };
     return [bias ? zip(y, bias, (a, b) => a + b) : y];
   },
+  rows: (axis, { inputs: [x, ...rest] }) =>
+    axis < x!.shape.length - 1 ? { inputs: [axis, ...rest.map(() => null)], attrs: () => null } : undefined,
   vjp([dy], { inputs: [x, weight, bias] }) {
     const rows = (t: Tensor) => reshape(t, [size(t.shape.slice(0, -1)), t.shape.at(-1)!]);
     const dx = matmul(dy!.shape.length < 2 ? rows(dy!) : dy!, weight!);

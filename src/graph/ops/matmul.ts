@@ -45,6 +45,11 @@ export const matmulOp: Op<MatmulAttrs> = {
     return builder.node('MatMul', [transposeA ? turned(a!, x.shape) : a!, transposeB ? turned(b!, y.shape) : b!]);
   },
   evaluate: ([a, b], { transposeA, transposeB }) => [multiply(a!, b!, transposeA, transposeB)],
+  rows(axis, { inputs: [a], outputs: [c] }, attrs) {
+    const rank = c!.shape.length;
+    if (axis !== rank - 2) return undefined;
+    return { inputs: [a!.shape.length - (attrs.transposeA ? 1 : 2), null], attrs: () => attrs };
+  },
   // C = A·B: dA = dC·Bᵀ, dB = Aᵀ·dC; with a transposed operand, the transpose of the same
   vjp([dy], { inputs: [a, b] }, { transposeA, transposeB }) {
     const da = transposeA ? matmul(b!, dy!, transposeB, true) : matmul(dy!, b!, false, !transposeB);

@@ -11,6 +11,13 @@ export const reshapeOp: Op<{ readonly shape: Shape }> = {
   },
   onnx: (builder, [x], { shape }) => builder.node('Reshape', [x!, builder.ints(shape)]),
   evaluate: ([x], { shape }) => [{ shape, data: x!.data }],
+  rows(axis, { inputs: [x] }, { shape }) {
+    // an axis survives a reshape when as many elements lie before and behind it as did
+    const before = size(shape.slice(0, axis));
+    const own = x!.shape.findIndex((n, i) => n === shape[axis] && size(x!.shape.slice(0, i)) === before);
+    if (own < 0) return undefined;
+    return { inputs: [own], attrs: (length) => ({ shape: shape.map((n, i) => (i === axis ? length : n)) }) };
+  },
   vjp: ([dy], { inputs: [x] }) => [reshape(dy!, x!.shape)],
   cases: [
     { inputs: [[2, 3, 4]], attrs: { shape: [6, 4] } },

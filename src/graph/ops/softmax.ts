@@ -10,6 +10,7 @@ export const softmaxOp: Op<null> = {
   infer: ([x]) => [x!],
   onnx: (builder, inputs) => builder.node('Softmax', inputs, { axis: -1 }),
   evaluate: ([x]) => [mapRows(x!, softmaxRow)],
+  rows: (axis, { inputs: [x] }) => (axis < x!.shape.length - 1 ? { inputs: [axis], attrs: () => null } : undefined),
   // y = softmax(x): dx = y∘(dy − Σ dy∘y)
   vjp: ([dy], { outputs: [y] }) => [mul(y!, sub(dy!, reduceSum(mul(dy!, y!), [-1], true)))],
   cases: [
