@@ -1,0 +1,10 @@
+/**
+ * Data sets of images: opening, decoding, resizing, caching.
+ */
+export type { Dataset, ImageItem } from './dataset.js';
+export { decodeImage } from './decode.js';
+export type { SplitOptions } from './image-folder.js';
+export { openDataset } from './open.js';
+export { type LoadOptions, loadPixels, type PixelStore } from './pixels.js';
+export { normaliseInto, preprocess, toPlanar } from './preprocess.js';
+export { type RgbImage, resizeBicubic } from './resize.js';

@@ -1,0 +1,73 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parseSplitList } from './split-list.js';
+
+const parse = (text: string, classCount: number | null = null) => parseSplitList(text, 'pets/train800.txt', classCount);
+
+const folderName = fc.stringMatching(/^[A-Za-z0-9_äé][A-Za-z0-9_ äé.-]{0,8}$/).filter((name) => !/^\.|\.$/.test(name));
+const relativePath = fc.array(folderName, { minLength: 1, maxLength: 4 }).map((names) => `${names.join('/')}.jpg`);
+
+test('what was written is what is read, spaces in names included', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.record({ path: relativePath, label: fc.nat(99) }), { minLength: 1, maxLength: 20 }),
+      fc.constantFrom('\n', '\r\n', '\n\n'),
+      fc.constantFrom('', '\uFEFF'),
+      fc.constantFrom('', ' ', '\n'),
+      (images, lineEnd, mark, after) => {
+        const text = mark + images.map(({ path, label }) => `${path} ${label}`).join(lineEnd) + after;
+        expect(parse(text, 100).map(({ path, label }) => ({ path, label }))).toEqual(images);
+      },
+    ),
+  );
+});
+
+test('no path that is accepted leaves the data set, whatever is typed', () => {
+  const nasty = fc.array(fc.constantFrom('..', '.', '', 'a', 'C:', '\\', '/', '~', 'b.png', '...'), {
+    minLength: 1,
+    maxLength: 8,
+  });
+  fc.assert(
+    fc.property(nasty, fc.constantFrom('/', '\\', ''), (parts, separator) => {
+      const path = parts.join(separator);
+      try {
+        for (const image of parse(`${path} 0`)) {
+          expect(image.path).not.toMatch(/^\/|^[A-Za-z]:|\\/);
+          expect(image.path.split('/')).not.toContain('..');
+        }
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'IdatError' });
+      }
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('a path is normalised', () => {
+  expect(parse('./images//a/../b.jpg 3')).toEqual([{ path: 'images/b.jpg', label: 3, line: 1 }]);
+});
+
+describe('errors name list and line', () => {
+  test.each([
+    ['data.list.escape', 'a.jpg 0\n../../etc/passwd 1', 'pets/train800.txt:2: "../../etc/passwd" is not a path inside'],
+    ['data.list.escape', 'a/../../b.jpg 0', ':1: "a/../../b.jpg"'],
+    ['data.list.escape', '/etc/passwd 0', ':1: "/etc/passwd"'],
+    ['data.list.escape', 'images\\a.jpg 0', ':1: "images\\\\a.jpg"'],
+    ['data.list.escape', 'C:/a.jpg 0', ':1: "C:/a.jpg"'],
+    ['data.list.escape', 'a\0.jpg 0', ':1: '],
+    ['data.list.label', '\n\na.jpg cat', ':3: expected a label from 0 to 9 (classes.txt names 10 classes), got "cat"'],
+    ['data.list.label', 'a.jpg 1.5', 'got "1.5"'],
+    ['data.list.label', 'a.jpg -1', 'got "-1"'],
+    ['data.list.label', 'a.jpg 10', 'got "10"'],
+    ['data.list.line', 'a.jpg', ':1: expected "relative/path LABEL", got "a.jpg"'],
+    ['data.list.line', ' 4', 'got " 4"'],
+    ['data.list.empty', '\n \n', 'pets/train800.txt: lists no images'],
+  ])('%s %j', (code, text, message) => {
+    expect(() => parse(text, 10)).toThrow(expect.objectContaining({ code, message: expect.stringContaining(message) }));
+  });
+
+  test('without classes.txt a label is still bounded', () => {
+    expect(parse('a.jpg 99999')[0]!.label).toBe(99_999);
+    expect(() => parse('a.jpg 4000000000')).toThrow(/from 0 to 99999, got "4000000000"/);
+  });
+});

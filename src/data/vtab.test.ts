@@ -1,0 +1,128 @@
+import { symlink, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { openDataset } from './open.js';
+import { namesOf, openForTest, refusal, VTAB_FILES } from './testing/dataset.js';
+import { dot, folderWith } from './testing/folder.js';
+import { describeWithShared, sharedPath } from './testing/shared.js';
+
+describeWithShared('VTAB-mini', () => {
+  test.each([
+    ['caltech101', 102, 2000],
+    ['flowers5', 5, 1500],
+    ['sign_digits', 10, 1062],
+    ['eurosat', 10, 1500],
+    ['elpv', 2, 642],
+    ['bloodcells', 3, 429],
+    ['dsprites_loc', 16, 2000],
+    ['dsprites_ori', 16, 2000],
+  ])('%s: %i classes, 800 / 200 / %i images', async (task, classCount, testCount) => {
+    const dataset = await openForTest(sharedPath(`data/${task}.zip`));
+    expect(dataset.kind).toBe('vtab');
+    expect(dataset.classes).toHaveLength(classCount);
+    expect([dataset.train, dataset.val, dataset.trainval, dataset.test].map((split) => split.length)).toEqual([
+      800,
+      200,
+      1000,
+      testCount,
+    ]);
+    expect(namesOf(dataset.trainval)).toEqual(namesOf([...dataset.train, ...dataset.val]));
+    expect(dataset.note).toBe(`Splits as listed by the data set: 800 train, 200 val, ${testCount} test.`);
+    const [first] = dataset.test;
+    const bytes = await first!.read();
+    expect(bytes.subarray(0, 2)).toEqual(Buffer.from(first!.name.endsWith('.png') ? [0x89, 0x50] : [0xff, 0xd8]));
+  });
+
+  test('a label can be told from the name of a dSprites picture: x position in 16 bins', async () => {
+    const { train, classes } = await openForTest(sharedPath('data/dsprites_loc.zip'));
+    for (const { name, label } of train) {
+      const index = Number(name.match(/(\d+)\.png$/)![1]);
+      expect(label).toBe(Math.floor((Math.floor(index / 32) % 32) / 2));
+    }
+    expect(classes[1]).toBe('x_02_03');
+  });
+});
+
+describe('VTAB lists', () => {
+  test('without classes.txt and train800val200.txt', async () => {
+    const dataset = await openForTest(await folderWith(VTAB_FILES));
+    expect(dataset.classes).toEqual(['0', '1', '2']);
+    expect(namesOf(dataset.trainval)).toEqual(['images/a.png', 'images/b c.png', 'images/c.png']);
+    expect(await dataset.train[1]!.read()).toEqual(dot(2));
+    expect(dataset.test[0]!.label).toBe(2);
+  });
+
+  test('classes.txt names the labels, whatever its line ends', async () => {
+    const dataset = await openForTest(await folderWith({ ...VTAB_FILES, 'classes.txt': 'cat\r\nred fox\r\ndog\r\n' }));
+    expect(dataset.classes).toEqual(['cat', 'red fox', 'dog']);
+  });
+
+  test('a symbolic link to an image or a folder inside the data set is fine', async () => {
+    const root = await folderWith({ ...VTAB_FILES, 'test.txt': 'linked.png 0\nmore/d.png 2\n' });
+    await symlink('images/d.png', join(root, 'linked.png'));
+    await symlink('images', join(root, 'more'));
+    await symlink('..', join(root, 'images/loop'));
+    const dataset = await openForTest(root);
+    expect(await dataset.test[0]!.read()).toEqual(dot(4));
+    expect(await dataset.test[1]!.read()).toEqual(dot(4));
+  });
+
+  test.each<[string, string, Record<string, string>]>([
+    [
+      'data.list.label',
+      'test.txt:1: expected a label from 0 to 1 (classes.txt names 2 classes), got "2"',
+      { 'classes.txt': 'cat\ndog' },
+    ],
+    [
+      'data.list.escape',
+      'val200.txt:2: "../../etc/passwd" is not a path',
+      { 'val200.txt': 'images/c.png 1\n../../etc/passwd 1' },
+    ],
+    [
+      'data.list.missing-image',
+      'test.txt:2: there is no file images/e.png',
+      { 'test.txt': 'images/d.png 0\nimages/e.png 0' },
+    ],
+    ['data.list.missing-image', 'there is no file images/A.png', { 'test.txt': 'images/A.png 0' }],
+    ['data.list.empty', 'train800.txt: lists no images', { 'train800.txt': '\n' }],
+    ['data.one-class', 'of one class', { 'train800.txt': 'images/a.png 0', 'val200.txt': 'images/c.png 0' }],
+    [
+      'data.one-class',
+      'of one class',
+      {
+        'train800.txt': 'images/a.png 0',
+        'val200.txt': 'images/c.png 0',
+        'test.txt': 'images/d.png 0',
+        'classes.txt': 'cat',
+      },
+    ],
+    ['data.classes.empty', 'classes.txt:2: expected a class name', { 'classes.txt': 'cat\n\ndog' }],
+  ])('%s: %s', async (code, message, files) => {
+    await expect(openDataset(await folderWith({ ...VTAB_FILES, ...files }), { seed: 1 })).rejects.toMatchObject(
+      refusal(code, message),
+    );
+  });
+
+  test.each(['train800.txt', 'val200.txt', 'test.txt'])('%s is needed', async (list) => {
+    const root = await folderWith(VTAB_FILES);
+    await unlink(join(root, list));
+    await expect(openDataset(root, { seed: 1 })).rejects.toMatchObject(
+      refusal('data.list.missing', `no ${list}; VTAB data need`),
+    );
+  });
+
+  test('a link that leaves the data set is refused where it is listed: file, folder, or to nothing', async () => {
+    const outside = await folderWith({ 'secret.png': dot() });
+    for (const [link, target, listed] of [
+      ['x.png', join(outside, 'secret.png'), 'x.png'],
+      ['out', outside, 'out/secret.png'],
+      ['gone.png', 'nowhere', 'gone.png'],
+    ] as const) {
+      const root = await folderWith({ ...VTAB_FILES, 'val200.txt': `images/c.png 1\n${listed} 0` });
+      await symlink(target, join(root, link));
+      await expect(openDataset(root, { seed: 1 })).rejects.toMatchObject(
+        refusal('data.list.escape', `val200.txt:2: ${link} is a link`),
+      );
+    }
+  });
+});
