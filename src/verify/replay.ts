@@ -1,0 +1,403 @@
+/**
+ * Replaying the sections that need the compiled step: one step with every gradient, and whole runs.
+ */
+import type { z } from 'zod';
+import type { Program } from '../graph/emit.js';
+import type { Feed, Runtime, Session } from '../runtime/runtime.js';
+import { AdamW, decayRanges, decays } from '../train/adamw.js';
+import { dropPathMultipliers } from '../train/drop-path.js';
+import { addInto, pieces } from '../train/micro-batch.js';
+import { learningRate } from '../train/schedule.js';
+import { buildForward, buildTrainStep, type Distillation, type ModelSpec, type TrainStep } from '../train/step.js';
+import {
+  type Batch,
+  baselinesSchema,
+  broken,
+  type Directory,
+  groupsSchema,
+  oneStepSchema,
+  parametersFrom,
+  type Role,
+  type Tensors,
+  tensorPairs,
+  trajectorySchema,
+} from './directory.js';
+import { absolute, type Deviation, type Quantity, relative, worst } from './row.js';
+
+export interface Replay {
+  readonly directory: Directory;
+  readonly runtime: Runtime;
+  /** Adds a row. */
+  report(quantity: Quantity, variant: string, deviation: Deviation | number): void;
+  /** Adds a row that says that a section is absent. */
+  absent(section: string): void;
+}
+
+const ROLES: readonly Role[] = ['student', 'teacher'];
+
+const LOSSES = [
+  ['loss.student', 'ce_student'],
+  ['loss.teacher', 'ce_teacher'],
+  ['loss.distill', 'distill'],
+  ['loss.total', 'total'],
+] as const;
+
+/** `one_step`, `one_step_wide` and `drop_path`, which have the same form. */
+export async function replayOneStep(
+  replay: Replay,
+  file: string,
+  title: 'one step' | 'one step, wide adapters' | 'drop path',
+): Promise<void> {
+  const { directory, report } = replay;
+  const json = await directory.json(`${file}.json`, oneStepSchema);
+  if (!json) return replay.absent(file);
+  const tensors = await directory.tensors(`${file}.safetensors`);
+  const batch = await directory.batch(tensors);
+  if (json.labels) report('one step: labels', file, absolute(batch.labels, json.labels));
+
+  const models = { student: await directory.model('student'), teacher: await directory.model('teacher') };
+  const multipliers = json.drop_path_rate === undefined ? {} : await dropPath(replay, json.drop_path_rate, tensors);
+  for (const [variant, expected] of Object.entries(json.variants)) {
+    const options = { hidden: json.adapter_hidden, dropPath: json.drop_path_rate };
+    const step = buildTrainStep({
+      student: models.student.spec(expected.tuning_mode, options),
+      teacher: models.teacher.spec(expected.tuning_mode, options),
+      distillation: distillation(expected.distill_loss, directory.temperature),
+      microBatch: batch.labels.length,
+      inspect: true,
+    });
+    const initial = (role: Role) =>
+      parametersFrom(step[role]!, [
+        { tensors, prefix: `adapters/${role}/` },
+        { tensors: models[role].tensors, prefix: '' },
+      ]);
+    const parameters = { student: initial('student'), teacher: initial('teacher') };
+    const outputs = await withSession(replay.runtime, step.program, (session) =>
+      runBatch(session, parameters, batch, everyIndex(batch), batch.labels.length, multipliers),
+    );
+
+    const losses = LOSSES.map(([ours, theirs]) => ({
+      value: absolute(outputs[ours]!, [expected[theirs]]),
+      at: theirs,
+    }));
+    report(`${title}: loss terms`, variant, worst(losses));
+    const compare = (output: string, name: (role: Role) => string) =>
+      worst(
+        ROLES.map((role) => ({
+          value: relative(outputs[`${role}.${output}`]!, tensors.floats(`${variant}/${name(role)}`)),
+          at: role,
+        })),
+      );
+    report(
+      `${title}: logits`,
+      variant,
+      compare('logits', (role) => `${role}_logits`),
+    );
+    report(
+      `${title}: d total / d logits`,
+      variant,
+      compare('logits.gradient', (role) => `grad_logits/${role}`),
+    );
+    const gradients = ROLES.flatMap((role) =>
+      compareTensors(step, role, outputs[`${role}.gradient`]!, tensors, `${variant}/grad/${role}/`),
+    );
+    report(`${title}: gradients of trainable tensors`, variant, worst(gradients));
+  }
+}
+
+/** The multipliers of each model, after a check that each is 0 or what the training's own rates make it. */
+async function dropPath(
+  { directory, report }: Replay,
+  rate: number,
+  tensors: Tensors,
+): Promise<Partial<Record<Role, Float32Array>>> {
+  const found: Partial<Record<Role, Float32Array>> = {};
+  for (const role of ROLES) {
+    const values = tensors.floats(`multipliers/${role}`);
+    const { depth } = (await directory.model(role)).spec('linear_probe').backbone.config;
+    const kept = dropPathMultipliers(depth, rate, values.length / (2 * depth), { uniform: () => 0 } as never);
+    report(
+      'drop path: multipliers',
+      role,
+      relative(
+        kept.map((value, i) => (values[i] === 0 ? 0 : value)),
+        values,
+      ),
+    );
+    found[role] = values;
+  }
+  return found;
+}
+
+/** `trajectory` and the runs of `baselines`, which share data, batches and optimiser, and the steps of `baselines`. */
+export async function replayRuns(replay: Replay): Promise<void> {
+  const { directory } = replay;
+  const trajectory = await directory.json('trajectory.json', trajectorySchema);
+  const baselines = await directory.json('baselines.json', baselinesSchema);
+  if (trajectory) {
+    const tensors = await directory.tensors('trajectory.safetensors');
+    checkSettings(replay, trajectory, await directory.model('student').then((model) => model.tensors));
+    const setting: Setting = {
+      json: trajectory,
+      train: { images: tensors.floats('images/train'), labels: trajectory.labels_train },
+      heldOut: tensors.floats('images/heldout'),
+      heldOutCount: tensors.shape('images/heldout')[0]!,
+    };
+    for (const [variant, expected] of Object.entries(trajectory.variants)) {
+      await replayRun(replay, setting, {
+        title: 'trajectory',
+        variant,
+        mode: expected.tuning_mode,
+        distillLoss: expected.distill_loss,
+        losses: LOSSES.map(([output, name]) => ({ output, name, values: expected[name] })),
+        tensors,
+      });
+    }
+    if (baselines) {
+      const baselineTensors = await directory.tensors('baselines.safetensors');
+      for (const [variant, { tuning_mode, ce }] of Object.entries(baselines.trajectories)) {
+        await replayRun(replay, setting, {
+          title: 'baselines',
+          variant,
+          mode: tuning_mode,
+          distillLoss: null,
+          losses: [{ output: 'loss.student', name: 'ce', values: ce }],
+          tensors: baselineTensors,
+        });
+      }
+    }
+  } else {
+    replay.absent('trajectory');
+  }
+  if (!baselines) return replay.absent('baselines');
+  await replayBaselineSteps(replay, baselines);
+}
+
+type Trajectory = z.infer<typeof trajectorySchema>;
+
+interface Setting {
+  readonly json: Trajectory;
+  readonly train: Batch;
+  readonly heldOut: Float32Array;
+  readonly heldOutCount: number;
+}
+
+interface Run {
+  readonly title: 'trajectory' | 'baselines';
+  readonly variant: string;
+  readonly mode: string;
+  /** Null without a teacher. */
+  readonly distillLoss: string | null;
+  readonly losses: readonly { output: string; name: string; values: readonly number[] }[];
+  readonly tensors: Tensors;
+}
+
+/** The learning rates and the decaying tensors that training would choose by itself. */
+function checkSettings({ report }: Replay, json: Trajectory, weights: Tensors): void {
+  const { schedule, lr, steps_per_epoch, batches, optimizer } = json;
+  if (lr.length !== batches.length) {
+    throw broken(`trajectory.json: it has ${batches.length} batches but ${lr.length} learning rates`);
+  }
+  const settings = {
+    lr: schedule.lr,
+    epochs: schedule.epochs,
+    warmupEpochs: schedule.warmup_epochs,
+    warmupLr: schedule.warmup_lr,
+    minLr: schedule.min_lr,
+    cooldownEpochs: schedule.cooldown_epochs,
+  };
+  const rates = lr.map((rate, step) => ({
+    value: relative([learningRate(Math.floor(step / steps_per_epoch), settings)], [rate]),
+    at: `step ${step}`,
+  }));
+  report('trajectory: learning rates', 'all', worst(rates));
+  for (const [key, value] of Object.entries(optimizer)) {
+    if (!key.startsWith('parameter_groups')) continue;
+    const groups = groupsSchema.safeParse(value).data?.student;
+    if (!groups) continue;
+    const wrong = (names: readonly string[], decay: boolean) =>
+      names.filter((name) => decays(name, weights.shape(name)) !== decay).map((at) => ({ value: 1, at }));
+    report(
+      'trajectory: tensors with weight decay',
+      key,
+      worst([...wrong(groups.decay, true), ...wrong(groups.no_decay, false)]),
+    );
+  }
+}
+
+async function replayRun(replay: Replay, setting: Setting, run: Run): Promise<void> {
+  const { directory, report, runtime } = replay;
+  const { title, variant, mode, tensors } = run;
+  const { json, train } = setting;
+  for (const { name, values } of run.losses) {
+    if (values.length !== json.batches.length) {
+      throw broken(`${title}.json: ${variant}.${name} has ${values.length} values for ${json.batches.length} steps`);
+    }
+  }
+  const roles = run.distillLoss === null ? (['student'] as const) : ROLES;
+  const specs = {
+    student: (await directory.model('student')).spec(mode),
+    teacher: run.distillLoss === null ? null : (await directory.model('teacher')).spec(mode),
+  };
+  // The baselines run in micro-batches that do not divide the batch, which exercises sums and padding as well.
+  const largest = Math.max(...json.batches.map((batch) => batch.length));
+  const microBatch = run.distillLoss === null ? Math.floor(largest / 2) + 1 : largest;
+  const step = buildTrainStep({
+    ...specs,
+    distillation: run.distillLoss === null ? null : distillation(run.distillLoss, directory.temperature),
+    microBatch,
+  });
+
+  const parameters: Partial<Record<Role, Float32Array>> = {};
+  const optimisers: Partial<Record<Role, AdamW>> = {};
+  for (const role of roles) {
+    const layout = step[role]!;
+    parameters[role] = parametersFrom(layout, [{ tensors: (await directory.model(role)).tensors, prefix: '' }]);
+    const { betas, eps, weight_decay } = json.optimizer;
+    const options = { betas, eps, weightDecay: weight_decay, decayRanges: decayRanges(layout.slots) };
+    optimisers[role] = new AdamW(layout.size, options);
+  }
+
+  const losses: Deviation[] = [];
+  await withSession(runtime, step.program, async (session) => {
+    for (const [i, batch] of json.batches.entries()) {
+      const outputs = await runBatch(session, parameters, train, batch, microBatch);
+      for (const { output, name, values } of run.losses) {
+        losses.push({ value: absolute(outputs[output]!, [values[i]!]), at: `${name} of step ${i}` });
+      }
+      for (const role of roles) {
+        optimisers[role]!.step(parameters[role]!, outputs[`${role}.gradient`]!, json.lr[i]!);
+      }
+    }
+  });
+  report(`${title}: per-step losses`, variant, worst(losses));
+
+  const finals = roles.flatMap((role) =>
+    compareTensors(step, role, parameters[role]!, tensors, `${variant}/final/${role}/`),
+  );
+  report(`${title}: final trainable tensors`, variant, worst(finals));
+
+  const logits: Deviation[] = [];
+  for (const role of roles) {
+    const ours = await forward(runtime, specs[role]!, parameters[role]!, setting);
+    logits.push({ value: relative(ours, tensors.floats(`${variant}/heldout_logits/${role}`)), at: role });
+  }
+  report(`${title}: final held-out logits`, variant, worst(logits));
+}
+
+async function forward(runtime: Runtime, model: ModelSpec, parameters: Float32Array, setting: Setting) {
+  const { program } = buildForward({ model, batch: setting.heldOutCount });
+  return withSession(
+    runtime,
+    program,
+    async (session) => (await session.run({ images: setting.heldOut, parameters })).logits!,
+  );
+}
+
+/** One step of a model alone, with the gradient of the input: keys are VARIANT/ROLE. */
+async function replayBaselineSteps(replay: Replay, json: z.infer<typeof baselinesSchema>): Promise<void> {
+  const { directory, report } = replay;
+  if (Object.keys(json.one_step).length === 0) return;
+  const tensors = await directory.tensors('baselines.safetensors');
+  const batch = await directory.batch(tensors);
+  for (const [key, { ce }] of Object.entries(json.one_step)) {
+    const [variant, role] = key.split('/') as [string, Role];
+    const model = await directory.model(role);
+    // Whichever model it is, it takes the student's place: it is alone.
+    const step = buildTrainStep({
+      student: model.spec(json.trajectories[variant]?.tuning_mode ?? variant),
+      teacher: null,
+      distillation: null,
+      microBatch: batch.labels.length,
+      inspect: true,
+    });
+    const parameters = { student: parametersFrom(step.student, [{ tensors: model.tensors, prefix: '' }]) };
+    const outputs = await withSession(replay.runtime, step.program, (session) =>
+      runBatch(session, parameters, batch, everyIndex(batch), batch.labels.length),
+    );
+    const title = variant === 'full' ? 'full fine-tuning step' : 'baseline step';
+    const theirs = (part: string) => tensors.floats(`${variant}/one_step/${part}/${role}`);
+    const gradients = compareTensors(
+      step,
+      'student',
+      outputs['student.gradient']!,
+      tensors,
+      `${variant}/one_step/grad/${role}/`,
+    );
+    report(`${title}: loss`, key, absolute(outputs['loss.student']!, [ce]));
+    report(`${title}: logits`, key, relative(outputs['student.logits']!, theirs('logits')));
+    report(`${title}: gradients`, key, worst(gradients));
+    report(`${title}: gradient of the input`, key, relative(outputs['student.images.gradient']!, theirs('grad_input')));
+  }
+}
+
+function compareTensors(
+  step: TrainStep,
+  role: Role,
+  vector: Float32Array,
+  tensors: Tensors,
+  prefix: string,
+): Deviation[] {
+  return tensorPairs(step[role]!, vector, tensors, prefix).map(({ name, ours, theirs }) => ({
+    value: relative(ours, theirs),
+    at: `${role} ${name}`,
+  }));
+}
+
+const distillation = (loss: string, temperature: number): Distillation => ({
+  loss,
+  temperature,
+  alpha: 1,
+  beta: 1,
+  gradient: 'both',
+});
+
+const everyIndex = (batch: Batch): number[] => [...batch.labels.keys()];
+
+/**
+ * Runs the images at `indices` in pieces of `microBatch` and adds the pieces' outputs up, which gives the batch's
+ * losses and gradients. (Logits only mean something when there is one piece.)
+ */
+async function runBatch(
+  session: Session,
+  parameters: Partial<Record<Role, Float32Array>>,
+  data: Batch,
+  indices: readonly number[],
+  microBatch: number,
+  multipliers: Partial<Record<Role, Float32Array>> = {},
+): Promise<Record<string, Float32Array>> {
+  const imageSize = data.images.length / data.labels.length;
+  const outside = indices.find((index) => index >= data.labels.length);
+  if (outside !== undefined) throw broken(`a batch names image ${outside}, but there are ${data.labels.length}`);
+  let sums: Record<string, Float32Array> | undefined;
+  for (const { positions, weights } of pieces(indices.length, microBatch)) {
+    const chosen = positions.map((position) => indices[position]!);
+    const images = new Float32Array(chosen.length * imageSize);
+    chosen.forEach((index, i) => {
+      images.set(data.images.subarray(index * imageSize, (index + 1) * imageSize), i * imageSize);
+    });
+    const feeds: Record<string, Feed> = {
+      labels: BigInt64Array.from(chosen, (index) => BigInt(data.labels[index]!)),
+      weights,
+    };
+    for (const role of ROLES) {
+      if (!parameters[role]) continue;
+      feeds[`${role}.images`] = images;
+      feeds[`${role}.parameters`] = parameters[role];
+      if (multipliers[role]) feeds[`${role}.dropPath`] = multipliers[role];
+    }
+    const outputs = await session.run(feeds);
+    if (!sums) sums = outputs;
+    else for (const [name, sum] of Object.entries(sums)) addInto(sum, outputs[name]!);
+  }
+  return sums!;
+}
+
+async function withSession<T>(runtime: Runtime, program: Program, work: (session: Session) => Promise<T>): Promise<T> {
+  const session = await runtime.load(program);
+  try {
+    return await work(session);
+  } finally {
+    await session.close();
+  }
+}
