@@ -10,13 +10,13 @@ import type { Backbone, ViTConfig } from '../backbones/backbone.js';
 import { backboneFromFile } from '../backbones/checkpoint.js';
 import { IdatError } from '../errors.js';
 import { openSafetensors, type TensorData } from '../files/safetensors-node.js';
-import { size } from '../graph/tensor.js';
 import type { ModelSpec, TrainableLayout } from '../train/step.js';
 
 export type Role = 'student' | 'teacher';
 
 const numbers = z.array(z.number());
 const count = z.int().min(1);
+const labels = z.array(z.int().min(0));
 
 const sizes = z.object({
   img_size: count.optional(),
@@ -43,7 +43,7 @@ const oneStepVariant = z.object({
 
 export const oneStepSchema = z.object({
   temperature: z.number().optional(),
-  labels: numbers.optional(),
+  labels: labels.optional(),
   models: z.object({ student: sizes.optional(), teacher: sizes.optional() }).optional(),
   /** In one_step_wide.json. */
   adapter_hidden: count.optional(),
@@ -56,7 +56,7 @@ const parameterGroups = z.object({ decay: z.array(z.string()), no_decay: z.array
 
 export const trajectorySchema = z.object({
   steps_per_epoch: count,
-  labels_train: numbers,
+  labels_train: labels,
   optimizer: z
     .object({
       optimizer: z.string().startsWith('AdamW').optional(),
@@ -263,11 +263,12 @@ export class Directory {
     return known;
   }
 
-  /** The batch of one_step, which other sections share, or the section's own. */
-  async batch(section: Tensors): Promise<Batch> {
+  /** The section's own batch or that of one_step, which the sections share; null where neither is present. */
+  async batch(section: Tensors): Promise<Batch | null> {
+    if (!section.has('inputs') && !this.has('one_step.safetensors')) return null;
     const tensors = section.has('inputs') ? section : await this.tensors('one_step.safetensors');
-    const labels = [...tensors.integers('labels')];
-    return { images: tensors.floats('inputs', size(tensors.shape('inputs'))), labels };
+    const labels = [...tensors.integers('labels', tensors.shape('inputs')[0])];
+    return { images: tensors.floats('inputs'), labels };
   }
 
   /** Sizes from one_step.json; those it lacks from the shapes and the metadata of the weights. */

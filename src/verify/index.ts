@@ -63,7 +63,7 @@ export async function verify(
       status: ok ? 'ok' : 'failed',
     });
   };
-  const absent = (section: string) => notCovered(section, 'not present');
+  const absent = (section: string, reason = 'not present') => notCovered(section, reason);
 
   const runtime = await startRuntime({ ...(device && { device }), ...(threads && { threads }) });
   try {

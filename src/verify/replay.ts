@@ -8,7 +8,7 @@ import { AdamW, decayRanges, decays } from '../train/adamw.js';
 import { dropPathMultipliers } from '../train/drop-path.js';
 import { addInto, pieces } from '../train/micro-batch.js';
 import { learningRate } from '../train/schedule.js';
-import { buildForward, buildTrainStep, type Distillation, type ModelSpec, type TrainStep } from '../train/step.js';
+import { buildForward, buildTrainStep, type Distillation, type ModelSpec, type TrainableLayout } from '../train/step.js';
 import {
   type Batch,
   baselinesSchema,
@@ -29,11 +29,13 @@ export interface Replay {
   readonly runtime: Runtime;
   /** Adds a row. */
   report(quantity: Quantity, variant: string, deviation: Deviation | number): void;
-  /** Adds a row that says that a section is absent. */
-  absent(section: string): void;
+  /** Adds a row that says why a section is not replayed; by default because it is not present. */
+  absent(section: string, reason?: string): void;
 }
 
 const ROLES: readonly Role[] = ['student', 'teacher'];
+
+const NO_BATCH = 'needs the batch in one_step.safetensors, which is not present';
 
 const LOSSES = [
   ['loss.student', 'ce_student'],
@@ -53,6 +55,7 @@ export async function replayOneStep(
   if (!json) return replay.absent(file);
   const tensors = await directory.tensors(`${file}.safetensors`);
   const batch = await directory.batch(tensors);
+  if (!batch) return replay.absent(file, NO_BATCH);
   if (json.labels) report('one step: labels', file, absolute(batch.labels, json.labels));
 
   const models = { student: await directory.model('student'), teacher: await directory.model('teacher') };
@@ -99,7 +102,7 @@ export async function replayOneStep(
       compare('logits.gradient', (role) => `grad_logits/${role}`),
     );
     const gradients = ROLES.flatMap((role) =>
-      compareTensors(step, role, outputs[`${role}.gradient`]!, tensors, `${variant}/grad/${role}/`),
+      compareTensors(step[role]!, role, outputs[`${role}.gradient`]!, tensors, `${variant}/grad/${role}/`),
     );
     report(`${title}: gradients of trainable tensors`, variant, worst(gradients));
   }
@@ -168,6 +171,7 @@ export async function replayRuns(replay: Replay): Promise<void> {
     }
   } else {
     replay.absent('trajectory');
+    if (baselines) replay.absent('baseline runs', 'need the batches in trajectory.json, which is not present');
   }
   if (!baselines) return replay.absent('baselines');
   await replayBaselineSteps(replay, baselines);
@@ -273,7 +277,7 @@ async function replayRun(replay: Replay, setting: Setting, run: Run): Promise<vo
   report(`${title}: per-step losses`, variant, worst(losses));
 
   const finals = roles.flatMap((role) =>
-    compareTensors(step, role, parameters[role]!, tensors, `${variant}/final/${role}/`),
+    compareTensors(step[role]!, role, parameters[role]!, tensors, `${variant}/final/${role}/`),
   );
   report(`${title}: final trainable tensors`, variant, worst(finals));
 
@@ -300,6 +304,7 @@ async function replayBaselineSteps(replay: Replay, json: z.infer<typeof baseline
   if (Object.keys(json.one_step).length === 0) return;
   const tensors = await directory.tensors('baselines.safetensors');
   const batch = await directory.batch(tensors);
+  if (!batch) return replay.absent('baseline steps', NO_BATCH);
   for (const [key, { ce }] of Object.entries(json.one_step)) {
     const [variant, role] = key.split('/') as [string, Role];
     const model = await directory.model(role);
@@ -318,8 +323,8 @@ async function replayBaselineSteps(replay: Replay, json: z.infer<typeof baseline
     const title = variant === 'full' ? 'full fine-tuning step' : 'baseline step';
     const theirs = (part: string) => tensors.floats(`${variant}/one_step/${part}/${role}`);
     const gradients = compareTensors(
-      step,
-      'student',
+      step.student,
+      role,
       outputs['student.gradient']!,
       tensors,
       `${variant}/one_step/grad/${role}/`,
@@ -332,13 +337,13 @@ async function replayBaselineSteps(replay: Replay, json: z.infer<typeof baseline
 }
 
 function compareTensors(
-  step: TrainStep,
+  layout: TrainableLayout,
   role: Role,
   vector: Float32Array,
   tensors: Tensors,
   prefix: string,
 ): Deviation[] {
-  return tensorPairs(step[role]!, vector, tensors, prefix).map(({ name, ours, theirs }) => ({
+  return tensorPairs(layout, vector, tensors, prefix).map(({ name, ours, theirs }) => ({
     value: relative(ours, theirs),
     at: `${role} ${name}`,
   }));
@@ -368,7 +373,7 @@ async function runBatch(
 ): Promise<Record<string, Float32Array>> {
   const imageSize = data.images.length / data.labels.length;
   const outside = indices.find((index) => index >= data.labels.length);
-  if (outside !== undefined) throw broken(`a batch names image ${outside}, but there are ${data.labels.length}`);
+  if (outside !== undefined) throw broken(`trajectory.json: a batch names image ${outside}, but there are ${data.labels.length}`);
   let sums: Record<string, Float32Array> | undefined;
   for (const { positions, weights } of pieces(indices.length, microBatch)) {
     const chosen = positions.map((position) => indices[position]!);

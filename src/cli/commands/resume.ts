@@ -1,0 +1,14 @@
+/** idat resume: goes on with a run that was stopped. */
+import { Command } from 'commander';
+import { resume } from '../../index.js';
+import { describeRun } from '../describe-run.js';
+import { withProgress } from '../with-progress.js';
+
+export const resumeRun = new Command('resume')
+  .description('go on with a run that was stopped')
+  .argument('<run>', 'its run directory')
+  .option('--json', 'print the result as one JSON object')
+  .action(async (run: string, flags) => {
+    const result = await withProgress((control) => resume(run, control));
+    process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : `${describeRun(result)}\n`);
+  });

@@ -1,0 +1,74 @@
+/** Flags made from the configuration's schema: names, meaning and defaults stand there, once. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { z } from 'zod';
+import { nearest } from '../errors.js';
+import { FineTuneConfig, type FineTuneInput } from '../train/config.js';
+
+/** The part of JSON Schema our configuration uses. */
+interface Field {
+  /** Two in a list where the field may be null. */
+  type?: string | string[];
+  const?: string;
+  enum?: string[];
+  anyOf?: Field[];
+  default?: unknown;
+  description?: string;
+}
+
+const { properties, required } = z.toJSONSchema(FineTuneConfig, { io: 'input' }) as {
+  properties: Record<string, Field>;
+  required: string[];
+};
+
+/** Adds a flag for each field but the positional `data`. */
+export function addConfigFlags(command: Command): Command {
+  for (const [name, field] of Object.entries(properties)) {
+    if (name !== 'data') command.addOption(toOption(name, field));
+  }
+  return command;
+}
+
+/** The fields that were given, ready to be checked; all others take the schema's defaults. */
+export function configFrom(data: string, flags: Record<string, unknown>): FineTuneInput {
+  const given = Object.entries(flags).filter(([name]) => name in properties);
+  return { ...Object.fromEntries(given), data } as FineTuneInput;
+}
+
+function toOption(name: string, field: Field): Option {
+  const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  const description = field.description ?? '';
+  if (field.type === 'boolean') {
+    return field.default === true
+      ? new Option(`--no-${flag}`, `do not ${description}`)
+      : new Option(`--${flag}`, description);
+  }
+  // The default is told, not set: parseConfig must see which fields were given.
+  const hasDefault = field.default !== undefined && field.default !== null;
+  const option = new Option(
+    `--${flag} <${placeholder(field)}>`,
+    hasDefault ? `${description} (default: ${field.default})` : description,
+  );
+  if (field.enum) option.choices(field.enum);
+  return option.makeOptionMandatory(required.includes(name)).argParser((text: string) => parse(text, field));
+}
+
+const alternatives = (field: Field): Field[] => field.anyOf ?? [field];
+const isNumber = ({ type }: Field) => type === 'number' || type === 'integer';
+
+function placeholder(field: Field): string {
+  if (field.enum) return 'name';
+  return alternatives(field).some(isNumber) ? 'number' : 'text';
+}
+
+/** What does not read as the type wanted stays text, for the schema to refuse with the field's name. */
+function parse(text: string, field: Field): unknown {
+  if (field.enum && !field.enum.includes(text)) {
+    throw new InvalidArgumentError(`Did you mean ${nearest(text, field.enum, 1)[0]}? (${field.enum.join(', ')})`);
+  }
+  const kinds = alternatives(field);
+  if (text === 'none' && field.default === null) return null;
+  const isLiteral = kinds.some((kind) => kind.const === text);
+  return !isLiteral && kinds.some(isNumber) && text.trim() !== '' && Number.isFinite(Number(text))
+    ? Number(text)
+    : text;
+}

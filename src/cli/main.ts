@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+/** The command line: one command one file, assembled here. */
+import { Command } from 'commander';
+import { demo } from './commands/demo.js';
+import { evaluate } from './commands/eval.js';
+import { predictImages } from './commands/predict.js';
+import { resumeRun } from './commands/resume.js';
+import { train } from './commands/train.js';
+import { verifyReference } from './commands/verify.js';
+import { fail } from './failure.js';
+
+const program = new Command('idat')
+  .description('Fine-tune vision transformers with small adapters, taught by a smaller model.')
+  .helpCommand(false)
+  .addHelpText('after', '\nTry it:\n  idat demo\n  idat train photos/ --student vit_micro_patch4_32.cifar10');
+
+for (const command of [train, evaluate, predictImages, resumeRun, verifyReference, demo]) program.addCommand(command);
+// Subcommands made elsewhere do not inherit it: throw instead of exiting, so that `fail` decides the exit code.
+for (const command of [program, ...program.commands]) command.exitOverride();
+
+// `idat verify … | head` closes the pipe; that is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  fail(error);
+}

@@ -1,0 +1,14 @@
+/** What programs import from idat. */
+export { IdatError } from './errors.js';
+export {
+  FineTuneConfig,
+  type FineTuneInput,
+  type FineTuneSettings,
+  type Protocol,
+  parseConfig,
+} from './train/config.js';
+export type { Score } from './train/evaluate.js';
+export { type FineTuneResult, fineTune, resume } from './train/fine-tune.js';
+export { evaluateRun, type Prediction, predict, type RunEvaluation, type RunOptions } from './train/predict.js';
+export type { EpochMetrics, Losses, Phase, Progress, RunControl } from './train/progress.js';
+export type { RunRecord, RunResult } from './train/run-directory.js';

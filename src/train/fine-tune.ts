@@ -1,0 +1,216 @@
+/**
+ * Fine-tuning from a configuration to a result, and going on with a run that was stopped.
+ */
+import { resolve } from 'node:path';
+import { openDataset } from '../data/index.js';
+import { IdatError } from '../errors.js';
+import { AdamW, decayRanges } from './adamw.js';
+import { type FineTuneInput, type FineTuneSettings, parseConfig } from './config.js';
+import { evaluate } from './evaluate.js';
+import { interrupted, type Run, trainPhase } from './fit.js';
+import { bestEpoch } from './metrics.js';
+import { fingerprints, type Pixels } from './pixels.js';
+import type { RunControl } from './progress.js';
+import {
+  createRunDirectory,
+  keptParameters,
+  openState,
+  type RunRecord,
+  type RunResult,
+  readRecord,
+  readResult,
+  readTimings,
+  refuseExisting,
+  type TunedModels,
+  writeDerived,
+  writeRecord,
+  writeResult,
+} from './run-directory.js';
+import { totalEpochs } from './schedule.js';
+import {
+  type Backbones,
+  backboneRecord,
+  type Compiled,
+  compile,
+  microBatchOf,
+  modelSpecs,
+  openBackbones,
+  versions,
+  withAbsolutePaths,
+  withPixels,
+  withRuntime,
+} from './setup.js';
+import { initialState, type Role, type TrainState } from './state.js';
+import type { TrainableLayout } from './step.js';
+
+export interface FineTuneResult extends RunResult {
+  /** The run directory. */
+  runDir: string;
+}
+
+/**
+ * Fine-tunes a student, taught by a teacher if there is one, and measures it.
+ *
+ * @throws IdatError for every refusal; `run.interrupted` when the signal stopped it, with all saved
+ */
+export async function fineTune(input: FineTuneInput, control: RunControl = {}): Promise<FineTuneResult> {
+  const settings = withAbsolutePaths(parseConfig(input));
+  if (settings.out !== undefined) await refuseExisting(settings.out);
+  const backbones = await openBackbones(settings);
+  const dataset = await openDataset(settings.data, { seed: settings.seed });
+  return withPixels(dataset, settings, backbones, control, async (pixels) => {
+    control.onProgress?.({ kind: 'note', text: dataset.note });
+    return withRuntime(settings, async (runtime) => {
+      const specs = modelSpecs(settings, backbones, dataset.classes.length);
+      const microBatch = microBatchOf(settings, specs.student, pixels.trainval!.student.count);
+      const compiled = await compile(runtime, settings, specs, microBatch);
+      const record: RunRecord = {
+        format: 'idat-run-1',
+        versions: await versions(),
+        settings,
+        resolved: { device: runtime.device, threads: runtime.threads, microBatch },
+        data: {
+          source: settings.data,
+          kind: dataset.kind,
+          note: dataset.note,
+          fingerprints: fingerprints(pixels),
+        },
+        classes: dataset.classes.length,
+        student: backboneRecord(backbones.student),
+        teacher: backbones.teacher && backboneRecord(backbones.teacher),
+      };
+      const dir = await createRunDirectory(settings);
+      await writeRecord(dir, record, dataset.classes);
+      return train(dir, record, compiled, pixels, control);
+    });
+  });
+}
+
+/**
+ * Goes on with a run that was stopped or killed; ends with the bytes an undisturbed run would have written.
+ * A finished run only gives its result again.
+ *
+ * @throws IdatError `run.changed` when data set or weights are no longer what the run began with
+ */
+export async function resume(runDir: string, control: RunControl = {}): Promise<FineTuneResult> {
+  const dir = resolve(runDir);
+  const record = await readRecord(dir);
+  const finished = await readResult(dir);
+  if (finished) return { runDir: dir, ...finished };
+  const { settings } = record;
+  const backbones = await openBackbones(settings);
+  checkBackbones(dir, record, backbones);
+  const dataset = await openDataset(settings.data, { seed: settings.seed });
+  return withPixels(dataset, settings, backbones, control, async (pixels) => {
+    checkData(dir, record, fingerprints(pixels));
+    return withRuntime(record.resolved, async (runtime) => {
+      const specs = modelSpecs(settings, backbones, record.classes);
+      const compiled = await compile(runtime, settings, specs, record.resolved.microBatch);
+      return train(dir, record, compiled, pixels, control);
+    });
+  });
+}
+
+/** From the saved state, or the beginning, to the result. */
+async function train(
+  dir: string,
+  { settings, resolved }: RunRecord,
+  compiled: Compiled,
+  pixels: Pixels,
+  control: RunControl,
+): Promise<FineTuneResult> {
+  const layouts = layoutsOf(compiled.models);
+  let state =
+    (await openState(dir)) ?? initialState(settings.protocol === 'val' ? 'select' : 'final', settings.seed, layouts);
+  const run: Run = {
+    dir,
+    settings,
+    microBatch: resolved.microBatch,
+    ...compiled,
+    timings: (await readTimings(dir)).filter(({ phase, epoch }) =>
+      state.metrics.some((line) => line.phase === phase && line.epoch === epoch),
+    ),
+    control,
+  };
+  await writeDerived(dir, state, compiled.models);
+
+  const { train, val, trainval, test } = pixels;
+  let epochs = totalEpochs(settings);
+  if (state.phase === 'select') {
+    await trainPhase(run, state, optimizersOf(settings, layouts, state), {
+      data: train!,
+      epochs,
+      look: { split: 'val', data: val!, keepBest: false },
+    });
+    state = initialState('final', settings.seed, layouts, state.metrics);
+  }
+  if (settings.protocol === 'val') epochs = bestEpoch(state.metrics, 'select')!.epoch + 1;
+  await trainPhase(run, state, optimizersOf(settings, layouts, state), {
+    data: trainval!,
+    epochs,
+    look: settings.protocol === 'paper' ? { split: 'test', data: test!, keepBest: true } : null,
+  });
+
+  const report = (done: number, total: number) =>
+    control.onProgress?.({ kind: 'evaluate', done, total, split: 'test' });
+  const score = await evaluate(
+    run.classifier,
+    test!.student,
+    keptParameters(state, 'student')!,
+    report,
+    control.signal,
+  );
+  if (!score) throw await interrupted(run, state);
+  const result: RunResult = {
+    ...score,
+    protocol: settings.protocol,
+    selectedEpoch: settings.protocol === 'paper' ? bestEpoch(state.metrics, 'final')!.epoch : epochs - 1,
+    trainableParameters: {
+      student: layouts.student.size,
+      teacher: layouts.teacher?.size ?? null,
+      head: headSize(layouts.student),
+    },
+    seconds: run.timings.reduce((sum, { seconds }) => sum + seconds, 0),
+  };
+  await writeResult(dir, result);
+  return { runDir: dir, ...result };
+}
+
+function optimizersOf(
+  { weightDecay }: FineTuneSettings,
+  layouts: Record<Role, TrainableLayout | null>,
+  state: TrainState,
+): Record<Role, AdamW | null> {
+  const optimizer = (role: Role) => {
+    const layout = layouts[role];
+    return (
+      layout && new AdamW(layout.size, { weightDecay, decayRanges: decayRanges(layout.slots) }, state[role]!.adamw)
+    );
+  };
+  return { student: optimizer('student'), teacher: optimizer('teacher') };
+}
+
+function headSize({ slots }: TrainableLayout): number {
+  return slots.filter(({ name }) => name.startsWith('head.')).reduce((sum, { size }) => sum + size, 0);
+}
+
+function checkBackbones(dir: string, record: RunRecord, backbones: Backbones): void {
+  for (const role of ['student', 'teacher'] as const) {
+    const then = record[role];
+    const now = backbones[role];
+    if (then?.sha256 === now?.sha256) continue;
+    const what = `the ${role}'s weights in ${now?.path} are not those the run began with (sha256 ${then?.sha256.slice(0, 12)}…, now ${now?.sha256.slice(0, 12)}…)`;
+    throw new IdatError('run.changed', `${dir}: ${what}; put the old file back or start a new run`);
+  }
+}
+
+function checkData(dir: string, { data }: RunRecord, now: Record<string, string>): void {
+  const changed = Object.keys(data.fingerprints).filter((split) => data.fingerprints[split] !== now[split]);
+  if (changed.length === 0) return;
+  const what = `the data set ${data.source} has changed since the run began (${changed.join(', ')})`;
+  throw new IdatError('run.changed', `${dir}: ${what}; put the old images back or start a new run`);
+}
+
+function layoutsOf({ student, teacher }: TunedModels) {
+  return { student: student.layout, teacher: teacher?.layout ?? null };
+}

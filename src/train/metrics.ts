@@ -1,0 +1,44 @@
+/** What an epoch comes to, and which epoch a protocol chooses. */
+import type { EpochMetrics, Losses, Phase } from './progress.js';
+import type { EpochSums, TrainState } from './state.js';
+
+/** The mean losses of the batches of one epoch and its training accuracy, from sums weighted by images. */
+export function meansOf({ losses, correct, teacherCorrect, images }: EpochSums) {
+  const mean = (sum: number) => sum / images;
+  const loss: Losses = {
+    student: mean(losses.student),
+    teacher: mean(losses.teacher),
+    distill: mean(losses.distill),
+    total: mean(losses.total),
+  };
+  return { loss, trainAccuracy: mean(correct), teacherTrainAccuracy: mean(teacherCorrect) };
+}
+
+export function epochMetrics(
+  { phase, epoch, sums, teacher }: TrainState,
+  lr: number,
+  looked: { split: 'val' | 'test'; accuracy: number } | null,
+): EpochMetrics {
+  const { loss, trainAccuracy, teacherTrainAccuracy } = meansOf(sums);
+  return {
+    phase,
+    epoch,
+    lr,
+    loss,
+    trainAccuracy,
+    teacherTrainAccuracy: teacher && teacherTrainAccuracy,
+    valAccuracy: looked?.split === 'val' ? looked.accuracy : null,
+    testAccuracy: looked?.split === 'test' ? looked.accuracy : null,
+  };
+}
+
+/** The epoch of a phase with the highest accuracy on what was looked at after each; of equals the latest. */
+export function bestEpoch(metrics: readonly EpochMetrics[], phase: Phase): EpochMetrics | null {
+  let best: EpochMetrics | null = null;
+  for (const line of metrics) {
+    if (line.phase === phase && (best === null || looked(line) >= looked(best))) best = line;
+  }
+  return best;
+}
+
+const looked = ({ valAccuracy, testAccuracy }: EpochMetrics) => valAccuracy ?? testAccuracy ?? 0;

@@ -1,0 +1,45 @@
+/**
+ * Micro-batches: a batch in pieces that the runtime works through one after the other, and the sums over them.
+ */
+
+/** Images × tokens × width of the largest call that pays: four images of ViT-B/16. */
+const LARGEST_CALL = 4 * 197 * 768;
+
+/** The largest power of two of images, no more than the batch, whose tokens keep a call small; at least 1. */
+export function autoMicroBatch(batchSize: number, tokens: number, width: number): number {
+  const largest = Math.min(batchSize, LARGEST_CALL / (tokens * width));
+  return largest < 1 ? 1 : 2 ** Math.floor(Math.log2(largest));
+}
+
+/** A piece of a batch: which images, as positions in the batch, and each one's weight in the mean. */
+export interface Piece {
+  positions: number[];
+  weights: Float32Array;
+}
+
+/** The batch in pieces of `size` images; the last one is filled up with its last image at weight 0. */
+export function pieces(batchSize: number, size: number): Piece[] {
+  return Array.from({ length: Math.ceil(batchSize / size) }, (_, piece) => ({
+    positions: Array.from({ length: size }, (_, i) => Math.min(piece * size + i, batchSize - 1)),
+    weights: Float32Array.from({ length: size }, (_, i) => (piece * size + i < batchSize ? 1 / batchSize : 0)),
+  }));
+}
+
+export function addInto(sum: Float32Array, term: Float32Array): void {
+  for (let i = 0; i < sum.length; i++) sum[i]! += term[i]!;
+}
+
+/** How many rows of the logits [images, classes] have their largest number at the label; images of weight 0 are skipped. */
+export function countCorrect(logits: Float32Array, labels: ArrayLike<number | bigint>, weights?: Float32Array): number {
+  const classes = logits.length / labels.length;
+  let correct = 0;
+  for (let image = 0; image < labels.length; image++) {
+    if (weights?.[image] === 0) continue;
+    let best = 0;
+    for (let k = 1; k < classes; k++) {
+      if (logits[image * classes + k]! > logits[image * classes + best]!) best = k;
+    }
+    if (best === Number(labels[image])) correct++;
+  }
+  return correct;
+}

@@ -1,0 +1,145 @@
+/**
+ * What a run needs before its first step: backbones, pixels, a runtime, the compiled programs.
+ */
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
+import type { Backbone } from '../backbones/backbone.js';
+import { resolveBackbone } from '../backbones/registry.js';
+import type { Dataset } from '../data/index.js';
+import { IdatError } from '../errors.js';
+import { type Runtime, type Session, startRuntime } from '../runtime/runtime.js';
+import type { FineTuneSettings } from './config.js';
+import { type Classifier, loadClassifier, tokensOf } from './evaluate.js';
+import { autoMicroBatch } from './micro-batch.js';
+import { closePixels, openPixels, type Pixels, splitsOf } from './pixels.js';
+import type { RunControl } from './progress.js';
+import type { BackboneRecord, RunRecord, TunedModels } from './run-directory.js';
+import type { Role } from './state.js';
+import { buildTrainStep, type ModelSpec } from './step.js';
+
+export interface Specs {
+  student: ModelSpec;
+  teacher: ModelSpec | null;
+}
+
+export interface Backbones {
+  student: Backbone;
+  teacher: Backbone | null;
+}
+
+/** What of the settings decides a model. */
+export function modelSpec(settings: FineTuneSettings, role: Role, backbone: Backbone, classes: number): ModelSpec {
+  const { hidden, scale } = settings;
+  const method = role === 'student' ? settings.adapter : settings.teacherAdapter;
+  const dropPath = method === 'linear' ? 0 : settings.dropPath; // nothing before the head is trained
+  return { backbone, method, methodOptions: { hidden, scale }, classes, dropPath };
+}
+
+export function modelSpecs(settings: FineTuneSettings, { student, teacher }: Backbones, classes: number): Specs {
+  return {
+    student: modelSpec(settings, 'student', student, classes),
+    teacher: teacher && modelSpec(settings, 'teacher', teacher, classes),
+  };
+}
+
+export function microBatchOf({ microBatch, batchSize }: FineTuneSettings, student: ModelSpec, images: number): number {
+  const batch = Math.min(batchSize, images);
+  if (microBatch !== 'auto') return Math.min(microBatch, batch);
+  return autoMicroBatch(batch, tokensOf(student), student.backbone.config.width);
+}
+
+/** So that the run can be resumed from anywhere. What has neither separator nor file ending is a model's name. */
+export function withAbsolutePaths(settings: FineTuneSettings): FineTuneSettings {
+  const model = (name: string) => (/[\\/]|\.safetensors$/.test(name) ? resolve(name) : name);
+  return {
+    ...settings,
+    data: resolve(settings.data),
+    student: model(settings.student),
+    teacher: settings.teacher && model(settings.teacher),
+    ...(settings.cacheDir !== undefined && { cacheDir: resolve(settings.cacheDir) }),
+    ...(settings.out !== undefined && { out: resolve(settings.out) }),
+  };
+}
+
+export async function openBackbones({ student, teacher }: FineTuneSettings): Promise<Backbones> {
+  return {
+    student: await resolveBackbone(student),
+    teacher: teacher === null ? null : await resolveBackbone(teacher),
+  };
+}
+
+export function backboneRecord({ name, path, sha256, config, mean, std }: Backbone): BackboneRecord {
+  return { name, path, sha256, config: { ...config }, mean, std };
+}
+
+export async function versions(): Promise<RunRecord['versions']> {
+  const versionIn = async (path: string | URL) =>
+    (JSON.parse(await readFile(path, 'utf8')) as { version: string }).version;
+  return {
+    idat: await versionIn(new URL('../../package.json', import.meta.url)),
+    onnxruntime: await versionIn(createRequire(import.meta.url).resolve('onnxruntime-node/package.json')),
+    node: process.versions.node,
+  };
+}
+
+export async function withPixels<T>(
+  dataset: Dataset,
+  settings: FineTuneSettings,
+  { student, teacher }: Backbones,
+  control: RunControl,
+  action: (pixels: Pixels) => Promise<T>,
+): Promise<T> {
+  try {
+    const sizes = { student: student.config.imageSize, teacher: teacher?.config.imageSize ?? null };
+    const pixels = await openPixels(dataset, splitsOf(settings.protocol), sizes, settings, control);
+    try {
+      return await action(pixels);
+    } finally {
+      await closePixels(pixels);
+    }
+  } catch (error) {
+    if (!control.signal?.aborted || error instanceof IdatError) throw error;
+    throw new IdatError('run.interrupted', 'stopped while reading the images; no training was lost', { cause: error });
+  } finally {
+    await dataset.close();
+  }
+}
+
+export async function withRuntime<T>(
+  { device, threads }: Pick<FineTuneSettings, 'device'> & { threads?: number | undefined },
+  action: (runtime: Runtime) => Promise<T>,
+): Promise<T> {
+  const runtime = await startRuntime({ device, ...(threads !== undefined && { threads }) });
+  try {
+    return await action(runtime);
+  } finally {
+    await runtime.close();
+  }
+}
+
+/** The programs of a run, loaded. */
+export interface Compiled {
+  models: TunedModels;
+  step: Session;
+  classifier: Classifier;
+}
+
+export async function compile(
+  runtime: Runtime,
+  settings: FineTuneSettings,
+  { student, teacher }: Specs,
+  microBatch: number,
+): Promise<Compiled> {
+  const { distill: loss, temperature, alpha, beta, distillGradient: gradient } = settings;
+  const distillation = teacher && { loss, temperature, alpha, beta, gradient };
+  const step = buildTrainStep({ student, teacher, distillation, microBatch });
+  return {
+    models: {
+      student: { spec: student, layout: step.student },
+      teacher: teacher && { spec: teacher, layout: step.teacher! },
+    },
+    step: await runtime.load(step.program),
+    classifier: await loadClassifier(runtime, student),
+  };
+}

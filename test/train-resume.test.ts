@@ -1,0 +1,110 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fineTune, resume } from '../src/index.js';
+import { makeImageFolder, runBytes, settings, temporaryFolder } from './train-support.js';
+
+const CHILD = fileURLToPath(new URL('./train-child.mjs', import.meta.url));
+const root = temporaryFolder();
+afterAll(() => rmSync(root, { recursive: true }));
+
+let data: string;
+const undisturbed = join(root, 'undisturbed');
+beforeAll(async () => {
+  data = await makeImageFolder(root);
+  await fineTune({ ...settings(data, undisturbed), protocol: 'paper' });
+}, 120_000);
+
+/** Starts a run and aborts it after some steps, expecting it to say how to go on. */
+async function stopAfter(steps: number, out: string): Promise<void> {
+  const stop = new AbortController();
+  let seen = 0;
+  const onProgress = ({ kind }: { kind: string }) => kind === 'step' && ++seen === steps && stop.abort();
+  const run = fineTune({ ...settings(data, out), protocol: 'paper' }, { onProgress, signal: stop.signal });
+  await expect(run).rejects.toMatchObject({
+    code: 'run.interrupted',
+    message: expect.stringContaining(`idat resume ${out}`),
+  });
+}
+
+const ended = (child: ChildProcess) => new Promise<void>((resolve) => child.on('close', () => resolve()));
+
+describe('resume', () => {
+  it('ends with the same bytes after being stopped in the middle of an epoch', async () => {
+    const out = join(root, 'stopped');
+    await stopAfter(5, out);
+    await resume(out);
+    expect(runBytes(out)).toEqual(runBytes(undisturbed));
+  });
+
+  it('ends with the same bytes after SIGKILL at any moment', async () => {
+    const out = join(root, 'killed');
+    const config = JSON.stringify({ ...settings(data, out), protocol: 'paper' });
+    for (let kill = 0; kill < 6; kill++) {
+      const how = existsSync(join(out, 'config.json')) ? ['resume', out] : ['start', config];
+      const child = spawn(process.execPath, [CHILD, ...how], { stdio: ['ignore', 'pipe', 'inherit'] });
+      // The first step, and then somewhere in the epoch or the saving that follows.
+      child.stdout!.once('data', () => setTimeout(() => child.kill('SIGKILL'), Math.random() * 700));
+      await ended(child);
+    }
+    await resume(out);
+    expect(runBytes(out)).toEqual(runBytes(undisturbed));
+  }, 180_000);
+
+  it('keeps the last good state when the disk is full, and says so', async () => {
+    const out = join(root, 'full');
+    await stopAfter(5, out);
+    const before = readFileSync(join(out, 'state.safetensors'));
+    // A limit on the size of files stands in for the disk.
+    const limited = spawn('sh', [
+      '-c',
+      'trap "" XFSZ; ulimit -f 100; exec "$@"',
+      'sh',
+      process.execPath,
+      CHILD,
+      'resume',
+      out,
+    ]);
+    let text = '';
+    limited.stdout.on('data', (chunk) => {
+      text += chunk;
+    });
+    await ended(limited);
+    expect(text).toContain('files.write: cannot write');
+    expect(readFileSync(join(out, 'state.safetensors'))).toEqual(before);
+    await resume(out);
+    expect(runBytes(out)).toEqual(runBytes(undisturbed));
+  });
+
+  it('derives the other files from the state again', async () => {
+    const out = join(root, 'derived');
+    await stopAfter(5, out);
+    appendFileSync(join(out, 'metrics.jsonl'), '{"phase":"final","epoch":7}\n');
+    writeFileSync(join(out, '.idat-left.tmp'), 'half');
+    await resume(out);
+    expect(runBytes(out)).toEqual(runBytes(undisturbed));
+    expect(existsSync(join(out, '.idat-left.tmp'))).toBe(false);
+  });
+
+  it('gives a finished run’s result again', async () => {
+    expect((await resume(undisturbed)).protocol).toBe('paper');
+  });
+
+  it('names what has changed meanwhile', async () => {
+    const out = join(root, 'changed');
+    await stopAfter(1, out);
+    const path = join(out, 'config.json');
+    const config = readFileSync(path, 'utf8');
+    const record = JSON.parse(config);
+    writeFileSync(path, config.replace(record.data.fingerprints.test, 'another'));
+    await expect(resume(out)).rejects.toThrow(/the data set .*colours has changed since the run began \(test\)/);
+    writeFileSync(path, config.replace(record.teacher.sha256, 'another'));
+    await expect(resume(out)).rejects.toThrow(/the teacher's weights in .*nano.* are not those the run began with/);
+  });
+
+  it('refuses a folder without a run', async () => {
+    await expect(resume(root)).rejects.toThrow(/no run here/);
+  });
+});
