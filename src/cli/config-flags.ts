@@ -1,8 +1,8 @@
 /** Flags made from the configuration's schema: names, meaning and defaults stand there, once. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { z } from 'zod';
-import { nearest } from '../errors.js';
 import { FineTuneConfig, type FineTuneInput } from '../train/config.js';
+import { nameOf } from './arguments.js';
 
 /** The part of JSON Schema our configuration uses. */
 interface Field {
@@ -62,9 +62,7 @@ function placeholder(field: Field): string {
 
 /** What does not read as the type wanted stays text, for the schema to refuse with the field's name. */
 function parse(text: string, field: Field): unknown {
-  if (field.enum && !field.enum.includes(text)) {
-    throw new InvalidArgumentError(`Did you mean ${nearest(text, field.enum, 1)[0]}? (${field.enum.join(', ')})`);
-  }
+  if (field.enum) return nameOf(field.enum)(text);
   const kinds = alternatives(field);
   if (text === 'none' && field.default === null) return null;
   const isLiteral = kinds.some((kind) => kind.const === text);

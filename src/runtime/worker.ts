@@ -1,7 +1,9 @@
 /**
  * The worker in which ONNX Runtime runs. The only file that imports it.
  */
-import { parse } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, parse } from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
 import type { Program } from '../graph/emit.js';
@@ -55,17 +57,30 @@ async function handle(request: Request): Promise<{ value: unknown; transfer?: Ar
 }
 
 function chooseProvider(device: Device): Provider {
-  const available = listSupportedBackends().map((backend) => backend.name);
-  if (device === 'auto') return available.includes('cuda') ? 'cuda' : 'cpu';
-  if (device !== 'cpu' && !available.includes(device)) {
-    throw Object.assign(
-      new Error(
-        `--device ${device}: the installed ONNX Runtime has no ${device} provider (it has: ${available.join(', ')}); use --device cpu`,
-      ),
-      { code: 'runtime.device' },
-    );
-  }
-  return device;
+  if (device === 'auto') return hasCuda() ? 'cuda' : 'cpu';
+  const listed = listSupportedBackends().map((backend) => backend.name);
+  if (device === 'cpu' || (listed.includes(device) && (device !== 'cuda' || hasCuda()))) return device;
+  const hint =
+    device === 'cuda'
+      ? ' (its install script fetches CUDA: npm rebuild onnxruntime-node without onnxruntime-node-install=skip)'
+      : '';
+  throw Object.assign(
+    new Error(`--device ${device}: the installed ONNX Runtime has no ${device} provider${hint}; use --device cpu`),
+    { code: 'runtime.device' },
+  );
+}
+
+/** The package lists CUDA wherever it could be had; it is there only when its library lies beside the binding. */
+function hasCuda(): boolean {
+  const entry = createRequire(import.meta.url).resolve('onnxruntime-node');
+  const bin = join(dirname(entry), '..', 'bin');
+  if (!existsSync(bin)) return false;
+  const here = join(process.platform, process.arch);
+  return readdirSync(bin).some((version) =>
+    ['libonnxruntime_providers_cuda.so', 'onnxruntime_providers_cuda.dll'].some((name) =>
+      existsSync(join(bin, version, here, name)),
+    ),
+  );
 }
 
 async function load(program: Program): Promise<InferenceSession> {

@@ -8,7 +8,13 @@ import { AdamW, decayRanges, decays } from '../train/adamw.js';
 import { dropPathMultipliers } from '../train/drop-path.js';
 import { addInto, pieces } from '../train/micro-batch.js';
 import { learningRate } from '../train/schedule.js';
-import { buildForward, buildTrainStep, type Distillation, type ModelSpec, type TrainableLayout } from '../train/step.js';
+import {
+  buildForward,
+  buildTrainStep,
+  type Distillation,
+  type ModelSpec,
+  type TrainableLayout,
+} from '../train/step.js';
 import {
   type Batch,
   baselinesSchema,
@@ -139,6 +145,12 @@ export async function replayRuns(replay: Replay): Promise<void> {
   const baselines = await directory.json('baselines.json', baselinesSchema);
   if (trajectory) {
     const tensors = await directory.tensors('trajectory.safetensors');
+    const imageCount = tensors.shape('images/train')[0];
+    if (imageCount !== trajectory.labels_train.length) {
+      throw broken(
+        `trajectory.json: it has ${trajectory.labels_train.length} labels for ${imageCount} training images`,
+      );
+    }
     checkSettings(replay, trajectory, await directory.model('student').then((model) => model.tensors));
     const setting: Setting = {
       json: trajectory,
@@ -373,7 +385,8 @@ async function runBatch(
 ): Promise<Record<string, Float32Array>> {
   const imageSize = data.images.length / data.labels.length;
   const outside = indices.find((index) => index >= data.labels.length);
-  if (outside !== undefined) throw broken(`trajectory.json: a batch names image ${outside}, but there are ${data.labels.length}`);
+  if (outside !== undefined)
+    throw broken(`trajectory.json: a batch names image ${outside}, but there are ${data.labels.length}`);
   let sums: Record<string, Float32Array> | undefined;
   for (const { positions, weights } of pieces(indices.length, microBatch)) {
     const chosen = positions.map((position) => indices[position]!);

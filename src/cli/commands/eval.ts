@@ -1,7 +1,6 @@
 /** idat eval: tests a trained run, on its own test images or on others. */
 import { Command } from 'commander';
 import { evaluateRun } from '../../index.js';
-import { readRecord } from '../../train/run-directory.js';
 import { PROTOCOL_MEANING, shortPath } from '../describe-run.js';
 import { facts, percent } from '../format.js';
 import { withProgress } from '../with-progress.js';
@@ -13,20 +12,17 @@ export const evaluate = new Command('eval')
   .option('--json', 'print the result as one JSON object')
   .action(async (run: string, flags: { data?: string; json?: true }) => {
     const { data } = flags;
-    const { settings } = await readRecord(run);
     const score = await withProgress((control) =>
       evaluateRun(run, { ...(data !== undefined && { data }), ...control }),
     );
-    const { protocol } = settings;
-    const measuredOn = data ?? settings.data;
     if (flags.json) {
-      process.stdout.write(`${JSON.stringify({ ...score, protocol, data: measuredOn })}\n`);
+      process.stdout.write(`${JSON.stringify(score)}\n`);
       return;
     }
     const text = facts({
-      accuracy: `${percent(score.accuracy)}  (${score.correct} of ${score.total} test images)`,
-      protocol: PROTOCOL_MEANING[protocol],
-      data: shortPath(measuredOn),
+      accuracy: `${percent(score.accuracy)}  (${score.correct} of ${score.total} images, ${score.split} split)`,
+      protocol: PROTOCOL_MEANING[score.protocol],
+      data: shortPath(score.data),
     });
     process.stdout.write(`${text}\n`);
   });

@@ -1,20 +1,15 @@
 /** idat predict: the classes a trained run sees in pictures. */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { predict } from '../../index.js';
+import { wholeNumber } from '../arguments.js';
 import { percent, table } from '../format.js';
 import { withProgress } from '../with-progress.js';
-
-function atLeastOne(text: string): number {
-  const number = Number(text);
-  if (Number.isInteger(number) && number >= 1) return number;
-  throw new InvalidArgumentError('Expected a whole number from 1.');
-}
 
 export const predictImages = new Command('predict')
   .description('name what is in pictures')
   .argument('<run>', 'a run directory')
   .argument('<images...>', 'picture files, or folders of them')
-  .option('--top <n>', 'how many classes to name for each', atLeastOne, 5)
+  .option('--top <n>', 'how many classes to name for each', wholeNumber, 5)
   .option('--json', 'print the predictions as one JSON object')
   .action(async (run: string, images: string[], flags: { top: number; json?: true }) => {
     const results = await withProgress((control) => predict(run, images, { top: flags.top, ...control }));

@@ -1,0 +1,17 @@
+/** Parsers for flags' values. */
+import { InvalidArgumentError } from 'commander';
+import { nearest } from '../errors.js';
+
+/** One of the names, or an error that offers the nearest. */
+export const nameOf =
+  (names: readonly string[]) =>
+  (text: string): string => {
+    if (names.includes(text)) return text;
+    throw new InvalidArgumentError(`Did you mean ${nearest(text, names, 1)[0]}? (${names.join(', ')})`);
+  };
+
+export function wholeNumber(text: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 1) return number;
+  throw new InvalidArgumentError('Expected a whole number from 1.');
+}
