@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command line: one command one file, assembled here. */
 import { Command } from 'commander';
+import { compare } from './commands/compare.js';
 import { demo } from './commands/demo.js';
 import { evaluate } from './commands/eval.js';
 import { predictImages } from './commands/predict.js';
@@ -14,7 +15,8 @@ const program = new Command('idat')
   .helpCommand(false)
   .addHelpText('after', '\nTry it:\n  idat demo\n  idat train photos/ --student vit_micro_patch4_32.cifar10');
 
-for (const command of [train, evaluate, predictImages, resumeRun, verifyReference, demo]) program.addCommand(command);
+for (const command of [train, evaluate, predictImages, resumeRun, verifyReference, compare, demo])
+  program.addCommand(command);
 // Subcommands made elsewhere do not inherit it: throw instead of exiting, so that `fail` decides the exit code.
 for (const command of [program, ...program.commands]) command.exitOverride();
 
