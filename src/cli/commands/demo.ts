@@ -22,7 +22,7 @@ const SHARED = {
 
 const RUNS: { title: string; config: FineTuneInput }[] = [
   { title: 'adapters alone', config: SHARED },
-  { title: 'iDAT-P-mse', config: { ...SHARED, teacher: 'vit_nano_patch4_32.cifar10', distill: 'mse' } },
+  { title: 'iDAT-P-kl', config: { ...SHARED, teacher: 'vit_nano_patch4_32.cifar10', distill: 'kl' } },
 ];
 
 export const demo = new Command('demo')
