@@ -156,6 +156,15 @@ describe('position embeddings', () => {
 const TORCH_BICUBIC = [1.192691, 0.354655, -1.10357, 1.225269];
 
 const models = fileURLToPath(new URL('../../shared/models/', import.meta.url));
+it('another image size resizes the positions and nothing else', async () => {
+  const backbone = await resolveBackbone('vit_nano_patch4_32', { imageSize: 64 });
+  expect(backbone.config.imageSize).toBe(64);
+  expect(backbone.weights.constant('pos_embed', [1, 257, 64]).shape).toEqual([1, 257, 64]);
+  await expect(resolveBackbone('vit_nano_patch4_32', { imageSize: 33 })).rejects.toThrow(
+    'image size 33 is not a multiple of patch size 4',
+  );
+});
+
 it.runIf(existsSync(models))('a wrong size is named with tensor, found and expected shape', async () => {
   const { backboneFromFile } = await import('../src/backbones/checkpoint.js');
   const backbone = await backboneFromFile(`${models}vit_nano_patch4_32.cifar10.safetensors`);

@@ -47,10 +47,15 @@ export const MODEL_FOLDERS: readonly string[] = [
  * A backbone by timm's name, or from a safetensors file of the user's own (anything with a path separator or ending in
  * .safetensors).
  *
+ * @param options.imageSize side of the input in pixels when it is not the checkpoint's; positions are resized
  * @throws IdatError for an unknown name (offering the nearest), or a known one whose file is not on this disk
  */
-export async function resolveBackbone(nameOrPath: string): Promise<Backbone> {
-  if (/[\\/]|\.safetensors$/.test(nameOrPath)) return backboneFromFile(nameOrPath);
+export async function resolveBackbone(
+  nameOrPath: string,
+  options: { imageSize?: number | undefined } = {},
+): Promise<Backbone> {
+  const wanted = options.imageSize === undefined ? {} : { imageSize: options.imageSize };
+  if (/[\\/]|\.safetensors$/.test(nameOrPath)) return backboneFromFile(nameOrPath, { config: wanted });
   const known = KNOWN_BACKBONES.find(({ name }) => name === nameOrPath || name.split('.')[0] === nameOrPath);
   if (!known) {
     // without a tag, compare with names without theirs
@@ -72,7 +77,7 @@ export async function resolveBackbone(nameOrPath: string): Promise<Backbone> {
         () => false,
       )
     )
-      return backboneFromFile(path, { name: known.name, config: known.config });
+      return backboneFromFile(path, { name: known.name, config: { ...known.config, ...wanted } });
   }
   throw new IdatError(
     'backbone.absent',

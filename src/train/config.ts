@@ -30,6 +30,9 @@ export const FineTuneConfig = z.strictObject({
   alpha: factor.default(1).describe('weight of the teacher’s cross-entropy'),
   beta: factor.default(1).describe('weight of the distillation loss'),
   distillGradient: z.enum(['both', 'student']).default('both').describe('which models the distillation loss trains'),
+  imageSize: count
+    .optional()
+    .describe('side of the input in pixels (default: the checkpoint’s); positions are resized'),
   epochs: count.default(100).describe('length of the cosine schedule, warm-up included'),
   warmupEpochs: epochCount.optional().describe('epochs of warm-up (default: a tenth of the epochs, 10 at most)'),
   cooldownEpochs: epochCount.optional().describe('epochs after the cosine (default: as many as of warm-up)'),

@@ -62,10 +62,10 @@ export function withAbsolutePaths(settings: FineTuneSettings): FineTuneSettings 
   };
 }
 
-export async function openBackbones({ student, teacher }: FineTuneSettings): Promise<Backbones> {
+export async function openBackbones({ student, teacher, imageSize }: FineTuneSettings): Promise<Backbones> {
   return {
-    student: await resolveBackbone(student),
-    teacher: teacher === null ? null : await resolveBackbone(teacher),
+    student: await resolveBackbone(student, { imageSize }),
+    teacher: teacher === null ? null : await resolveBackbone(teacher, { imageSize }),
   };
 }
 
