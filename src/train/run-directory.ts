@@ -9,7 +9,7 @@ import { IdatError } from '../errors.js';
 import { writeFileAtomic } from '../files/atomic-write.js';
 import { encodeSafetensors } from '../files/safetensors.js';
 import type { Provider } from '../runtime/worker.js';
-import { type FineTuneSettings, type Protocol, variantName } from './config.js';
+import { type FineTuneSettings, type Protocol, parseConfig, variantName } from './config.js';
 import type { Phase } from './progress.js';
 import { encodeState, type Role, readState, type TrainState } from './state.js';
 import type { ModelSpec, TrainableLayout } from './step.js';
@@ -104,9 +104,20 @@ export async function writeRecord(dir: string, record: RunRecord, classes: reado
 /** @throws IdatError `run.missing` when there is no run */
 export async function readRecord(dir: string): Promise<RunRecord> {
   const record = await readJson<RunRecord>(dir, 'config.json');
-  if (record?.format === 'idat-run-1') return record;
+  // a run may come from a stranger: its settings are checked like anybody's
+  if (record?.format === 'idat-run-1') return { ...record, settings: checkedSettings(dir, record) };
   const what = record === null ? 'no run here (there is no config.json)' : 'config.json is not one of a run of idat';
   throw new IdatError('run.missing', `${dir}: ${what}; give the directory of a run`);
+}
+
+function checkedSettings(dir: string, { settings }: RunRecord): FineTuneSettings {
+  try {
+    return parseConfig(settings);
+  } catch (error) {
+    throw new IdatError('run.config', `${join(dir, 'config.json')}: settings.${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }
 
 export async function readClasses(dir: string): Promise<string[]> {
