@@ -22,7 +22,7 @@ export function simplify(): Rule {
       case negOp:
         return a.node.op === negOp ? [a.node.inputs[0]!] : undefined;
       case mulOp:
-        return simplifyProduct(a, b, shape) ?? simplifyProduct(b, a, shape) ?? undoBroadcast(node.op, a, b, shape);
+        return simplifyProduct(a, b, shape) ?? simplifyProduct(b, a, shape) ?? undoBroadcast(a, b, shape);
       case addOp:
         if (scalarValue(a) === 0) return keep(b);
         if (scalarValue(b) === 0) return keep(a);
@@ -48,7 +48,7 @@ function simplifyProduct(factor: Tensor, x: Tensor, shape: Shape): Tensor[] | un
 }
 
 /** mul broadcasts by itself: expand(x)·y = x·y when y already has the full shape. */
-function undoBroadcast(_op: unknown, a: Tensor, b: Tensor, shape: Shape): Tensor[] | undefined {
+function undoBroadcast(a: Tensor, b: Tensor, shape: Shape): Tensor[] | undefined {
   for (const [x, y] of [
     [a, b],
     [b, a],
