@@ -129,6 +129,19 @@ describe('passes', () => {
     expect(largest('softmax', pushed!)).toBe(2 * 2 * 1 * 5);
   });
 
+  it('leave whole what is also read elsewhere, or in two different parts', () => {
+    const x = input('x', [2, 3, 4]);
+    const y = gelu(x);
+    const first = slice(y, 1, 0, 1);
+    const values = { x: Float32Array.from({ length: 24 }, (_, i) => Math.sin(i)) };
+    for (const read of [[first, sumAll(y)], [first, slice(y, 1, 2, 3)], [mul(first, first)]]) {
+      const before = interpret(read, values);
+      interpret(pushDownSlices(read), values).forEach((after, i) => {
+        expect(after).toEqual(before[i]);
+      });
+    }
+  });
+
   it('turn parameters into slices of one vector, and gradients into one', () => {
     const a = parameter('a', [2, 2]);
     const b = parameter('b', [2]);

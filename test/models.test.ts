@@ -176,6 +176,51 @@ it.runIf(existsSync(models))('a wrong size is named with tensor, found and expec
   );
 });
 
+it('adapters start as the authors’ code does: both matrices at N(0, 0.02²), biases at 0', () => {
+  const { layout } = buildForward({ model: spec(sizeOf('vit_base'), 'sequential'), batch: 1 });
+  const values = layout.initial(1, 'student');
+  for (const { name, offset, size } of layout.slots) {
+    const own = values.subarray(offset, offset + size);
+    const std = Math.sqrt(own.reduce((sum, v) => sum + v * v, 0) / size);
+    if (name.endsWith('.bias')) expect(std, name).toBe(0);
+    else expect(Math.abs(std - 0.02), name).toBeLessThan(0.002);
+  }
+});
+
+it('losses are weighted by alpha and beta, and distillation trains whom it should', async () => {
+  const runtime = await startRuntime({ device: 'cpu', threads: 1 });
+  const config: ViTConfig = { ...sizeOf('vit_nano'), imageSize: 8, width: 8, heads: 2, mlpWidth: 16, depth: 1 };
+  const values = (name: string, shape: readonly number[]) =>
+    Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * 1.7 + name.length));
+  const weights = { has: () => true, values, constant: (n: string, s: readonly number[]) => constant(s, values(n, s)) };
+  const model: ModelSpec = { ...spec(config, 'parallel', {}, 3), backbone: { ...hollow(config), weights } };
+  const run = async (alpha: number, beta: number, gradient: 'both' | 'student') => {
+    const distillation = { loss: 'kl', temperature: 5, alpha, beta, gradient };
+    const step = buildTrainStep({ student: model, teacher: model, distillation, microBatch: 2 });
+    const session = await runtime.load(step.program);
+    const images = values('images', [2, 3, 8, 8]);
+    const out = await session.run({
+      'student.images': images,
+      'teacher.images': images,
+      'student.parameters': step.student.initial(1, 'student'),
+      'teacher.parameters': step.teacher!.initial(1, 'teacher'),
+      labels: BigInt64Array.of(0n, 2n),
+      weights: Float32Array.of(0.5, 0.5),
+    });
+    await session.close();
+    const parts = ['student', 'teacher', 'distill', 'total'].map((name) => out[`loss.${name}`]![0]!);
+    const norm = (name: string) => Math.hypot(...out[name]!);
+    return { parts, student: norm('student.gradient'), teacher: norm('teacher.gradient') };
+  };
+  const { parts } = await run(2, 3, 'both');
+  expect(parts[3]).toBeCloseTo(parts[0]! + 2 * parts[1]! + 3 * parts[2]!, 5);
+  expect((await run(0, 1, 'student')).teacher).toBe(0);
+  expect((await run(0, 1, 'both')).teacher).toBeGreaterThan(1e-7);
+  expect((await run(0, 0, 'both')).teacher).toBe(0);
+  expect((await run(0, 100, 'student')).student).not.toBe((await run(0, 0, 'student')).student);
+  await runtime.close();
+});
+
 it('every method sends a gradient into each of its tensors and is differentiable end to end', async () => {
   const runtime = await startRuntime({ device: 'cpu', threads: 1 });
   const config: ViTConfig = {
