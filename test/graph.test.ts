@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { gradients } from '../src/graph/differentiate.js';
 import { emit } from '../src/graph/emit.js';
 import { interpret } from '../src/graph/interpret.js';
+import { labelIn, nodeName } from '../src/graph/label.js';
 import {
   add,
   constant,
@@ -29,7 +30,7 @@ import { commonSubexpressions } from '../src/graph/passes/common-subexpressions.
 import { pushDownSlices } from '../src/graph/passes/push-down-slices.js';
 import { simplify } from '../src/graph/passes/simplify.js';
 import { rewrite } from '../src/graph/rewrite.js';
-import { size, type Tensor, topologicalOrder } from '../src/graph/tensor.js';
+import { type Label, size, type Tensor, topologicalOrder, within } from '../src/graph/tensor.js';
 
 const count = (...outputs: Tensor[]) => topologicalOrder(outputs).length;
 
@@ -159,6 +160,50 @@ describe('passes', () => {
         { name: 'b', shape: [2] },
       ]).map((s) => s.offset),
     ).toEqual([0, 4]);
+  });
+});
+
+describe('labels', () => {
+  const x = input('x', [2, 2]);
+  const hidden = within({ role: 'student', part: 'backbones.mlp' }, () =>
+    within({ part: 'methods.parallel' }, () => gelu(mul(mul(x, scalar(2)), scalar(3)))),
+  );
+  const labelsOf = (t: Tensor) => topologicalOrder([t]).map(({ op, label }) => [op.name, label] as const);
+  const labelOf = (t: Tensor, op: string) => labelsOf(t).find(([name]) => name === op)?.[1];
+  const method: Label = { role: 'student', part: 'methods.parallel' };
+
+  it('are the innermost ones, field by field', () => {
+    expect(labelOf(hidden, 'gelu')).toEqual(method);
+    expect(labelOf(gelu(x), 'gelu')).toEqual({});
+  });
+
+  it('pass to gradients, and to what replaces a node', () => {
+    const [dx] = gradients(sumAll(hidden), [x]);
+    expect(labelOf(dx!, 'erf')).toEqual({ ...method, backward: true });
+    const [simple] = rewrite([hidden], simplify());
+    expect(labelsOf(simple!).filter(([op]) => op === 'mul')).toEqual([['mul', method]]);
+    const [pushed] = pushDownSlices([slice(hidden, 0, 0, 1)]);
+    expect(labelOf(pushed!, 'gelu')).toEqual(method);
+  });
+
+  it('do not keep equal things apart', () => {
+    const elsewhere = within({ role: 'teacher' }, () => gelu(x));
+    expect(count(...rewrite([gelu(x), elsewhere], commonSubexpressions()))).toBe(2);
+  });
+
+  it('stand in the names of ONNX nodes, in front of what the runtime adds', () => {
+    const { model } = emit({ y: hidden });
+    const names = fromBinary(ModelProtoSchema, model).graph?.node?.map(({ name }) => name!) ?? [];
+    expect(names).toHaveLength(4);
+    for (const name of names) {
+      expect(name).toMatch(/^student\/methods\.parallel\/forward:/);
+      expect(labelIn(`${name}/MatMulScaleFusion/`)).toEqual({ ...method, backward: false });
+    }
+    expect(labelIn(nodeName({ part: 'train.head', backward: true }, 'linear_1'))).toEqual({
+      part: 'train.head',
+      backward: true,
+    });
+    expect(labelIn(nodeName({}, 'linear_1'))).toBe(null);
   });
 });
 

@@ -1,10 +1,20 @@
 /**
  * From symbolic tensors to an ONNX model: every node writes its own ONNX form, in topological order.
  */
+
+import { nodeName } from './label.js';
 import { type Attribute, encodeModel, type NodeProto, type TensorProto } from './onnx-proto.js';
 import { type ConstantAttrs, constantOp } from './ops/constant.js';
 import { type InputAttrs, inputOp } from './ops/input.js';
-import { type Node, type OnnxBuilder, size, type Tensor, type TensorType, topologicalOrder } from './tensor.js';
+import {
+  type Label,
+  type Node,
+  type OnnxBuilder,
+  size,
+  type Tensor,
+  type TensorType,
+  topologicalOrder,
+} from './tensor.js';
 
 /** Gelu, LayerNormalization and the reductions by input are all plain ONNX from here on. */
 export const OPSET = 20;
@@ -48,24 +58,27 @@ class Writer implements OnnxBuilder {
   private readonly names = new Map<Node, readonly string[]>();
   private readonly shared = new Map<string, string>();
   private prefix = '';
+  private label: Label = {};
   private count = 0;
 
   write(node: Node): void {
     this.prefix = node.op.name;
+    this.label = node.label;
     const inputs = node.inputs.map((t) => this.names.get(t.node)![t.index]!);
     this.names.set(node, node.op === constantOp ? [this.constant(node)] : node.op.onnx(this, inputs, node.attrs, node));
   }
 
   /** Gives a tensor its public name. */
   output(name: string, t: Tensor): { name: string } & TensorType {
-    this.nodes.push({ type: 'Identity', inputs: [this.names.get(t.node)![t.index]!], outputs: [name], attributes: {} });
+    const inputs = [this.names.get(t.node)![t.index]!];
+    this.nodes.push({ name: nodeName(t.node.label, name), type: 'Identity', inputs, outputs: [name], attributes: {} });
     return { name, shape: t.shape, dtype: t.dtype };
   }
 
   node(type: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}, outputs = 1): string[] {
     const base = this.unique();
     const names = outputs === 1 ? [base] : Array.from({ length: outputs }, (_, i) => `${base}.${i}`);
-    this.nodes.push({ type, inputs, outputs: names, attributes });
+    this.nodes.push({ name: nodeName(this.label, base), type, inputs, outputs: names, attributes });
     return names;
   }
 

@@ -13,6 +13,8 @@ const EXTERNAL = 1;
 export type Attribute = number | { readonly float: number } | readonly number[];
 
 export interface NodeProto {
+  /** For profiles and readers; edges go by the outputs' names. */
+  readonly name: string;
   readonly type: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -66,7 +68,7 @@ function message(w: BinaryWriter, field: number, body: () => void): void {
 function writeNode(w: BinaryWriter, node: NodeProto): void {
   for (const name of node.inputs) w.tag(1, WireType.LengthDelimited).string(name);
   for (const name of node.outputs) w.tag(2, WireType.LengthDelimited).string(name);
-  w.tag(3, WireType.LengthDelimited).string(node.outputs[0]!);
+  w.tag(3, WireType.LengthDelimited).string(node.name);
   w.tag(4, WireType.LengthDelimited).string(node.type);
   for (const [name, value] of Object.entries(node.attributes)) {
     message(w, 5, () => {

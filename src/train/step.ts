@@ -2,6 +2,7 @@
  * The compiled step: student, teacher, their losses and every gradient as one program.
  */
 import type { Backbone } from '../backbones/backbone.js';
+import { labelHooks } from '../backbones/hooks.js';
 import { traceViT } from '../backbones/vit.js';
 import { crossEntropy, lossByName } from '../distill/index.js';
 import { IdatError } from '../errors.js';
@@ -13,10 +14,12 @@ import { commonSubexpressions } from '../graph/passes/common-subexpressions.js';
 import { pushDownSlices } from '../graph/passes/push-down-slices.js';
 import { simplify } from '../graph/passes/simplify.js';
 import { rewriteNamed } from '../graph/rewrite.js';
-import type { Tensor } from '../graph/tensor.js';
+import { type Tensor, within } from '../graph/tensor.js';
 import { methodByName } from '../methods/index.js';
 import { type Initialiser, type Scope, truncatedNormal, zeroInit } from '../methods/method.js';
 import { randomStream } from '../random.js';
+
+export type Role = 'student' | 'teacher';
 
 /** One model to be tuned: a frozen backbone, a tuning method and a new head. */
 export interface ModelSpec {
@@ -49,7 +52,7 @@ export interface TrainableLayout {
   /** Number of trainable numbers. */
   readonly size: number;
   /** The starting values; the same seed and role give the same numbers. */
-  initial(seed: number, role: 'student' | 'teacher'): Float32Array;
+  initial(seed: number, role: Role): Float32Array;
 }
 
 /**
@@ -92,19 +95,23 @@ export function buildTrainStep({ student, teacher, distillation, microBatch, ins
   const labels = input('labels', [microBatch], 'int64');
   const weights = input('weights', [microBatch]);
   const mean = (perImage: Tensor) => sumAll(mul(perImage, weights));
+  const ownLossOf = (role: Role, logits: Tensor) =>
+    within({ role, part: 'distill.cross-entropy' }, () => mean(crossEntropy(logits, labels)));
 
   const s = traceModel(student, 'student', microBatch);
   const outputs: Record<string, Tensor> = { 'student.logits': s.logits };
-  let total = mean(crossEntropy(s.logits, labels));
+  let total = ownLossOf('student', s.logits);
   outputs['loss.student'] = total;
 
   const t = teacher && traceModel(teacher, 'teacher', microBatch);
   if (t && distillation) {
     const { loss, temperature, alpha, beta, gradient } = distillation;
-    const ownLoss = mean(crossEntropy(t.logits, labels));
+    const ownLoss = ownLossOf('teacher', t.logits);
     const taught = gradient === 'both' ? t.logits : stopGradient(t.logits);
-    const distill = mean(lossByName(loss).perImage(s.logits, taught, temperature));
-    total = add(add(total, scale(ownLoss, alpha)), scale(distill, beta));
+    const distill = within({ part: `distill.${loss}` }, () =>
+      mean(lossByName(loss).perImage(s.logits, taught, temperature)),
+    );
+    total = within({ part: 'train.total loss' }, () => add(add(total, scale(ownLoss, alpha)), scale(distill, beta)));
     outputs['teacher.logits'] = t.logits;
     outputs['loss.teacher'] = ownLoss;
     outputs['loss.distill'] = distill;
@@ -115,8 +122,10 @@ export function buildTrainStep({ student, teacher, distillation, microBatch, ins
   const models = t ? [s, t] : [s];
   const probes = inspect ? [...models.map((m) => m.logits), s.images] : [];
   const found = gradients(total, [...models.flatMap((m) => m.parameters), ...probes]);
-  outputs['student.gradient'] = packGradients(found.splice(0, s.parameters.length));
-  if (t) outputs['teacher.gradient'] = packGradients(found.splice(0, t.parameters.length));
+  const pack = (role: Role, gradients: readonly Tensor[]) =>
+    within({ role, part: 'train.gradient vector', backward: true }, () => packGradients(gradients));
+  outputs['student.gradient'] = pack('student', found.splice(0, s.parameters.length));
+  if (t) outputs['teacher.gradient'] = pack('teacher', found.splice(0, t.parameters.length));
   if (inspect) {
     outputs['student.logits.gradient'] = found.shift()!;
     if (t) outputs['teacher.logits.gradient'] = found.shift()!;
@@ -130,7 +139,7 @@ export function buildForward({ model, batch }: { model: ModelSpec; batch: number
   program: Program;
   layout: TrainableLayout;
 } {
-  const traced = traceModel({ ...model, dropPath: 0 }, '', batch);
+  const traced = traceModel({ ...model, dropPath: 0 }, null, batch);
   return { program: compile({ logits: traced.logits }, [traced]), layout: traced.layout };
 }
 
@@ -142,23 +151,30 @@ interface TracedModel {
   readonly layout: TrainableLayout;
 }
 
-/** Traces backbone, method and head; names of its inputs start with `prefix`. */
-function traceModel(model: ModelSpec, prefix: string, batch: number): TracedModel {
+/** Traces backbone, method and head; names of its inputs start with its role, where it has one. */
+function traceModel(model: ModelSpec, role: Role | null, batch: number): TracedModel {
+  return within(role === null ? {} : { role }, () => traceParts(model, role, batch));
+}
+
+function traceParts(model: ModelSpec, role: Role | null, batch: number): TracedModel {
   const { config, weights } = model.backbone;
-  const named = (name: string) => (prefix ? `${prefix}.${name}` : name);
+  const named = (name: string) => (role === null ? name : `${role}.${name}`);
   const images = input(named('images'), [batch, config.channels, config.imageSize, config.imageSize]);
   const dropPath = model.dropPath > 0 ? input(named('dropPath'), [config.depth, 2, batch]) : null;
 
   const trainables = new TrainableScope();
   const method = methodByName(model.method);
-  const hooks = method.hooks(trainables, config, method.options.parse(model.methodOptions));
+  const hooks = labelHooks(method.hooks(trainables, config, method.options.parse(model.methodOptions)), {
+    part: `methods.${method.name}`,
+  });
   const weight = (name: string, shape: readonly number[]) =>
     method.trains(name)
       ? trainables.tensor(name, shape, () => weights.values(name, shape))
       : weights.constant(name, shape);
-  const features = traceViT(config, weight, hooks, { images, dropPath });
+  const features = within({ part: 'backbones.residual' }, () => traceViT(config, weight, hooks, { images, dropPath }));
   const kernel = trainables.tensor('head.weight', [model.classes, config.width], truncatedNormal(0.02));
-  const whole = linear(features, kernel, trainables.tensor('head.bias', [model.classes], zeroInit));
+  const bias = trainables.tensor('head.bias', [model.classes], zeroInit);
+  const whole = within({ part: 'train.head' }, () => linear(features, kernel, bias));
   const logits = pushDownSlices([whole])[0]!;
   return {
     images,
@@ -203,7 +219,7 @@ class TrainableScope implements Scope {
 /** Packs parameters, tidies the graph and emits it. */
 function compile(outputs: Record<string, Tensor>, models: readonly TracedModel[]): Program {
   const groups = models.map((m) => ({ inputName: m.parametersInput, parameters: m.parameters }));
-  let graph = unpackParameters(outputs, groups);
+  let graph = within({ part: 'train.parameters' }, () => unpackParameters(outputs, groups));
   graph = rewriteNamed(graph, simplify());
   graph = rewriteNamed(graph, commonSubexpressions());
   return emit(graph);
