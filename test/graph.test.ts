@@ -4,6 +4,7 @@ import { ModelProtoSchema } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { gradients } from '../src/graph/differentiate.js';
 import { emit } from '../src/graph/emit.js';
+import { countFlops } from '../src/graph/flops.js';
 import { interpret } from '../src/graph/interpret.js';
 import { labelIn, nodeName } from '../src/graph/label.js';
 import {
@@ -160,6 +161,27 @@ describe('passes', () => {
         { name: 'b', shape: [2] },
       ]).map((s) => s.offset),
     ).toEqual([0, 4]);
+  });
+});
+
+describe('flops', () => {
+  it('are two for each multiplication and addition of a matrix product', () => {
+    const x = input('x', [3, 4, 5]);
+    const w = constant([7, 5], new Float32Array(35));
+    expect(countFlops([linear(x, w)])).toBe(2 * 3 * 4 * 5 * 7);
+    expect(countFlops([matmul(x, input('y', [1, 5, 6]))])).toBe(2 * 3 * 4 * 5 * 6);
+    expect(countFlops([matmul(x, input('y', [3, 4, 6]), true, false)])).toBe(2 * 3 * 5 * 4 * 6);
+    expect(countFlops([matmul(x, x, false, true)])).toBe(2 * 3 * 4 * 5 * 4);
+    expect(countFlops([gelu(x)])).toBe(0);
+  });
+
+  it('of a dense layer’s gradients are as many again for each operand that has one', () => {
+    const x = input('x', [3, 5]);
+    const w = parameter('w', [7, 5]);
+    const loss = sumAll(linear(x, w));
+    expect(countFlops(gradients(loss, [w]))).toBe(2 * 3 * 5 * 7);
+    expect(countFlops([loss, ...gradients(loss, [x, w])])).toBe(3 * 2 * 3 * 5 * 7);
+    expect(emit({ y: linear(x, constant([2, 5], new Float32Array(10))) }).flops).toBe(2 * 3 * 5 * 2);
   });
 });
 

@@ -106,6 +106,8 @@ export interface Op<A> {
     node: Node,
     attrs: A,
   ): { inputs: readonly (number | null)[]; attrs(length: number): A } | undefined;
+  /** Floating-point operations of its matrix products, a multiplication and an addition counted as two. Default 0. */
+  flops?(node: Node): number;
   /** False for ops that gradients do not pass through (integer ops, stopGradient). Default true. */
   readonly differentiable?: boolean;
   readonly cases: readonly OpCase<A>[];
