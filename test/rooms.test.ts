@@ -18,6 +18,7 @@ const ORDER = [
   'distill',
   'data',
   'train',
+  'report',
   'index.ts',
   'verify',
   'cli',

@@ -4,12 +4,12 @@
 import { resolve } from 'node:path';
 import { openDataset } from '../data/index.js';
 import { IdatError } from '../errors.js';
-import { AdamW, decayRanges } from './adamw.js';
-import { type FineTuneInput, type FineTuneSettings, parseConfig } from './config.js';
+import { type FineTuneInput, parseConfig } from './config.js';
 import { evaluate } from './evaluate.js';
 import { interrupted, type Run, trainPhase } from './fit.js';
 import { bestEpoch } from './metrics.js';
 import { fingerprints, type Pixels } from './pixels.js';
+import { profileSteps } from './profile.js';
 import type { RunControl } from './progress.js';
 import {
   createRunDirectory,
@@ -35,12 +35,13 @@ import {
   microBatchOf,
   modelSpecs,
   openBackbones,
+  optimizersOf,
   versions,
   withAbsolutePaths,
   withPixels,
   withRuntime,
 } from './setup.js';
-import { initialState, type Role, type TrainState } from './state.js';
+import { initialState } from './state.js';
 import type { TrainableLayout } from './step.js';
 
 export interface FineTuneResult extends RunResult {
@@ -81,6 +82,10 @@ export async function fineTune(input: FineTuneInput, control: RunControl = {}): 
       };
       const dir = await createRunDirectory(settings);
       await writeRecord(dir, record, dataset.classes);
+      if (control.onProfile) {
+        const profile = await profileSteps(runtime, settings, specs, microBatch, pixels.trainval!);
+        await control.onProfile(profile, dir);
+      }
       return train(dir, record, compiled, pixels, control);
     });
   });
@@ -174,20 +179,6 @@ async function train(
   };
   await writeResult(dir, result);
   return { runDir: dir, ...result };
-}
-
-function optimizersOf(
-  { weightDecay }: FineTuneSettings,
-  layouts: Record<Role, TrainableLayout | null>,
-  state: TrainState,
-): Record<Role, AdamW | null> {
-  const optimizer = (role: Role) => {
-    const layout = layouts[role];
-    return (
-      layout && new AdamW(layout.size, { weightDecay, decayRanges: decayRanges(layout.slots) }, state[role]!.adamw)
-    );
-  };
-  return { student: optimizer('student'), teacher: optimizer('teacher') };
 }
 
 function headSize({ slots }: TrainableLayout): number {

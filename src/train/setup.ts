@@ -9,14 +9,15 @@ import { resolveBackbone } from '../backbones/registry.js';
 import type { Dataset } from '../data/index.js';
 import { IdatError } from '../errors.js';
 import { type Runtime, type Session, startRuntime } from '../runtime/runtime.js';
+import { AdamW, decayRanges } from './adamw.js';
 import type { FineTuneSettings } from './config.js';
 import { type Classifier, loadClassifier, tokensOf } from './evaluate.js';
 import { autoMicroBatch } from './micro-batch.js';
 import { closePixels, openPixels, type Pixels, splitsOf } from './pixels.js';
 import type { RunControl } from './progress.js';
 import type { BackboneRecord, RunRecord, TunedModels } from './run-directory.js';
-import type { Role } from './state.js';
-import { buildTrainStep, type ModelSpec } from './step.js';
+import type { Role, TrainState } from './state.js';
+import { buildTrainStep, type ModelSpec, type TrainableLayout, type TrainStep } from './step.js';
 
 export interface Specs {
   student: ModelSpec;
@@ -125,21 +126,43 @@ export interface Compiled {
   classifier: Classifier;
 }
 
+/** The step that the settings ask for. */
+export function stepOf(settings: FineTuneSettings, { student, teacher }: Specs, microBatch: number): TrainStep {
+  const { distill: loss, temperature, alpha, beta, distillGradient: gradient } = settings;
+  const distillation = teacher && { loss, temperature, alpha, beta, gradient };
+  return buildTrainStep({ student, teacher, distillation, microBatch });
+}
+
+export const tunedModels = ({ student, teacher }: Specs, step: TrainStep): TunedModels => ({
+  student: { spec: student, layout: step.student },
+  teacher: teacher && { spec: teacher, layout: step.teacher! },
+});
+
 export async function compile(
   runtime: Runtime,
   settings: FineTuneSettings,
-  { student, teacher }: Specs,
+  specs: Specs,
   microBatch: number,
 ): Promise<Compiled> {
-  const { distill: loss, temperature, alpha, beta, distillGradient: gradient } = settings;
-  const distillation = teacher && { loss, temperature, alpha, beta, gradient };
-  const step = buildTrainStep({ student, teacher, distillation, microBatch });
+  const step = stepOf(settings, specs, microBatch);
   return {
-    models: {
-      student: { spec: student, layout: step.student },
-      teacher: teacher && { spec: teacher, layout: step.teacher! },
-    },
+    models: tunedModels(specs, step),
     step: await runtime.load(step.program),
-    classifier: await loadClassifier(runtime, student),
+    classifier: await loadClassifier(runtime, specs.student),
   };
+}
+
+/** One optimiser a model, going on from the state. */
+export function optimizersOf(
+  { weightDecay }: FineTuneSettings,
+  layouts: Record<Role, TrainableLayout | null>,
+  state: TrainState,
+): Record<Role, AdamW | null> {
+  const optimizer = (role: Role) => {
+    const layout = layouts[role];
+    return (
+      layout && new AdamW(layout.size, { weightDecay, decayRanges: decayRanges(layout.slots) }, state[role]!.adamw)
+    );
+  };
+  return { student: optimizer('student'), teacher: optimizer('teacher') };
 }
