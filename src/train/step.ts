@@ -10,10 +10,7 @@ import { gradients } from '../graph/differentiate.js';
 import { emit, type Program } from '../graph/emit.js';
 import { add, input, linear, mul, parameter, scale, stopGradient, sumAll } from '../graph/ops/index.js';
 import { layout, packGradients, parameterName, type Slot, unpackParameters } from '../graph/pack.js';
-import { commonSubexpressions } from '../graph/passes/common-subexpressions.js';
-import { pushDownSlices } from '../graph/passes/push-down-slices.js';
-import { simplify } from '../graph/passes/simplify.js';
-import { rewriteNamed } from '../graph/rewrite.js';
+import { applyPasses, FINAL_PASSES, FORWARD_PASSES } from '../graph/passes/index.js';
 import { type Tensor, within } from '../graph/tensor.js';
 import { methodByName } from '../methods/index.js';
 import { type Initialiser, type Scope, truncatedNormal, zeroInit } from '../methods/method.js';
@@ -80,12 +77,21 @@ export interface StepOptions {
   readonly teacher: ModelSpec | null;
   readonly distillation: Distillation | null;
   readonly microBatch: number;
+  /** Names of rewriting passes (graph/passes) to leave out. */
+  readonly disable?: readonly string[];
   /** Also output what only `idat verify` needs: `student.logits.gradient`, `teacher.logits.gradient` (d total / d logits) and `student.images.gradient`. */
   readonly inspect?: boolean;
 }
 
 /** Compiles the step of a student and, when there is one, its teacher. */
-export function buildTrainStep({ student, teacher, distillation, microBatch, inspect }: StepOptions): TrainStep {
+export function buildTrainStep({
+  student,
+  teacher,
+  distillation,
+  microBatch,
+  disable = [],
+  inspect,
+}: StepOptions): TrainStep {
   if (teacher && teacher.classes !== student.classes) {
     throw new IdatError(
       'distill.classes',
@@ -98,12 +104,12 @@ export function buildTrainStep({ student, teacher, distillation, microBatch, ins
   const ownLossOf = (role: Role, logits: Tensor) =>
     within({ role, part: 'distill.cross-entropy' }, () => mean(crossEntropy(logits, labels)));
 
-  const s = traceModel(student, 'student', microBatch);
+  const s = traceModel(student, 'student', microBatch, disable);
   const outputs: Record<string, Tensor> = { 'student.logits': s.logits };
   let total = ownLossOf('student', s.logits);
   outputs['loss.student'] = total;
 
-  const t = teacher && traceModel(teacher, 'teacher', microBatch);
+  const t = teacher && traceModel(teacher, 'teacher', microBatch, disable);
   if (t && distillation) {
     const { loss, temperature, alpha, beta, gradient } = distillation;
     const ownLoss = ownLossOf('teacher', t.logits);
@@ -131,16 +137,23 @@ export function buildTrainStep({ student, teacher, distillation, microBatch, ins
     if (t) outputs['teacher.logits.gradient'] = found.shift()!;
     outputs['student.images.gradient'] = found.shift()!;
   }
-  return { program: compile(outputs, models), student: s.layout, teacher: t?.layout ?? null };
+  return { program: compile(outputs, models, disable), student: s.layout, teacher: t?.layout ?? null };
+}
+
+export interface ForwardOptions {
+  readonly model: ModelSpec;
+  readonly batch: number;
+  /** Names of rewriting passes (graph/passes) to leave out. */
+  readonly disable?: readonly string[];
 }
 
 /** Compiles a model's forward pass: inputs `images` and `parameters`, output `logits` [batch, K]. */
-export function buildForward({ model, batch }: { model: ModelSpec; batch: number }): {
+export function buildForward({ model, batch, disable = [] }: ForwardOptions): {
   program: Program;
   layout: TrainableLayout;
 } {
-  const traced = traceModel({ ...model, dropPath: 0 }, null, batch);
-  return { program: compile({ logits: traced.logits }, [traced]), layout: traced.layout };
+  const traced = traceModel({ ...model, dropPath: 0 }, null, batch, disable);
+  return { program: compile({ logits: traced.logits }, [traced], disable), layout: traced.layout };
 }
 
 interface TracedModel {
@@ -152,11 +165,11 @@ interface TracedModel {
 }
 
 /** Traces backbone, method and head; names of its inputs start with its role, where it has one. */
-function traceModel(model: ModelSpec, role: Role | null, batch: number): TracedModel {
-  return within(role === null ? {} : { role }, () => traceParts(model, role, batch));
+function traceModel(model: ModelSpec, role: Role | null, batch: number, disable: readonly string[]): TracedModel {
+  return within(role === null ? {} : { role }, () => traceParts(model, role, batch, disable));
 }
 
-function traceParts(model: ModelSpec, role: Role | null, batch: number): TracedModel {
+function traceParts(model: ModelSpec, role: Role | null, batch: number, disable: readonly string[]): TracedModel {
   const { config, weights } = model.backbone;
   const named = (name: string) => (role === null ? name : `${role}.${name}`);
   const images = input(named('images'), [batch, config.channels, config.imageSize, config.imageSize]);
@@ -175,7 +188,7 @@ function traceParts(model: ModelSpec, role: Role | null, batch: number): TracedM
   const kernel = trainables.tensor('head.weight', [model.classes, config.width], truncatedNormal(0.02));
   const bias = trainables.tensor('head.bias', [model.classes], zeroInit);
   const whole = within({ part: 'train.head' }, () => linear(features, kernel, bias));
-  const logits = pushDownSlices([whole])[0]!;
+  const logits = applyPasses(FORWARD_PASSES, [whole], disable)[0]!;
   return {
     images,
     logits,
@@ -217,10 +230,9 @@ class TrainableScope implements Scope {
 }
 
 /** Packs parameters, tidies the graph and emits it. */
-function compile(outputs: Record<string, Tensor>, models: readonly TracedModel[]): Program {
+function compile(outputs: Record<string, Tensor>, models: readonly TracedModel[], disable: readonly string[]): Program {
   const groups = models.map((m) => ({ inputName: m.parametersInput, parameters: m.parameters }));
-  let graph = within({ part: 'train.parameters' }, () => unpackParameters(outputs, groups));
-  graph = rewriteNamed(graph, simplify());
-  graph = rewriteNamed(graph, commonSubexpressions());
-  return emit(graph);
+  const graph = within({ part: 'train.parameters' }, () => unpackParameters(outputs, groups));
+  const final = applyPasses(FINAL_PASSES, Object.values(graph), disable);
+  return emit(Object.fromEntries(Object.keys(graph).map((name, i) => [name, final[i]!])));
 }
