@@ -2,9 +2,9 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
+import { activationBytes, countFlops } from '../src/graph/cost.js';
 import { gradients } from '../src/graph/differentiate.js';
 import { emit } from '../src/graph/emit.js';
-import { countFlops } from '../src/graph/flops.js';
 import { interpret } from '../src/graph/interpret.js';
 import { labelIn, nodeName } from '../src/graph/label.js';
 import {
@@ -182,6 +182,12 @@ describe('flops', () => {
     expect(countFlops([loss, ...gradients(loss, [x, w])])).toBe(3 * 2 * 3 * 5 * 7);
     expect(emit({ y: linear(x, constant([2, 5], new Float32Array(10))) }).flops).toBe(2 * 3 * 5 * 2);
   });
+});
+
+it('the bytes a graph makes are those of its tensors but for constants', () => {
+  const x = input('x', [3, 5]);
+  const y = linear(x, constant([2, 5], new Float32Array(10)));
+  expect(activationBytes([y, input('labels', [7], 'int64')])).toBe(4 * (3 * 5 + 3 * 2) + 8 * 7);
 });
 
 describe('labels', () => {

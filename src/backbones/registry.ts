@@ -1,9 +1,9 @@
 /** The backbones known by name, and where their files are looked for. */
 import { access } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { IdatError, nearest } from '../errors.js';
+import { cacheFolder } from '../files/cache-folder.js';
 import type { Backbone, ViTConfig } from './backbone.js';
 import { backboneFromFile } from './checkpoint.js';
 
@@ -40,7 +40,7 @@ export const KNOWN_BACKBONES: readonly KnownBackbone[] = [
 /** Folders searched for `NAME.safetensors`: the package's own, then the user's. */
 export const MODEL_FOLDERS: readonly string[] = [
   fileURLToPath(new URL('../../assets/models', import.meta.url)),
-  join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'idat', 'models'),
+  join(cacheFolder(), 'models'),
 ];
 
 /**

@@ -2,7 +2,7 @@
  * From symbolic tensors to an ONNX model: every node writes its own ONNX form, in topological order.
  */
 
-import { countFlops } from './flops.js';
+import { activationBytes, countFlops } from './cost.js';
 import { nodeName } from './label.js';
 import { type Attribute, encodeModel, type NodeProto, type TensorProto } from './onnx-proto.js';
 import { type ConstantAttrs, constantOp } from './ops/constant.js';
@@ -30,6 +30,8 @@ export interface Program {
   readonly outputs: Readonly<Record<string, TensorType>>;
   /** Floating-point operations of the matrix products of one run. */
   readonly flops: number;
+  /** Bounds the memory of one run, weights aside, from above. */
+  readonly activationBytes: number;
 }
 
 /** Emits everything that leads to `outputs`. Parameters must have been packed (pack.ts). */
@@ -50,6 +52,7 @@ export function emit(outputs: Readonly<Record<string, Tensor>>): Program {
     files: [...writer.files].map(([path, location]) => ({ location, path })),
     inputs: Object.fromEntries(inputs.map(({ name, shape, dtype }) => [name, { shape, dtype }])),
     flops: countFlops(Object.values(outputs)),
+    activationBytes: activationBytes(Object.values(outputs)),
     outputs: Object.fromEntries(finals.map(({ name, shape, dtype }) => [name, { shape, dtype }])),
   };
 }

@@ -32,7 +32,6 @@ import {
   backboneRecord,
   type Compiled,
   compile,
-  microBatchOf,
   modelSpecs,
   openBackbones,
   optimizersOf,
@@ -43,6 +42,7 @@ import {
 } from './setup.js';
 import { initialState } from './state.js';
 import type { TrainableLayout } from './step.js';
+import { tuneCall } from './tuning.js';
 
 export interface FineTuneResult extends RunResult {
   /** The run directory. */
@@ -61,15 +61,23 @@ export async function fineTune(input: FineTuneInput, control: RunControl = {}): 
   const dataset = await openDataset(settings.data, { seed: settings.seed });
   return withPixels(dataset, settings, backbones, control, async (pixels) => {
     control.onProgress?.({ kind: 'note', text: dataset.note });
-    return withRuntime(settings, async (runtime) => {
+    return withRuntime(settings, async (started) => {
       const specs = modelSpecs(settings, backbones, dataset.classes.length);
-      const microBatch = microBatchOf(settings, specs.student, pixels.trainval!.student.count);
+      const onNote = (text: string) => control.onProgress?.({ kind: 'note', text });
+      const images = pixels.trainval!.student.count;
+      const { microBatch, threads, why } = await tuneCall(started, settings, specs, {
+        images,
+        thorough: false,
+        onNote,
+      });
+      if (why !== null) onNote(why);
+      const runtime = started.withThreads(threads);
       const compiled = await compile(runtime, settings, specs, microBatch);
       const record: RunRecord = {
         format: 'idat-run-1',
         versions: await versions(),
         settings,
-        resolved: { device: runtime.device, threads: runtime.threads, microBatch },
+        resolved: { device: runtime.device, threads, microBatch, ...(why !== null && { why }) },
         data: {
           source: settings.data,
           kind: dataset.kind,

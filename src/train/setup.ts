@@ -126,11 +126,16 @@ export interface Compiled {
   classifier: Classifier;
 }
 
-/** The step that the settings ask for. */
-export function stepOf(settings: FineTuneSettings, { student, teacher }: Specs, microBatch: number): TrainStep {
+/** The step that the settings ask for. @param disable names of passes to leave out */
+export function stepOf(
+  settings: FineTuneSettings,
+  { student, teacher }: Specs,
+  microBatch: number,
+  disable: readonly string[] = [],
+): TrainStep {
   const { distill: loss, temperature, alpha, beta, distillGradient: gradient } = settings;
   const distillation = teacher && { loss, temperature, alpha, beta, gradient };
-  return buildTrainStep({ student, teacher, distillation, microBatch });
+  return buildTrainStep({ student, teacher, distillation, microBatch, disable });
 }
 
 export const tunedModels = ({ student, teacher }: Specs, step: TrainStep): TunedModels => ({

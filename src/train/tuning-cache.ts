@@ -1,0 +1,51 @@
+/** Choices measured earlier on this machine, remembered in the user's cache folder. */
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { writeFileAtomic } from '../files/atomic-write.js';
+import { cacheFolder } from '../files/cache-folder.js';
+
+const Entry = z.object({
+  microBatch: z.int().min(1),
+  threads: z.int().min(1),
+  /** What was measured, in words. */
+  why: z.string(),
+  /** ISO date. */
+  measured: z.string(),
+});
+const Entries = z.object({ format: z.literal('idat-tuning-1'), entries: z.record(z.string(), Entry) });
+
+export type TuningEntry = z.infer<typeof Entry>;
+
+/** How often an entry is written again that another process, saving at the same moment, has replaced. */
+const MAX_ATTEMPTS = 5;
+
+const path = () => join(cacheFolder(), 'tuning.json');
+
+export async function recallTuning(key: string): Promise<TuningEntry | null> {
+  return (await readEntries())[key] ?? null;
+}
+
+/**
+ * Adds an entry to the file, which is whole at every moment.
+ * @throws IdatError `files.write` or the system's error when the cache folder cannot be written
+ */
+export async function rememberTuning(key: string, entry: TuningEntry): Promise<void> {
+  await mkdir(cacheFolder(), { recursive: true });
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const entries = { ...(await readEntries()), [key]: entry };
+    const file: z.infer<typeof Entries> = { format: 'idat-tuning-1', entries };
+    await writeFileAtomic(path(), `${JSON.stringify(file, null, 2)}\n`);
+    if ((await recallTuning(key)) !== null) return;
+  }
+}
+
+/** A file that is missing, damaged or of another version holds nothing; the next entry replaces it. */
+async function readEntries(): Promise<Record<string, TuningEntry>> {
+  const text = await readFile(path(), 'utf8').catch(() => '');
+  try {
+    return Entries.parse(JSON.parse(text)).entries;
+  } catch {
+    return {};
+  }
+}
