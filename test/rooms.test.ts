@@ -19,6 +19,7 @@ const ORDER = [
   'data',
   'train',
   'report',
+  'bench',
   'index.ts',
   'verify',
   'cli',

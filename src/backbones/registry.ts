@@ -43,6 +43,10 @@ export const MODEL_FOLDERS: readonly string[] = [
   join(cacheFolder(), 'models'),
 ];
 
+/** By timm's name, with or without the tag. */
+export const knownBackbone = (wanted: string): KnownBackbone | undefined =>
+  KNOWN_BACKBONES.find(({ name }) => name === wanted || name.split('.')[0] === wanted);
+
 /**
  * A backbone by timm's name, or from a safetensors file of the user's own (anything with a path separator or ending in
  * .safetensors).
@@ -56,7 +60,7 @@ export async function resolveBackbone(
 ): Promise<Backbone> {
   const wanted = options.imageSize === undefined ? {} : { imageSize: options.imageSize };
   if (/[\\/]|\.safetensors$/.test(nameOrPath)) return backboneFromFile(nameOrPath, { config: wanted });
-  const known = KNOWN_BACKBONES.find(({ name }) => name === nameOrPath || name.split('.')[0] === nameOrPath);
+  const known = knownBackbone(nameOrPath);
   if (!known) {
     // without a tag, compare with names without theirs
     const typed = nameOrPath.includes('.') ? (name: string) => name : (name: string) => name.split('.')[0]!;

@@ -72,7 +72,11 @@ export type FineTuneSettings = Omit<z.output<typeof FineTuneConfig>, 'variant'> 
  */
 export function parseConfig(input: FineTuneInput): FineTuneSettings {
   const parsed = FineTuneConfig.safeParse(input, { reportInput: true });
-  if (!parsed.success) throw new IdatError('config.field', parsed.error.issues.map(explain).join('\n'));
+  if (!parsed.success)
+    throw new IdatError(
+      'config.field',
+      parsed.error.issues.map((issue) => explainIssue(issue, FineTuneConfig)).join('\n'),
+    );
   const { variant, ...config } = parsed.data;
   const named: { adapter?: string; distill?: string } = variant === undefined ? {} : parseVariant(variant);
   if (variant !== undefined && config.teacher === null) {
@@ -117,9 +121,10 @@ export function variantName({ adapter, teacher, distill }: FineTuneSettings): st
   return place === undefined ? `${adapter}-${distill}` : `iDAT-${place.toUpperCase()}-${distill}`;
 }
 
-function explain(issue: z.core.$ZodIssue): string {
+/** What is wrong with a field, in a sentence: `epochs: expected …, got …`. */
+export function explainIssue(issue: z.core.$ZodIssue, schema: z.ZodObject): string {
   if (issue.code === 'unrecognized_keys') {
-    const known = Object.keys(FineTuneConfig.shape);
+    const known = Object.keys(schema.shape);
     return issue.keys
       .map((key) => `${key}: no such setting; did you mean ${nearest(key, known, 2).join(' or ')}?`)
       .join('\n');

@@ -5,6 +5,9 @@ import { ahead, readImages } from './batches.js';
 import { autoMicroBatch, countCorrect } from './micro-batch.js';
 import { buildForward, type ModelSpec, type TrainableLayout } from './step.js';
 
+/** Images in one call, at most. */
+export const EVALUATED_AT_ONCE = 64;
+
 /** A model ready to classify. */
 export interface Classifier {
   readonly model: ModelSpec;
@@ -23,7 +26,7 @@ export interface Score {
 }
 
 export async function loadClassifier(runtime: Runtime, model: ModelSpec): Promise<Classifier> {
-  const batch = autoMicroBatch(64, tokensOf(model), model.backbone.config.width);
+  const batch = autoMicroBatch(EVALUATED_AT_ONCE, tokensOf(model), model.backbone.config.width);
   const { program, layout } = buildForward({ model, batch });
   const session = await runtime.load(program);
   return {

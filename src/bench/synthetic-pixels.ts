@@ -1,0 +1,31 @@
+import type { PixelStore } from '../data/index.js';
+import type { SplitPixels } from '../train/pixels.js';
+import type { Specs } from '../train/setup.js';
+
+/** Images of noise at each model's size, in memory. */
+export function syntheticPixels({ student, teacher }: Specs, count: number, classes: number): SplitPixels {
+  const store = (size: number): PixelStore => {
+    const length = 3 * size * size;
+    const noise = Uint8Array.from({ length }, (_, i) => (i * 7919) % 256);
+    return {
+      count,
+      size,
+      labels: Int32Array.from({ length: count }, (_, i) => i % classes),
+      names: Array.from({ length: count }, (_, i) => `noise ${i}`),
+      skipped: [],
+      fingerprint: 'noise',
+      fromCache: false,
+      cacheProblem: null,
+      read: async (indices) => {
+        const images = new Uint8Array(indices.length * length);
+        for (let i = 0; i < indices.length; i++) images.set(noise, i * length);
+        return images;
+      },
+      close: async () => {},
+    };
+  };
+  return {
+    student: store(student.backbone.config.imageSize),
+    teacher: teacher && store(teacher.backbone.config.imageSize),
+  };
+}
