@@ -1,4 +1,5 @@
 /** A machine's figures in words and numbers, and beside them those of other machines. */
+import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,23 +10,35 @@ import type { BenchRecord, BenchTask, Figure } from './bench.js';
 /** Figures of other machines, one file each. */
 const STORED = fileURLToPath(new URL('../../assets/bench', import.meta.url));
 
+/**
+ * Adds a record to a machine's file, in place of an earlier one of the same task and device.
+ * @throws IdatError when there is a file of something else, or it cannot be written
+ */
 export async function saveRecord(path: string, record: BenchRecord): Promise<void> {
-  await writeFileAtomic(path, `${JSON.stringify(record, null, 2)}\n`);
+  const earlier = existsSync(path) ? await readRecords(path) : [];
+  const others = earlier.filter((other) => !sameTask(other, record) || other.device !== record.device);
+  await writeFileAtomic(path, `${JSON.stringify([...others, record], null, 2)}\n`);
 }
 
 /** The stored records of the same models, method, image and batch size: like compared with like. */
-export async function comparableRecords({ task }: BenchRecord, folder = STORED): Promise<BenchRecord[]> {
+export async function comparableRecords(record: BenchRecord, folder = STORED): Promise<BenchRecord[]> {
   const names = (await readdir(folder).catch((): string[] => [])).filter((name) => name.endsWith('.json')).sort();
-  const records = await Promise.all(names.map((name) => readRecord(join(folder, name))));
-  return records.filter((other) =>
-    Object.entries(task).every(([field, value]) => other.task[field as keyof BenchTask] === value),
-  );
+  const files = await Promise.all(names.map((name) => readRecords(join(folder, name))));
+  return files.flat().filter((other) => sameTask(other, record));
 }
 
-async function readRecord(path: string): Promise<BenchRecord> {
-  const record = JSON.parse(await readFile(path, 'utf8')) as BenchRecord;
-  if (record.format === 'idat-bench-1') return record;
-  throw new IdatError('bench.record', `${path}: not figures of idat bench; move the file away`);
+const sameTask = (a: BenchRecord, b: BenchRecord): boolean =>
+  Object.entries(a.task).every(([field, value]) => b.task[field as keyof BenchTask] === value);
+
+async function readRecords(path: string): Promise<BenchRecord[]> {
+  const problem = () => new IdatError('bench.record', `${path}: holds no figures of idat bench; choose another file`);
+  try {
+    const records = JSON.parse(await readFile(path, 'utf8')) as BenchRecord[];
+    if (records.every(({ format }) => format === 'idat-bench-1')) return records;
+  } catch {
+    throw problem();
+  }
+  throw problem();
 }
 
 export const imagesPerSecond = ({ images, msPerCall }: Figure): number => (1000 * images) / msPerCall.median;

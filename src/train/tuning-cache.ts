@@ -1,6 +1,7 @@
 /** Choices measured earlier on this machine, remembered in the user's cache folder. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
 import { writeFileAtomic } from '../files/atomic-write.js';
 import { cacheFolder } from '../files/cache-folder.js';
@@ -17,8 +18,9 @@ const Entries = z.object({ format: z.literal('idat-tuning-1'), entries: z.record
 
 export type TuningEntry = z.infer<typeof Entry>;
 
-/** How often an entry is written again that another process, saving at the same moment, has replaced. */
-const MAX_ATTEMPTS = 5;
+/** A lock older than this was left by a process that was killed: writing takes some milliseconds. */
+const STALE_MS = 2000;
+const RETRY_MS = 10;
 
 const path = () => join(cacheFolder(), 'tuning.json');
 
@@ -27,16 +29,31 @@ export async function recallTuning(key: string): Promise<TuningEntry | null> {
 }
 
 /**
- * Adds an entry to the file, which is whole at every moment.
+ * Adds an entry to the file, which is whole at every moment; processes that write at once wait for each other.
  * @throws IdatError `files.write` or the system's error when the cache folder cannot be written
  */
 export async function rememberTuning(key: string, entry: TuningEntry): Promise<void> {
   await mkdir(cacheFolder(), { recursive: true });
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+  const lock = join(cacheFolder(), 'tuning.lock');
+  await takeLock(lock);
+  try {
     const entries = { ...(await readEntries()), [key]: entry };
     const file: z.infer<typeof Entries> = { format: 'idat-tuning-1', entries };
     await writeFileAtomic(path(), `${JSON.stringify(file, null, 2)}\n`);
-    if ((await recallTuning(key)) !== null) return;
+  } finally {
+    await rmdir(lock).catch(() => {});
+  }
+}
+
+/** Makes a folder that only one process can make. */
+async function takeLock(lock: string): Promise<void> {
+  for (const began = performance.now(); ; await setTimeout(RETRY_MS)) {
+    try {
+      return await mkdir(lock);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      if (performance.now() - began > STALE_MS) await rmdir(lock).catch(() => {});
+    }
   }
 }
 

@@ -10,7 +10,7 @@ import { facts, table } from '../format.js';
 
 const command = new Command('bench')
   .description('measure training and inference on this machine, beside the figures of others')
-  .option('--save <file>', 'write the figures to a file, such as assets/bench/my-machine.json')
+  .option('--save <file>', 'add the figures to a file, such as assets/bench/my-machine.json')
   .option('--profile <folder>', 'write where the time of a step goes: profile.json, .md and .svg')
   .option('--json', 'print the figures as one JSON object');
 
@@ -50,8 +50,8 @@ async function describe(record: BenchRecord): Promise<string> {
     }`,
     table(machineRows(record, others)),
     others.length > 0
-      ? 'Other machines: the same models, method, image size and batch size.'
-      : 'No other machine’s figures of the same models, method, image size and batch size are stored; --save writes yours.',
+      ? 'Stored figures: the same models, method, image size and batch size.'
+      : 'No figures of the same models, method, image size and batch size are stored; --save keeps yours.',
   ];
   return `${parts.join('\n\n')}\n`;
 }
