@@ -7,7 +7,7 @@ import { traceViT } from '../backbones/vit.js';
 import { crossEntropy, lossByName } from '../distill/index.js';
 import { IdatError } from '../errors.js';
 import { gradients } from '../graph/differentiate.js';
-import { emit, type Program } from '../graph/emit.js';
+import { emit, type Program, type WeightSink } from '../graph/emit.js';
 import { add, input, linear, mul, parameter, scale, stopGradient, sumAll } from '../graph/ops/index.js';
 import { layout, packGradients, parameterName, type Slot, unpackParameters } from '../graph/pack.js';
 import { applyPasses, FINAL_PASSES, FORWARD_PASSES } from '../graph/passes/index.js';
@@ -79,6 +79,8 @@ export interface StepOptions {
   readonly microBatch: number;
   /** Names of rewriting passes (graph/passes) to leave out. */
   readonly disable?: readonly string[];
+  /** Takes weights that compiling computes; without it they become part of the program. */
+  readonly sink?: WeightSink | undefined;
   /** Also output what only `idat verify` needs: `student.logits.gradient`, `teacher.logits.gradient` (d total / d logits) and `student.images.gradient`. */
   readonly inspect?: boolean;
 }
@@ -90,6 +92,7 @@ export function buildTrainStep({
   distillation,
   microBatch,
   disable = [],
+  sink,
   inspect,
 }: StepOptions): TrainStep {
   if (teacher && teacher.classes !== student.classes) {
@@ -137,7 +140,7 @@ export function buildTrainStep({
     if (t) outputs['teacher.logits.gradient'] = found.shift()!;
     outputs['student.images.gradient'] = found.shift()!;
   }
-  return { program: compile(outputs, models, disable), student: s.layout, teacher: t?.layout ?? null };
+  return { program: compile(outputs, models, disable, sink), student: s.layout, teacher: t?.layout ?? null };
 }
 
 export interface ForwardOptions {
@@ -145,15 +148,17 @@ export interface ForwardOptions {
   readonly batch: number;
   /** Names of rewriting passes (graph/passes) to leave out. */
   readonly disable?: readonly string[];
+  /** Takes weights that compiling computes; without it they become part of the program. */
+  readonly sink?: WeightSink | undefined;
 }
 
 /** Compiles a model's forward pass: inputs `images` and `parameters`, output `logits` [batch, K]. */
-export function buildForward({ model, batch, disable = [] }: ForwardOptions): {
+export function buildForward({ model, batch, disable = [], sink }: ForwardOptions): {
   program: Program;
   layout: TrainableLayout;
 } {
   const traced = traceModel({ ...model, dropPath: 0 }, null, batch, disable);
-  return { program: compile({ logits: traced.logits }, [traced], disable), layout: traced.layout };
+  return { program: compile({ logits: traced.logits }, [traced], disable, sink), layout: traced.layout };
 }
 
 interface TracedModel {
@@ -230,9 +235,14 @@ class TrainableScope implements Scope {
 }
 
 /** Packs parameters, tidies the graph and emits it. */
-function compile(outputs: Record<string, Tensor>, models: readonly TracedModel[], disable: readonly string[]): Program {
+function compile(
+  outputs: Record<string, Tensor>,
+  models: readonly TracedModel[],
+  disable: readonly string[],
+  sink?: WeightSink,
+): Program {
   const groups = models.map((m) => ({ inputName: m.parametersInput, parameters: m.parameters }));
   const graph = within({ part: 'train.parameters' }, () => unpackParameters(outputs, groups));
   const final = applyPasses(FINAL_PASSES, Object.values(graph), disable);
-  return emit(Object.fromEntries(Object.keys(graph).map((name, i) => [name, final[i]!])));
+  return emit(Object.fromEntries(Object.keys(graph).map((name, i) => [name, final[i]!])), sink);
 }
