@@ -11,12 +11,17 @@ import { emit, type Program, type WeightSink } from '../graph/emit.js';
 import { add, input, linear, mul, parameter, scale, stopGradient, sumAll } from '../graph/ops/index.js';
 import { layout, packGradients, parameterName, type Slot, unpackParameters } from '../graph/pack.js';
 import { applyPasses, FINAL_PASSES, FORWARD_PASSES } from '../graph/passes/index.js';
+import { quantiseFrozen } from '../graph/passes/quantise-frozen.js';
 import { type Tensor, within } from '../graph/tensor.js';
 import { methodByName } from '../methods/index.js';
 import { type Initialiser, type Scope, truncatedNormal, zeroInit } from '../methods/method.js';
 import { randomStream } from '../random.js';
 
 export type Role = 'student' | 'teacher';
+
+/** In which precision products with frozen weights are computed: all in float32, or some in 8-bit integers. */
+export const FROZEN_PRECISIONS = ['float32', 'int8-forward', 'int8'] as const;
+export type FrozenPrecision = (typeof FROZEN_PRECISIONS)[number];
 
 /** One model to be tuned: a frozen backbone, a tuning method and a new head. */
 export interface ModelSpec {
@@ -79,6 +84,8 @@ export interface StepOptions {
   readonly microBatch: number;
   /** Names of rewriting passes (graph/passes) to leave out. */
   readonly disable?: readonly string[];
+  /** Precision of products with frozen weights: `int8-forward` forward only, `int8` also backward. Default float32. */
+  readonly frozen?: FrozenPrecision | undefined;
   /** Takes weights that compiling computes; without it they become part of the program. */
   readonly sink?: WeightSink | undefined;
   /** Also output what only `idat verify` needs: `student.logits.gradient`, `teacher.logits.gradient` (d total / d logits) and `student.images.gradient`. */
@@ -92,6 +99,7 @@ export function buildTrainStep({
   distillation,
   microBatch,
   disable = [],
+  frozen = 'float32',
   sink,
   inspect,
 }: StepOptions): TrainStep {
@@ -140,7 +148,11 @@ export function buildTrainStep({
     if (t) outputs['teacher.logits.gradient'] = found.shift()!;
     outputs['student.images.gradient'] = found.shift()!;
   }
-  return { program: compile(outputs, models, disable, sink), student: s.layout, teacher: t?.layout ?? null };
+  return {
+    program: compile(outputs, models, { disable, frozen, sink }),
+    student: s.layout,
+    teacher: t?.layout ?? null,
+  };
 }
 
 export interface ForwardOptions {
@@ -148,17 +160,18 @@ export interface ForwardOptions {
   readonly batch: number;
   /** Names of rewriting passes (graph/passes) to leave out. */
   readonly disable?: readonly string[];
+  readonly frozen?: FrozenPrecision | undefined;
   /** Takes weights that compiling computes; without it they become part of the program. */
   readonly sink?: WeightSink | undefined;
 }
 
 /** Compiles a model's forward pass: inputs `images` and `parameters`, output `logits` [batch, K]. */
-export function buildForward({ model, batch, disable = [], sink }: ForwardOptions): {
+export function buildForward({ model, batch, disable = [], frozen = 'float32', sink }: ForwardOptions): {
   program: Program;
   layout: TrainableLayout;
 } {
   const traced = traceModel({ ...model, dropPath: 0 }, null, batch, disable);
-  return { program: compile({ logits: traced.logits }, [traced], disable, sink), layout: traced.layout };
+  return { program: compile({ logits: traced.logits }, [traced], { disable, frozen, sink }), layout: traced.layout };
 }
 
 interface TracedModel {
@@ -238,11 +251,11 @@ class TrainableScope implements Scope {
 function compile(
   outputs: Record<string, Tensor>,
   models: readonly TracedModel[],
-  disable: readonly string[],
-  sink?: WeightSink,
+  { disable, frozen, sink }: { disable: readonly string[]; frozen: FrozenPrecision; sink: WeightSink | undefined },
 ): Program {
   const groups = models.map((m) => ({ inputName: m.parametersInput, parameters: m.parameters }));
   const graph = within({ part: 'train.parameters' }, () => unpackParameters(outputs, groups));
-  const final = applyPasses(FINAL_PASSES, Object.values(graph), disable);
+  let final = applyPasses(FINAL_PASSES, Object.values(graph), disable);
+  if (frozen !== 'float32') final = quantiseFrozen(final, frozen === 'int8' ? 'both' : 'forward');
   return emit(Object.fromEntries(Object.keys(graph).map((name, i) => [name, final[i]!])), sink);
 }
