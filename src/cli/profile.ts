@@ -1,6 +1,6 @@
 /** What `--profile` adds to a run. */
 import { join } from 'node:path';
-import { writeProfile } from '../report/profile.js';
+import type { StepProfile } from '../train/profile.js';
 import type { RunControl } from '../train/progress.js';
 import { shortPath } from './describe-run.js';
 
@@ -14,4 +14,10 @@ export function withProfile(control: RunControl): RunControl {
       control.onProgress?.({ kind: 'note', text });
     },
   };
+}
+
+/** Loads the chart library only where there is something to draw: it takes longer than all else at the start. */
+export async function writeProfile(folder: string, profile: StepProfile): Promise<void> {
+  const report = await import('../report/profile.js');
+  await report.writeProfile(folder, profile);
 }

@@ -4,9 +4,10 @@ import { Command } from 'commander';
 import { type BenchRecord, bench as measure } from '../../bench/bench.js';
 import { comparableRecords, figureRows, machineRows, saveRecord } from '../../bench/comparison.js';
 import { BenchConfig } from '../../bench/config.js';
-import { writeProfile } from '../../report/profile.js';
+
 import { addFlags, givenFields } from '../config-flags.js';
 import { facts, table } from '../format.js';
+import { writeProfile } from '../profile.js';
 
 const command = new Command('bench')
   .description('measure training and inference on this machine, beside the figures of others')
