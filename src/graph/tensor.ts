@@ -91,6 +91,10 @@ export interface Op<A> {
     node: Node,
     attrs: A,
   ): { inputs: readonly (number | null)[]; attrs(length: number): A } | undefined;
+  /** Whether its output may be another at every run whatever its inputs are: inputs and parameters. Default false. */
+  readonly changes?: boolean;
+  /** Whether it multiplies matrices: the work that is worth saving. All other ops cost little beside it. Default false. */
+  readonly matrixProduct?: boolean;
   /** False for ops that gradients do not pass through (integer ops, stopGradient). Default true. */
   readonly differentiable?: boolean;
   readonly cases: readonly OpCase<A>[];

@@ -2,7 +2,7 @@
  * The compiled step: student, teacher, their losses and every gradient as one program.
  */
 import type { Backbone } from '../backbones/backbone.js';
-import { traceViT } from '../backbones/vit.js';
+import { patchCount, traceViT } from '../backbones/vit.js';
 import { crossEntropy, lossByName } from '../distill/index.js';
 import { IdatError } from '../errors.js';
 import { gradients } from '../graph/differentiate.js';
@@ -10,13 +10,15 @@ import { emit, type Program } from '../graph/emit.js';
 import { add, input, linear, mul, parameter, scale, stopGradient, sumAll } from '../graph/ops/index.js';
 import { layout, packGradients, parameterName, type Slot, unpackParameters } from '../graph/pack.js';
 import { commonSubexpressions } from '../graph/passes/common-subexpressions.js';
+import { cutFrozenPrefix } from '../graph/passes/frozen-prefix.js';
 import { pushDownSlices } from '../graph/passes/push-down-slices.js';
 import { simplify } from '../graph/passes/simplify.js';
 import { rewriteNamed } from '../graph/rewrite.js';
-import type { Tensor } from '../graph/tensor.js';
+import { formatShape, type Shape, sameShape, type Tensor } from '../graph/tensor.js';
 import { methodByName } from '../methods/index.js';
 import { type Initialiser, type Scope, truncatedNormal, zeroInit } from '../methods/method.js';
 import { randomStream } from '../random.js';
+import { autoMicroBatch } from './micro-batch.js';
 
 /** One model to be tuned: a frozen backbone, a tuning method and a new head. */
 export interface ModelSpec {
@@ -53,9 +55,23 @@ export interface TrainableLayout {
 }
 
 /**
+ * What of a model depends on the image and on frozen weights alone: a program of its own, run once for each image.
+ *
+ * Input `images` [batch, 3, S, S]; outputs `prefix.0`, `prefix.1`, … [batch, …], which step and forward pass of the same
+ * model take in place of the images when they are built with it.
+ */
+export interface Prefix {
+  readonly program: Program;
+  /** Images in one call. */
+  readonly batch: number;
+  /** What one image leaves: names, and shapes for one image. */
+  readonly tensors: readonly { readonly name: string; readonly shape: Shape }[];
+}
+
+/**
  * A micro-batch's losses and gradients.
  *
- * Inputs: `student.images` [m, 3, S, S] (normalised float32), `labels` int64 [m], `weights` float32 [m],
+ * Inputs: `student.images` [m, 3, S, S] (normalised float32; with a prefix `student.prefix.0` [m, …] and so on), `labels` int64 [m], `weights` float32 [m],
  * `student.parameters` [P], with a teacher also `teacher.images` and `teacher.parameters`, and with drop path
  * `student.dropPath`, `teacher.dropPath` [depth, 2, m]: the multiplier (0 or 1/keep) of each block's attention and MLP
  * branch for each image.
@@ -77,12 +93,18 @@ export interface StepOptions {
   readonly teacher: ModelSpec | null;
   readonly distillation: Distillation | null;
   readonly microBatch: number;
-  /** Also output what only `idat verify` needs: `student.logits.gradient`, `teacher.logits.gradient` (d total / d logits) and `student.images.gradient`. */
+  /** Frozen prefixes to leave out (see `buildPrefix`): their results are fed in place of the images. Default: none. */
+  readonly prefixes?: { readonly student: Prefix | null; readonly teacher: Prefix | null };
+  /**
+   * Also output what only `idat verify` needs: `student.logits.gradient`, `teacher.logits.gradient` (d total / d logits)
+   * and `student.images.gradient`, for which there can be no prefix of the student.
+   */
   readonly inspect?: boolean;
 }
 
 /** Compiles the step of a student and, when there is one, its teacher. */
-export function buildTrainStep({ student, teacher, distillation, microBatch, inspect }: StepOptions): TrainStep {
+export function buildTrainStep(options: StepOptions): TrainStep {
+  const { student, teacher, distillation, microBatch, prefixes, inspect } = options;
   if (teacher && teacher.classes !== student.classes) {
     throw new IdatError(
       'distill.classes',
@@ -93,12 +115,12 @@ export function buildTrainStep({ student, teacher, distillation, microBatch, ins
   const weights = input('weights', [microBatch]);
   const mean = (perImage: Tensor) => sumAll(mul(perImage, weights));
 
-  const s = traceModel(student, 'student', microBatch);
+  const s = traceModel(student, 'student', microBatch, prefixes?.student);
   const outputs: Record<string, Tensor> = { 'student.logits': s.logits };
   let total = mean(crossEntropy(s.logits, labels));
   outputs['loss.student'] = total;
 
-  const t = teacher && traceModel(teacher, 'teacher', microBatch);
+  const t = teacher && traceModel(teacher, 'teacher', microBatch, prefixes?.teacher);
   if (t && distillation) {
     const { loss, temperature, alpha, beta, gradient } = distillation;
     const ownLoss = mean(crossEntropy(t.logits, labels));
@@ -125,14 +147,34 @@ export function buildTrainStep({ student, teacher, distillation, microBatch, ins
   return { program: compile(outputs, models), student: s.layout, teacher: t?.layout ?? null };
 }
 
-/** Compiles a model's forward pass: inputs `images` and `parameters`, output `logits` [batch, K]. */
-export function buildForward({ model, batch }: { model: ModelSpec; batch: number }): {
+/** Compiles a model's forward pass: inputs `images` (or those of a prefix) and `parameters`, output `logits` [batch, K]. */
+export function buildForward({ model, batch, prefix }: { model: ModelSpec; batch: number; prefix?: Prefix | null }): {
   program: Program;
   layout: TrainableLayout;
 } {
-  const traced = traceModel({ ...model, dropPath: 0 }, '', batch);
+  const traced = traceModel({ ...model, dropPath: 0 }, '', batch, prefix);
   return { program: compile({ logits: traced.logits }, [traced]), layout: traced.layout };
 }
+
+/** Images in one call of a prefix: its results are kept, and should not depend on the size of a run's batches. */
+const PREFIX_BATCH = 16;
+
+/** Compiles the frozen prefix of a model; null where it has none worth running apart (see graph/passes/frozen-prefix.ts). */
+export function buildPrefix(model: ModelSpec): Prefix | null {
+  const { config } = model.backbone;
+  const batch = autoMicroBatch(PREFIX_BATCH, patchCount(config) + 1, config.width);
+  const traced = traceModel(model, '', batch);
+  const cut = cutFrozenPrefix([traced.logits], traced.images, prefixInput);
+  if (!cut) return null;
+  const tensors = cut.boundary.map((t, i) => ({ name: prefixInput(i), shape: imageShape(t, batch) }));
+  const outputs = Object.fromEntries(cut.boundary.map((t, i) => [prefixInput(i), t]));
+  return { program: compile(outputs, []), batch, tensors };
+}
+
+const prefixInput = (index: number): string => `prefix.${index}`;
+
+/** The shape of what belongs to one image: images lie one after the other in whatever a backbone computes. */
+const imageShape = ({ shape: [first, ...rest] }: Tensor, batch: number): Shape => [first! / batch, ...rest];
 
 interface TracedModel {
   readonly images: Tensor;
@@ -142,10 +184,10 @@ interface TracedModel {
   readonly layout: TrainableLayout;
 }
 
-/** Traces backbone, method and head; names of its inputs start with `prefix`. */
-function traceModel(model: ModelSpec, prefix: string, batch: number): TracedModel {
+/** Traces backbone, method and head, less the prefix if there is one; names of its inputs start with `role`. */
+function traceModel(model: ModelSpec, role: string, batch: number, prefix?: Prefix | null): TracedModel {
   const { config, weights } = model.backbone;
-  const named = (name: string) => (prefix ? `${prefix}.${name}` : name);
+  const named = (name: string) => (role ? `${role}.${name}` : name);
   const images = input(named('images'), [batch, config.channels, config.imageSize, config.imageSize]);
   const dropPath = model.dropPath > 0 ? input(named('dropPath'), [config.depth, 2, batch]) : null;
 
@@ -162,11 +204,24 @@ function traceModel(model: ModelSpec, prefix: string, batch: number): TracedMode
   const logits = pushDownSlices([whole])[0]!;
   return {
     images,
-    logits,
+    logits: prefix ? cutOff(prefix, logits, images, named) : logits,
     parametersInput: named('parameters'),
     parameters: trainables.tensors,
     layout: trainables.layout(),
   };
+}
+
+/** The logits computed from what the prefix leaves. */
+function cutOff(prefix: Prefix, logits: Tensor, images: Tensor, named: (name: string) => string): Tensor {
+  const cut = cutFrozenPrefix([logits], images, (index) => named(prefixInput(index)));
+  const shapes = cut?.boundary.map((t) => imageShape(t, images.shape[0]!)) ?? [];
+  const fits =
+    shapes.length === prefix.tensors.length && shapes.every((s, i) => sameShape(s, prefix.tensors[i]!.shape));
+  if (cut && fits) return cut.rest[0]!;
+  const [given, own] = [prefix.tensors.map(({ shape }) => shape), shapes].map((list) =>
+    list.map(formatShape).join(', '),
+  );
+  throw new Error(`the prefix was built for another model: it leaves ${given} for each image, this one needs ${own}`);
 }
 
 /** Collects a model's trainable tensors in the order in which the forward pass asks for them. */
