@@ -61,6 +61,15 @@ export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch[
     }
     yield batch;
   }
+  // now rather than one by one in the epochs in which they do come
+  const leftOut = leftOver(data.student.count, order);
+  for (const inputs of [data.student, data.teacher]) await inputs?.prepare?.(leftOut);
+}
+
+/** The images that no batch has. */
+function leftOver(count: number, order: readonly number[][]): number[] {
+  const seen = new Set(order.flat());
+  return Array.from({ length: count }, (_, i) => i).filter((i) => !seen.has(i));
 }
 
 /** Drawn for the whole batch at once, so that the size of micro-batches does not change them. */

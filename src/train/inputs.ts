@@ -11,6 +11,8 @@ export interface ModelInputs {
   readonly labels: Int32Array;
   /** Fetches what belongs to these images. */
   read(indices: readonly number[]): Promise<BatchInputs>;
+  /** Does what can be done once and for all for these images, where there is such a thing. */
+  prepare?(indices: readonly number[]): Promise<void>;
 }
 
 /** What a model reads for a batch of images. */

@@ -75,39 +75,47 @@ export async function openPrefixStore(
   loaded: LoadedPrefix,
   storage: PrefixStorage | null,
 ): Promise<PrefixStore> {
-  const sizes = loaded.prefix.tensors.map(({ shape }) => size(shape));
   const shape: PrefixFileShape = {
     key: sha256(`${loaded.identity}:${pixels.pixelsKey}`),
     records: pixels.count,
-    size: sizes.reduce((sum, n) => sum + n, 0),
+    size: recordSize(loaded.prefix),
   };
   const kept = storage && new Kept(shape, storage);
   await kept?.open();
   const source = pixelInputs(pixels, loaded.model);
 
-  const read = async (indices: readonly number[]): Promise<BatchInputs> => {
+  const fetch = async (indices: readonly number[]): Promise<Map<number, Float32Array>> => {
     const found = new Map<number, Float32Array>();
-    const absent = [...new Set(indices)].filter((index) => {
+    const absent: number[] = [];
+    for (const index of new Set(indices)) {
       const record = kept?.held(index);
       if (record) found.set(index, record);
-      return !record;
-    });
-    if (absent.length > 0) {
-      for (const [index, record] of (await kept?.readAll(absent)) ?? []) found.set(index, record);
-      const missing = absent.filter((index) => !found.has(index));
-      for (const [index, record] of await compute(loaded, source, missing)) found.set(index, record);
-      await kept?.keep(missing.map((index) => [index, found.get(index)!]));
+      else absent.push(index);
     }
+    if (absent.length === 0) return found;
+    for (const [index, record] of (await kept?.readAll(absent)) ?? []) found.set(index, record);
+    const missing = absent.filter((index) => !found.has(index));
+    // what would be padding computes images that will be asked for later
+    const padding = (loaded.prefix.batch - (missing.length % loaded.prefix.batch)) % loaded.prefix.batch;
+    const computed = await compute(loaded, source, [...missing, ...(kept?.unknown(padding, missing) ?? [])]);
+    await kept?.keep(computed);
+    for (const [index, record] of computed) found.set(index, record);
+    return found;
+  };
+  const read = async (indices: readonly number[]): Promise<BatchInputs> => {
+    const found = await fetch(indices);
     return {
       at: (positions) =>
         gather(
           loaded.prefix,
-          sizes,
           positions.map((position) => found.get(indices[position]!)!),
         ),
     };
   };
-  return { count: pixels.count, labels: pixels.labels, read, close: async () => kept?.close() };
+  const prepare = async (indices: readonly number[]): Promise<void> => {
+    if (kept) await fetch(indices.filter((index) => !kept.knows(index)));
+  };
+  return { count: pixels.count, labels: pixels.labels, read, prepare, close: async () => kept?.close() };
 }
 
 /** Runs the prefix on these images; the last call is filled up with its last image. */
@@ -126,32 +134,34 @@ async function compute(
   return computed;
 }
 
+/** Float32 numbers that one image leaves. */
+const recordSize = ({ tensors }: Prefix): number => tensors.reduce((sum, { shape }) => sum + size(shape), 0);
+
 /** One image's results, one tensor after the other. */
-function toRecord({ tensors }: Prefix, outputs: Readonly<Record<string, Float32Array>>, row: number): Float32Array {
-  const sizes = tensors.map(({ shape }) => size(shape));
-  const record = newRecord(sizes.reduce((sum, n) => sum + n, 0));
+function toRecord(prefix: Prefix, outputs: Readonly<Record<string, Float32Array>>, row: number): Float32Array {
+  const record = newRecord(recordSize(prefix));
   let offset = 0;
-  tensors.forEach(({ name }, i) => {
-    const length = sizes[i]!;
+  for (const { name, shape } of prefix.tensors) {
+    const length = size(shape);
     record.set(outputs[name]!.subarray(row * length, (row + 1) * length), offset);
     offset += length;
-  });
+  }
   return record;
 }
 
 /** The counterpart of `toRecord` for several images: each tensor [images, …]. */
-function gather({ tensors }: Prefix, sizes: readonly number[], records: readonly Float32Array[]) {
+function gather({ tensors }: Prefix, records: readonly Float32Array[]): Record<string, Float32Array> {
   const inputs: Record<string, Float32Array> = {};
   let offset = 0;
-  tensors.forEach(({ name }, i) => {
-    const length = sizes[i]!;
+  for (const { name, shape } of tensors) {
+    const length = size(shape);
     const rows = new Float32Array(records.length * length);
     records.forEach((record, row) => {
       rows.set(record.subarray(offset, offset + length), row * length);
     });
     inputs[name] = rows;
     offset += length;
-  });
+  }
   return inputs;
 }
 
@@ -161,11 +171,16 @@ class Kept {
   private file: PrefixFile | null = null;
   /** After the first problem nothing more is written; what was written is still read. */
   private writable = true;
+  /** 1 for each image whose record was computed or read already. */
+  private readonly known: Uint8Array;
+  private firstUnknown = 0;
 
   constructor(
     private readonly shape: PrefixFileShape,
     private readonly storage: PrefixStorage,
-  ) {}
+  ) {
+    this.known = new Uint8Array(shape.records);
+  }
 
   /** Takes up what an earlier run left. */
   async open(): Promise<void> {
@@ -174,6 +189,20 @@ class Kept {
 
   held(index: number): Float32Array | undefined {
     return this.memory.get(index);
+  }
+
+  knows(index: number): boolean {
+    return this.known[index] === 1;
+  }
+
+  /** Up to `count` images that nothing is known of, others than `except`. */
+  unknown(count: number, except: readonly number[]): number[] {
+    while (this.known[this.firstUnknown] === 1) this.firstUnknown++;
+    const found: number[] = [];
+    for (let index = this.firstUnknown; index < this.known.length && found.length < count; index++) {
+      if (this.known[index] === 0 && !except.includes(index)) found.push(index);
+    }
+    return found;
   }
 
   /** Those of the records that the file has. */
@@ -206,6 +235,7 @@ class Kept {
   }
 
   private hold(index: number, record: Float32Array): boolean {
+    this.known[index] = 1;
     if (this.memory.has(index)) return true;
     if (!this.storage.memory.take(recordBytes(this.shape.size))) return false;
     this.memory.set(index, record);
