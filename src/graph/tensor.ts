@@ -95,6 +95,10 @@ export interface Op<A> {
   readonly changes?: boolean;
   /** Whether it multiplies matrices: the work that is worth saving. All other ops cost little beside it. Default false. */
   readonly matrixProduct?: boolean;
+  /** True for an op of one input that only lays the same numbers out anew: f(c·x) = c·f(x). */
+  readonly dataMovement?: boolean;
+  /** Outputs that serve the op's own gradient rule and are not differentiated. */
+  readonly statistics?: readonly number[];
   /** False for ops that gradients do not pass through (integer ops, stopGradient). Default true. */
   readonly differentiable?: boolean;
   readonly cases: readonly OpCase<A>[];

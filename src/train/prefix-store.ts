@@ -15,7 +15,8 @@ const RECORD_VERSION = 1;
 
 /** A prefix ready to run. */
 export interface LoadedPrefix {
-  readonly prefix: Prefix;
+  /** Without the program, which may be as large as the weights and is not needed any more. */
+  readonly prefix: Omit<Prefix, 'program'>;
   readonly model: Pick<ModelSpec, 'backbone'>;
   readonly session: Session;
   /** sha256 over all that decides its results but the images. */
@@ -33,7 +34,8 @@ export async function loadPrefix(
   const engine = [onnxruntime, runtime.device, runtime.threads, process.arch, cpus()[0]?.model];
   const { sha256: weights, mean, std } = backbone;
   const identity = sha256(JSON.stringify([RECORD_VERSION, engine, sha256(prefix.program.model), weights, mean, std]));
-  return { prefix, model: { backbone }, session: await runtime.load(prefix.program), identity };
+  const { program, ...described } = prefix;
+  return { prefix: described, model: { backbone }, session: await runtime.load(program), identity };
 }
 
 /** Bytes that several stores may hold in memory together. */
@@ -135,10 +137,15 @@ async function compute(
 }
 
 /** Float32 numbers that one image leaves. */
-const recordSize = ({ tensors }: Prefix): number => tensors.reduce((sum, { shape }) => sum + size(shape), 0);
+const recordSize = ({ tensors }: Pick<Prefix, 'tensors'>): number =>
+  tensors.reduce((sum, { shape }) => sum + size(shape), 0);
 
 /** One image's results, one tensor after the other. */
-function toRecord(prefix: Prefix, outputs: Readonly<Record<string, Float32Array>>, row: number): Float32Array {
+function toRecord(
+  prefix: Pick<Prefix, 'tensors'>,
+  outputs: Readonly<Record<string, Float32Array>>,
+  row: number,
+): Float32Array {
   const record = newRecord(recordSize(prefix));
   let offset = 0;
   for (const { name, shape } of prefix.tensors) {
@@ -150,7 +157,7 @@ function toRecord(prefix: Prefix, outputs: Readonly<Record<string, Float32Array>
 }
 
 /** The counterpart of `toRecord` for several images: each tensor [images, …]. */
-function gather({ tensors }: Prefix, records: readonly Float32Array[]): Record<string, Float32Array> {
+function gather({ tensors }: Pick<Prefix, 'tensors'>, records: readonly Float32Array[]): Record<string, Float32Array> {
   const inputs: Record<string, Float32Array> = {};
   let offset = 0;
   for (const { name, shape } of tensors) {

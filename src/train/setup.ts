@@ -159,7 +159,8 @@ export async function compile(
   const { distill: loss, temperature, alpha, beta, distillGradient: gradient } = settings;
   const distillation = teacher && { loss, temperature, alpha, beta, gradient };
   const step = buildTrainStep({ student, teacher, distillation, microBatch, prefixes });
-  const evaluation = prefixes.student && buildPrefix({ ...student, dropPath: 0 });
+  const { dropPath } = student;
+  const evaluation = prefixes.student && dropPath > 0 ? buildPrefix({ ...student, dropPath: 0 }) : prefixes.student;
   return {
     prefixes: await loadPrefixes(runtime, { student, teacher }, prefixes, evaluation),
     models: {
@@ -180,15 +181,13 @@ async function loadPrefixes(
   const { onnxruntime } = await versions();
   const load = async (role: Role) => prefixes[role] && loadPrefix(runtime, specs[role]!, prefixes[role], onnxruntime);
   const student = await load('student');
-  const isStudents =
-    Buffer.compare(evaluation?.program.model ?? NOTHING, prefixes.student?.program.model ?? NOTHING) === 0;
+  const sameProgram =
+    evaluation && prefixes.student && Buffer.compare(evaluation.program.model, prefixes.student.program.model) === 0;
   return {
     student,
     teacher: await load('teacher'),
-    evaluation: isStudents
+    evaluation: sameProgram
       ? student
       : evaluation && (await loadPrefix(runtime, specs.student, evaluation, onnxruntime)),
   };
 }
-
-const NOTHING = new Uint8Array();

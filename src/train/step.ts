@@ -9,11 +9,8 @@ import { gradients } from '../graph/differentiate.js';
 import { emit, type Program } from '../graph/emit.js';
 import { add, input, linear, mul, parameter, scale, stopGradient, sumAll } from '../graph/ops/index.js';
 import { layout, packGradients, parameterName, type Slot, unpackParameters } from '../graph/pack.js';
-import { commonSubexpressions } from '../graph/passes/common-subexpressions.js';
-import { cutFrozenPrefix } from '../graph/passes/frozen-prefix.js';
-import { pushDownSlices } from '../graph/passes/push-down-slices.js';
-import { simplify } from '../graph/passes/simplify.js';
-import { rewriteNamed } from '../graph/rewrite.js';
+import { cutFrozenPrefix, FROZEN_PREFIX } from '../graph/passes/frozen-prefix.js';
+import { applyPasses, FINAL_PASSES, FORWARD_PASSES, TRACE_PASSES } from '../graph/passes/index.js';
 import { formatShape, type Shape, sameShape, type Tensor } from '../graph/tensor.js';
 import { methodByName } from '../methods/index.js';
 import { type Initialiser, type Scope, truncatedNormal, zeroInit } from '../methods/method.js';
@@ -71,10 +68,10 @@ export interface Prefix {
 /**
  * A micro-batch's losses and gradients.
  *
- * Inputs: `student.images` [m, 3, S, S] (normalised float32; with a prefix `student.prefix.0` [m, …] and so on), `labels` int64 [m], `weights` float32 [m],
- * `student.parameters` [P], with a teacher also `teacher.images` and `teacher.parameters`, and with drop path
- * `student.dropPath`, `teacher.dropPath` [depth, 2, m]: the multiplier (0 or 1/keep) of each block's attention and MLP
- * branch for each image.
+ * Inputs: `student.images` [m, 3, S, S] (normalised float32; with a prefix `student.prefix.0` [m, …] and so on),
+ * `labels` int64 [m], `weights` float32 [m], `student.parameters` [P], with a teacher also `teacher.images` and
+ * `teacher.parameters`, and with drop path `student.dropPath`, `teacher.dropPath` [depth, 2, m]: the multiplier (0 or
+ * 1/keep) of each block's attention and MLP branch for each image.
  *
  * Outputs: scalars `loss.student`, `loss.teacher`, `loss.distill`, `loss.total`; `student.logits` [m, K],
  * `teacher.logits`; `student.gradient` [P], `teacher.gradient` [Q].
@@ -95,6 +92,8 @@ export interface StepOptions {
   readonly microBatch: number;
   /** Frozen prefixes to leave out (see `buildPrefix`): their results are fed in place of the images. Default: none. */
   readonly prefixes?: { readonly student: Prefix | null; readonly teacher: Prefix | null };
+  /** Names of rewriting passes (graph/passes) to leave out. */
+  readonly disable?: readonly string[];
   /**
    * Also output what only `idat verify` needs: `student.logits.gradient`, `teacher.logits.gradient` (d total / d logits)
    * and `student.images.gradient`, for which there can be no prefix of the student.
@@ -104,7 +103,7 @@ export interface StepOptions {
 
 /** Compiles the step of a student and, when there is one, its teacher. */
 export function buildTrainStep(options: StepOptions): TrainStep {
-  const { student, teacher, distillation, microBatch, prefixes, inspect } = options;
+  const { student, teacher, distillation, microBatch, prefixes, disable = [], inspect } = options;
   if (teacher && teacher.classes !== student.classes) {
     throw new IdatError(
       'distill.classes',
@@ -115,12 +114,12 @@ export function buildTrainStep(options: StepOptions): TrainStep {
   const weights = input('weights', [microBatch]);
   const mean = (perImage: Tensor) => sumAll(mul(perImage, weights));
 
-  const s = traceModel(student, 'student', microBatch, prefixes?.student);
+  const s = prepareModel(student, 'student', microBatch, prefixes?.student, disable);
   const outputs: Record<string, Tensor> = { 'student.logits': s.logits };
   let total = mean(crossEntropy(s.logits, labels));
   outputs['loss.student'] = total;
 
-  const t = teacher && traceModel(teacher, 'teacher', microBatch, prefixes?.teacher);
+  const t = teacher && prepareModel(teacher, 'teacher', microBatch, prefixes?.teacher, disable);
   if (t && distillation) {
     const { loss, temperature, alpha, beta, gradient } = distillation;
     const ownLoss = mean(crossEntropy(t.logits, labels));
@@ -144,32 +143,45 @@ export function buildTrainStep(options: StepOptions): TrainStep {
     if (t) outputs['teacher.logits.gradient'] = found.shift()!;
     outputs['student.images.gradient'] = found.shift()!;
   }
-  return { program: compile(outputs, models), student: s.layout, teacher: t?.layout ?? null };
+  return { program: compile(outputs, models, disable), student: s.layout, teacher: t?.layout ?? null };
+}
+
+export interface ForwardOptions {
+  readonly model: ModelSpec;
+  readonly batch: number;
+  /** As for the step, but built for the model without drop path. */
+  readonly prefix?: Prefix | null;
+  /** Names of rewriting passes (graph/passes) to leave out. */
+  readonly disable?: readonly string[];
 }
 
 /** Compiles a model's forward pass: inputs `images` (or those of a prefix) and `parameters`, output `logits` [batch, K]. */
-export function buildForward({ model, batch, prefix }: { model: ModelSpec; batch: number; prefix?: Prefix | null }): {
+export function buildForward({ model, batch, prefix, disable = [] }: ForwardOptions): {
   program: Program;
   layout: TrainableLayout;
 } {
-  const traced = traceModel({ ...model, dropPath: 0 }, '', batch, prefix);
-  return { program: compile({ logits: traced.logits }, [traced]), layout: traced.layout };
+  const prepared = prepareModel({ ...model, dropPath: 0 }, '', batch, prefix, disable);
+  return { program: compile({ logits: prepared.logits }, [prepared], disable), layout: prepared.layout };
 }
 
 /** Images in one call of a prefix: its results are kept, and should not depend on the size of a run's batches. */
 const PREFIX_BATCH = 16;
 
 /** Compiles the frozen prefix of a model; null where it has none worth running apart (see graph/passes/frozen-prefix.ts). */
-export function buildPrefix(model: ModelSpec): Prefix | null {
+export function buildPrefix(model: ModelSpec, disable: readonly string[] = []): Prefix | null {
+  if (disable.includes(FROZEN_PREFIX)) return null;
   const { config } = model.backbone;
   const batch = autoMicroBatch(PREFIX_BATCH, patchCount(config) + 1, config.width);
-  const traced = traceModel(model, '', batch);
+  const traced = traceModel(model, '', batch, disable);
   const cut = cutFrozenPrefix([traced.logits], traced.images, prefixInput);
   if (!cut) return null;
   const tensors = cut.boundary.map((t, i) => ({ name: prefixInput(i), shape: imageShape(t, batch) }));
-  const outputs = Object.fromEntries(cut.boundary.map((t, i) => [prefixInput(i), t]));
-  return { program: compile(outputs, []), batch, tensors };
+  const outputs = applyPasses(FORWARD_PASSES, cut.boundary, disable);
+  const program = compile(Object.fromEntries(outputs.map((t, i) => [prefixInput(i), t])), [], disable);
+  return { program, batch, tensors };
 }
+
+const inputName = (role: string, name: string): string => (role ? `${role}.${name}` : name);
 
 const prefixInput = (index: number): string => `prefix.${index}`;
 
@@ -184,10 +196,23 @@ interface TracedModel {
   readonly layout: TrainableLayout;
 }
 
-/** Traces backbone, method and head, less the prefix if there is one; names of its inputs start with `role`. */
-function traceModel(model: ModelSpec, role: string, batch: number, prefix?: Prefix | null): TracedModel {
+/** A model ready to be differentiated: less the prefix if there is one, and rewritten. */
+function prepareModel(
+  model: ModelSpec,
+  role: string,
+  batch: number,
+  prefix: Prefix | null | undefined,
+  disable: readonly string[],
+): TracedModel {
+  const traced = traceModel(model, role, batch, disable);
+  const rest = prefix ? cutOff(prefix, traced, role) : traced.logits;
+  return { ...traced, logits: applyPasses(FORWARD_PASSES, [rest], disable)[0]! };
+}
+
+/** Traces backbone, method and head; names of its inputs start with `role`. */
+function traceModel(model: ModelSpec, role: string, batch: number, disable: readonly string[]): TracedModel {
   const { config, weights } = model.backbone;
-  const named = (name: string) => (role ? `${role}.${name}` : name);
+  const named = (name: string) => inputName(role, name);
   const images = input(named('images'), [batch, config.channels, config.imageSize, config.imageSize]);
   const dropPath = model.dropPath > 0 ? input(named('dropPath'), [config.depth, 2, batch]) : null;
 
@@ -201,10 +226,10 @@ function traceModel(model: ModelSpec, role: string, batch: number, prefix?: Pref
   const features = traceViT(config, weight, hooks, { images, dropPath });
   const kernel = trainables.tensor('head.weight', [model.classes, config.width], truncatedNormal(0.02));
   const whole = linear(features, kernel, trainables.tensor('head.bias', [model.classes], zeroInit));
-  const logits = pushDownSlices([whole])[0]!;
+  const logits = applyPasses(TRACE_PASSES, [whole], disable)[0]!;
   return {
     images,
-    logits: prefix ? cutOff(prefix, logits, images, named) : logits,
+    logits,
     parametersInput: named('parameters'),
     parameters: trainables.tensors,
     layout: trainables.layout(),
@@ -212,8 +237,8 @@ function traceModel(model: ModelSpec, role: string, batch: number, prefix?: Pref
 }
 
 /** The logits computed from what the prefix leaves. */
-function cutOff(prefix: Prefix, logits: Tensor, images: Tensor, named: (name: string) => string): Tensor {
-  const cut = cutFrozenPrefix([logits], images, (index) => named(prefixInput(index)));
+function cutOff(prefix: Prefix, { logits, images }: TracedModel, role: string): Tensor {
+  const cut = cutFrozenPrefix([logits], images, (index) => inputName(role, prefixInput(index)));
   const shapes = cut?.boundary.map((t) => imageShape(t, images.shape[0]!)) ?? [];
   const fits =
     shapes.length === prefix.tensors.length && shapes.every((s, i) => sameShape(s, prefix.tensors[i]!.shape));
@@ -256,10 +281,9 @@ class TrainableScope implements Scope {
 }
 
 /** Packs parameters, tidies the graph and emits it. */
-function compile(outputs: Record<string, Tensor>, models: readonly TracedModel[]): Program {
+function compile(outputs: Record<string, Tensor>, models: readonly TracedModel[], disable: readonly string[]): Program {
   const groups = models.map((m) => ({ inputName: m.parametersInput, parameters: m.parameters }));
-  let graph = unpackParameters(outputs, groups);
-  graph = rewriteNamed(graph, simplify());
-  graph = rewriteNamed(graph, commonSubexpressions());
-  return emit(graph);
+  const graph = unpackParameters(outputs, groups);
+  const final = applyPasses(FINAL_PASSES, Object.values(graph), disable);
+  return emit(Object.fromEntries(Object.keys(graph).map((name, i) => [name, final[i]!])));
 }

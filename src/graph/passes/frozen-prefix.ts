@@ -2,6 +2,9 @@ import { input } from '../ops/input.js';
 import { rewrite } from '../rewrite.js';
 import { apply, type Node, type Tensor, topologicalOrder } from '../tensor.js';
 
+/** The name by which it is switched off, as a pass is. */
+export const FROZEN_PREFIX = 'frozen-prefix';
+
 /** A graph cut in two. */
 export interface FrozenPrefix {
   /** What crosses: tensors of the graph that was given, each computed from the images and constants alone. */
