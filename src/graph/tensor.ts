@@ -11,7 +11,7 @@ import { IdatError } from '../errors.js';
 
 export type Shape = readonly number[];
 
-export type DType = 'float32' | 'int64' | 'int8' | 'uint8';
+export type DType = 'float32' | 'int64';
 
 export interface TensorType {
   readonly shape: Shape;
@@ -91,6 +91,10 @@ export interface Op<A> {
     node: Node,
     attrs: A,
   ): { inputs: readonly (number | null)[]; attrs(length: number): A } | undefined;
+  /** Whether its output may be another at every run whatever its inputs are: inputs and parameters. Default false. */
+  readonly changes?: boolean;
+  /** Whether it multiplies matrices: the work that is worth saving. All other ops cost little beside it. Default false. */
+  readonly matrixProduct?: boolean;
   /** True for an op of one input that only lays the same numbers out anew: f(c·x) = c·f(x). */
   readonly dataMovement?: boolean;
   /** Outputs that serve the op's own gradient rule and are not differentiated. */

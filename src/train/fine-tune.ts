@@ -35,11 +35,13 @@ import {
   microBatchOf,
   modelSpecs,
   openBackbones,
+  prefixesOf,
   versions,
   withAbsolutePaths,
   withPixels,
   withRuntime,
 } from './setup.js';
+import { openSplits, type Splits } from './splits.js';
 import { initialState, type Role, type TrainState } from './state.js';
 import type { TrainableLayout } from './step.js';
 
@@ -62,8 +64,9 @@ export async function fineTune(input: FineTuneInput, control: RunControl = {}): 
     control.onProgress?.({ kind: 'note', text: dataset.note });
     return withRuntime(settings, async (runtime) => {
       const specs = modelSpecs(settings, backbones, dataset.classes.length);
-      const microBatch = microBatchOf(settings, specs.student, pixels.trainval!.student.count);
-      const compiled = await compile(runtime, settings, specs, microBatch);
+      const prefixes = prefixesOf(specs);
+      const microBatch = microBatchOf(settings, specs, prefixes, pixels.trainval!.student.count);
+      const compiled = await compile(runtime, settings, specs, prefixes, microBatch);
       const record: RunRecord = {
         format: 'idat-run-1',
         versions: await versions(),
@@ -105,7 +108,7 @@ export async function resume(runDir: string, control: RunControl = {}): Promise<
     checkData(dir, record, fingerprints(pixels));
     return withRuntime(record.resolved, async (runtime) => {
       const specs = modelSpecs(settings, backbones, record.classes);
-      const compiled = await compile(runtime, settings, specs, record.resolved.microBatch);
+      const compiled = await compile(runtime, settings, specs, prefixesOf(specs), record.resolved.microBatch);
       return train(dir, record, compiled, pixels, control);
     });
   });
@@ -122,7 +125,7 @@ async function train(
   const layouts = layoutsOf(compiled.models);
   let state =
     (await openState(dir)) ?? initialState(settings.protocol === 'val' ? 'select' : 'final', settings.seed, layouts);
-  const run: Run = {
+  const run: Run & Compiled = {
     dir,
     settings,
     microBatch: resolved.microBatch,
@@ -134,32 +137,30 @@ async function train(
   };
   await writeDerived(dir, state, compiled.models);
 
-  const { train, val, trainval, test } = pixels;
   let epochs = totalEpochs(settings);
   if (state.phase === 'select') {
-    await trainPhase(run, state, optimizersOf(settings, layouts, state), {
-      data: train!,
-      epochs,
-      look: { split: 'val', data: val!, keepBest: false },
-    });
+    await withSplits(run, pixels, async (splits) =>
+      trainPhase(run, state, optimizersOf(settings, layouts, state), {
+        data: await splits.training('train'),
+        epochs,
+        look: { split: 'val', data: await splits.evaluation('val', true), keepBest: false },
+      }),
+    );
     state = initialState('final', settings.seed, layouts, state.metrics);
   }
   if (settings.protocol === 'val') epochs = bestEpoch(state.metrics, 'select')!.epoch + 1;
-  await trainPhase(run, state, optimizersOf(settings, layouts, state), {
-    data: trainval!,
-    epochs,
-    look: settings.protocol === 'paper' ? { split: 'test', data: test!, keepBest: true } : null,
+  const score = await withSplits(run, pixels, async (splits) => {
+    const looks = settings.protocol === 'paper';
+    const test = await splits.evaluation('test', looks);
+    await trainPhase(run, state, optimizersOf(settings, layouts, state), {
+      data: await splits.training('trainval'),
+      epochs,
+      look: looks ? { split: 'test', data: test, keepBest: true } : null,
+    });
+    const report = (done: number, total: number) =>
+      control.onProgress?.({ kind: 'evaluate', done, total, split: 'test' });
+    return evaluate(run.classifier, test, keptParameters(state, 'student')!, report, control.signal);
   });
-
-  const report = (done: number, total: number) =>
-    control.onProgress?.({ kind: 'evaluate', done, total, split: 'test' });
-  const score = await evaluate(
-    run.classifier,
-    test!.student,
-    keptParameters(state, 'student')!,
-    report,
-    control.signal,
-  );
   if (!score) throw await interrupted(run, state);
   const result: RunResult = {
     ...score,
@@ -174,6 +175,24 @@ async function train(
   };
   await writeResult(dir, result);
   return { runDir: dir, ...result };
+}
+
+/** The splits of one phase: what is kept for them in memory is free again for the next. */
+async function withSplits<T>(
+  { models, prefixes, settings, control }: Run & Compiled,
+  pixels: Pixels,
+  action: (splits: Splits) => Promise<T>,
+): Promise<T> {
+  const splits = openSplits(pixels, models, prefixes, {
+    memoryBytes: settings.prefixMemory * 2 ** 20,
+    cacheDir: settings.cacheDir ?? null,
+    onProblem: (text) => control.onProgress?.({ kind: 'note', text }),
+  });
+  try {
+    return await action(splits);
+  } finally {
+    await splits.close();
+  }
 }
 
 function optimizersOf(

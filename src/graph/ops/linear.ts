@@ -13,6 +13,7 @@ import { reshape } from './reshape.js';
  */
 export const linearOp: Op<null> = {
   name: 'linear',
+  matrixProduct: true,
   infer([x, weight, bias]) {
     const [out, width] = weight!.shape;
     if (

@@ -22,6 +22,7 @@ const swapLast = (shape: Shape): Shape => [...shape.slice(0, -2), shape.at(-1)!,
 /** Matrix product over the last two axes, a [..., m, k] · b [..., k, n] -> [..., m, n]; leading axes broadcast. */
 export const matmulOp: Op<MatmulAttrs> = {
   name: 'matmul',
+  matrixProduct: true,
   infer([a, b], { transposeA, transposeB }) {
     if (a!.shape.length < 2 || b!.shape.length < 2) {
       throw shapeError('matmul', `needs two matrices, got ${formatShape(a!.shape)} and ${formatShape(b!.shape)}`);
