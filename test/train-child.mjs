@@ -2,10 +2,15 @@
 import { fineTune, resume } from '../dist/index.js';
 
 const [, , how, what] = process.argv;
+const notes = [];
 try {
-  const onProgress = ({ kind }) => kind === 'step' && process.stdout.write('step\n');
+  const onProgress = ({ kind, text }) => {
+    if (kind === 'step') process.stdout.write('step\n');
+    if (kind === 'note') notes.push(text);
+  };
   await (how === 'start' ? fineTune(JSON.parse(what), { onProgress }) : resume(what, { onProgress }));
 } catch (error) {
   process.stdout.write(`${error.code}: ${error.message}\n`);
   process.exitCode = 1;
 }
+process.stdout.write(notes.join('\n'));

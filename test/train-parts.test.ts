@@ -7,6 +7,7 @@ import { ahead, epochBatches, epochOrder } from '../src/train/batches.js';
 import { parseConfig, parseVariant, variantName } from '../src/train/config.js';
 import { dropPathMultipliers } from '../src/train/drop-path.js';
 import { runStep } from '../src/train/fit.js';
+import { pixelInputs } from '../src/train/inputs.js';
 import { autoMicroBatch, countCorrect, pieces } from '../src/train/micro-batch.js';
 import { buildTrainStep, type ModelSpec } from '../src/train/step.js';
 import { STUDENT, TEACHER } from './train-support.js';
@@ -128,7 +129,8 @@ it('micro-batches come to the same losses and gradients as the whole batch', asy
       student: { parameters: step.student.initial(1, 'student') },
       teacher: { parameters: step.teacher!.initial(1, 'teacher') },
     };
-    const plan = { data: { student: store, teacher: store }, models, batchSize: count, microBatch, firstStep: 0 };
+    const data = { student: pixelInputs(store, models.student), teacher: pixelInputs(store, models.teacher) };
+    const plan = { data, models, batchSize: count, microBatch, firstStep: 0 };
     for await (const batch of epochBatches({ ...plan, seed: 1, phase: 'final', epoch: 0 })) {
       return runStep(session, batch, parameters);
     }

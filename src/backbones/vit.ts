@@ -30,7 +30,7 @@ export type WeightSource = (name: string, shape: readonly number[]) => Tensor;
 export interface ViTInputs {
   /** [B, channels, S, S], normalised. */
   readonly images: Tensor;
-  /** [depth, 2, B]: multiplier of each block's attention and MLP branch; null when nothing is dropped. */
+  /** [depth, 2, B]: multiplier of each block's attention and MLP branch, not read for the first; null when nothing is dropped. */
   readonly dropPath: Tensor | null;
 }
 
@@ -51,7 +51,10 @@ export function traceViT(
   const norm = (x: Tensor, name: string) =>
     part('norm', () => layerNorm(x, weight(`${name}.weight`, [D]), weight(`${name}.bias`, [D]), eps));
   const keep = dropPath ? split(reshape(dropPath, [2 * depth, B]), 0, new Array(2 * depth).fill(1)) : null;
-  const drop = (branch: Tensor, index: number) => (keep ? mul(branch, reshape(keep[index]!, [B, 1, 1])) : branch);
+  // The first block's rate is always 0 and its multipliers are 1: not multiplying leaves the block free of what is drawn
+  // anew in each step, so that it may be computed ahead (graph/passes/frozen-prefix.ts).
+  const drop = (branch: Tensor, index: number) =>
+    keep && index >= 2 ? mul(branch, reshape(keep[index]!, [B, 1, 1])) : branch;
 
   let x = part('patch embedding', () => patchEmbedding(config, weight, images)); // [B, T−1, D]
   x = hooks.patchEmbedding?.(x) ?? x;

@@ -7,7 +7,7 @@ import { variantName } from '../train/config.js';
 import { EVALUATED_AT_ONCE, tokensOf } from '../train/evaluate.js';
 import { autoMicroBatch } from '../train/micro-batch.js';
 import { profileSteps, type StepProfile } from '../train/profile.js';
-import { modelSpecs, type Specs, stepOf, versions, withRuntime } from '../train/setup.js';
+import { modelSpecs, type Prefixes, prefixesOf, type Specs, stepOf, versions, withRuntime } from '../train/setup.js';
 import { buildForward, type ModelSpec } from '../train/step.js';
 import { syntheticFeeds, type TunedCall, tuneCall } from '../train/tuning.js';
 import { type BenchInput, type BenchSettings, parseBenchConfig } from './config.js';
@@ -15,9 +15,11 @@ import { matrixPeakFeeds, matrixPeakProgram } from './matrix-peak.js';
 import { peakMemoryBytes } from './memory.js';
 import { type MeasurableBackbone, measurableBackbone, withWeightsFolder } from './random-weights.js';
 import { type Spread, timeInTurn } from './readings.js';
-import { syntheticPixels } from './synthetic-pixels.js';
+import { syntheticInputs } from './synthetic-inputs.js';
 
 const PROFILED_BATCHES = 4;
+/** The step is measured whole, from images on, as in the first epoch: so it is comparable with other programs. */
+const WHOLE: Prefixes = { student: null, teacher: null };
 
 /** One program's speed. */
 export interface Figure {
@@ -43,6 +45,7 @@ export interface BenchRecord {
   readonly readings: number;
   /** How the micro-batch and the threads were chosen. */
   readonly why: string | null;
+  /** The whole step; from the second epoch on, training has what frozen prefixes compute at hand and does less. */
   readonly step: Figure;
   /** Forward alone, as in evaluation. */
   readonly student: Figure;
@@ -99,15 +102,19 @@ async function measure(
 ): Promise<BenchRecord> {
   const { run, classes, readings } = settings;
   const { onNote } = control;
-  const call = await tuneCall(started, run, specs, { images: Infinity, thorough: true, ...(onNote && { onNote }) });
+  const call = await tuneCall(started, run, specs, prefixesOf(specs), {
+    images: Infinity,
+    thorough: true,
+    ...(onNote && { onNote }),
+  });
   if (call.why !== null) onNote?.(call.why);
   const runtime = started.withThreads(call.threads);
   const files = opened.map(({ backbone: { path, name, config } }) => ({ path, name, config }));
   const memory = await peakMemoryBytes({ run, classes, microBatch: call.microBatch, threads: call.threads, files });
   const figures = await timeAll(runtime, settings, specs, call, control);
   if (control.onProfile) {
-    const pixels = syntheticPixels(specs, PROFILED_BATCHES * run.batchSize, classes);
-    await control.onProfile(await profileSteps(runtime, run, specs, call.microBatch, pixels));
+    const inputs = syntheticInputs(specs, PROFILED_BATCHES * run.batchSize, classes);
+    await control.onProfile(await profileSteps(runtime, run, specs, WHOLE, call.microBatch, inputs));
   }
   return {
     format: 'idat-bench-1',
@@ -147,7 +154,7 @@ async function timeAll(
   { microBatch }: TunedCall,
   { onReading }: BenchControl,
 ): Promise<Pick<BenchRecord, 'step' | 'student' | 'teacher' | 'peakFlopsPerSecond'>> {
-  const step = stepOf(run, specs, microBatch);
+  const step = stepOf(run, specs, WHOLE, microBatch);
   const models = [specs.student, ...(specs.teacher ? [specs.teacher] : [])];
   const subjects = [
     await load(runtime, step.program, microBatch, syntheticFeeds(step)),

@@ -13,7 +13,8 @@ const { run, classes, microBatch, threads, files } = JSON.parse(process.argv[2]!
 await withRuntime({ device: run.device, threads }, async (runtime) => {
   const open = ({ path, name, config }: MemoryTask['files'][number]) => backboneFromFile(path, { name, config });
   const [student, teacher = null] = await Promise.all(files.map(open));
-  const step = stepOf(run, modelSpecs(run, { student: student!, teacher }, classes), microBatch);
+  const specs = modelSpecs(run, { student: student!, teacher }, classes);
+  const step = stepOf(run, specs, { student: null, teacher: null }, microBatch);
   const session = await runtime.load(step.program);
   const feeds = syntheticFeeds(step);
   for (let i = 0; i < RUNS; i++) await session.run(feeds);

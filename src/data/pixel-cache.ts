@@ -8,7 +8,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { fileStorage, memoryStorage, type PixelStorage, readFully, writeFully } from './pixel-storage.js';
+import { readFully, writeFully } from '../files/read-write.js';
+import { fileStorage, memoryStorage, type PixelStorage } from './pixel-storage.js';
 
 const MAGIC = Buffer.from('idatpix1', 'latin1');
 const TAIL_BYTES = 4 + 32 + MAGIC.length;

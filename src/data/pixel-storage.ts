@@ -2,6 +2,7 @@
  * Where decoded images lie while a run reads them: equal-sized records, in memory or in a file.
  */
 import type { FileHandle } from 'node:fs/promises';
+import { readFully, writeFully } from '../files/read-write.js';
 
 export interface PixelStorage {
   write(record: number, bytes: Uint8Array): Promise<void>;
@@ -59,23 +60,6 @@ export function fileStorage(
       await onClose();
     },
   };
-}
-
-/** Fills `out` from `position` on, however little a single read gives. */
-export async function readFully(handle: FileHandle, out: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < out.length; ) {
-    const { bytesRead } = await handle.read(out, done, out.length - done, position + done);
-    if (bytesRead === 0) throw new Error(`the file ends ${out.length - done} bytes early`);
-    done += bytesRead;
-  }
-}
-
-/** Writes all of `bytes`: on a disk that fills up, a single write may write less than asked without an error. */
-export async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
-    done += bytesWritten;
-  }
 }
 
 function closed(): never {

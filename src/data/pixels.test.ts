@@ -220,6 +220,25 @@ describe('the fingerprint', () => {
   });
 });
 
+describe('the key of the pixels', () => {
+  test('changes with a byte, the order and how they are made, and not with names, labels and where they lie', async () => {
+    const items = grayItems(4);
+    const key = async (changed: ImageItem[], options = {}) => (await load(changed, options)).pixelsKey;
+    const original = await key(items);
+    const renamed = items.map((item, i) => (i === 2 ? { ...item, name: 'x.png', label: 7 } : item));
+    expect(await key(renamed, { memoryBytes: 0 })).toBe(original);
+    const others = await Promise.all([
+      key(items.map((item, i) => (i === 2 ? { ...item, read: () => items[1]!.read() } : item))),
+      key([...items].reverse()),
+      key(items, { size: 7 }),
+      key(items, { orient: false }),
+      key([...items, unreadable('left out.png'), items[0]!]),
+    ]);
+    expect(new Set([original, ...others]).size).toBe(6);
+    expect(await key([items[0]!, unreadable('left out.png'), ...items.slice(1)])).toBe(original);
+  });
+});
+
 describe('refuses', () => {
   test('an unreadable image when strict, by name', async () => {
     await expect(load([...grayItems(3), unreadable('pets/page.jpg')])).rejects.toMatchObject({

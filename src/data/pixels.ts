@@ -43,6 +43,8 @@ export interface PixelStore {
   skipped: { name: string; reason: string }[];
   /** sha256 over name, label and sha256 of the file's bytes of each image, in order: changes when the data change. */
   fingerprint: string;
+  /** sha256 over how pixels are made and each image's file, in order: with the same key, `read` gives the same bytes. */
+  pixelsKey: string;
   /** Whether the pixels came from a cache. */
   fromCache: boolean;
   /** Why no cache could be written, though asked for; null when all is well. */
@@ -65,14 +67,14 @@ export async function loadPixels(items: readonly ImageItem[], options: LoadOptio
   if (items.length === 0) throw new IdatError('data.empty', 'no images to load: the list is empty');
   const hashes = await hashFiles(items, options);
   const shape: CacheShape = {
-    key: sha256(JSON.stringify([PIPELINE_VERSION, DECODER_VERSION, options.size, options.orient, hashes])),
+    key: pixelsKey(options, hashes),
     records: items.length,
     recordBytes: 3 * options.size * options.size,
   };
   const { storage, failures, ...origin } =
     (await loadCached(items, shape, options)) ?? (await decodeAll(items, shape, options));
   try {
-    return toStore(items, hashes, storage, failures, shape, options.size, origin);
+    return toStore(items, hashes, storage, failures, shape, options, origin);
   } catch (error) {
     await storage.close();
     throw error;
@@ -205,7 +207,7 @@ function toStore(
   storage: PixelStorage,
   failures: readonly Failure[],
   { recordBytes }: CacheShape,
-  size: number,
+  options: LoadOptions,
   origin: Pick<PixelStore, 'fromCache' | 'cacheProblem'>,
 ): PixelStore {
   const failed = new Set(failures.map(({ record }) => record));
@@ -221,11 +223,15 @@ function toStore(
   const identity = records.map((record) => [items[record]!.name, items[record]!.label, hashes[record]]);
   return {
     count: records.length,
-    size,
+    size: options.size,
     labels: Int32Array.from(records, (record) => items[record]!.label),
     names: records.map((record) => items[record]!.name),
     skipped,
     fingerprint: sha256(JSON.stringify(identity)),
+    pixelsKey: pixelsKey(
+      options,
+      records.map((record) => hashes[record]!),
+    ),
     ...origin,
     read: async (indices) => {
       const out = new Uint8Array(indices.length * recordBytes);
@@ -240,5 +246,8 @@ function toStore(
     close: () => storage.close(),
   };
 }
+
+const pixelsKey = ({ size, orient }: LoadOptions, hashes: readonly string[]): string =>
+  sha256(JSON.stringify([PIPELINE_VERSION, DECODER_VERSION, size, orient, hashes]));
 
 const sha256 = (content: string | Uint8Array) => createHash('sha256').update(content).digest('hex');

@@ -106,8 +106,13 @@ export interface Op<A> {
     node: Node,
     attrs: A,
   ): { inputs: readonly (number | null)[]; attrs(length: number): A } | undefined;
-  /** Floating-point operations of its matrix products, a multiplication and an addition counted as two. Default 0. */
+  /**
+   * Floating-point operations of its matrix products, a multiplication and an addition counted as two: the work that is
+   * worth saving, all other costs little beside it. Absent in ops that multiply no matrices.
+   */
   flops?(node: Node): number;
+  /** Whether its output may be another at every run whatever its inputs are: inputs and parameters. Default false. */
+  readonly changes?: boolean;
   /** True for an op of one input that only lays the same numbers out anew: f(c·x) = c·f(x). */
   readonly dataMovement?: boolean;
   /** Outputs that serve the op's own gradient rule and are not differentiated. */

@@ -56,14 +56,14 @@ function grouped<T extends { ms: number }>(rows: readonly T[], key: (row: T) => 
 }
 
 /** What the profile is of, in one line. */
-export function profileTitle({ models, variant, batchSize, microBatch, device, threads }: StepProfile): string {
+export function profileTitle({ models, variant, batchSize, microBatch, device, threads, prefix }: StepProfile): string {
   const call = microBatch === batchSize ? '' : ` in calls of ${microBatch}`;
-  return `${variant} (${models}), ${batchSize} images a step${call}, ${device}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  return `${variant} (${models}), ${batchSize} images a step${call}, ${device}, ${threads} ${threads === 1 ? 'thread' : 'threads'}${prefix ? ', frozen prefixes at hand' : ''}`;
 }
 
 /** profile.md */
 export function profileMarkdown(profile: StepProfile): string {
-  const { stepMs, steps, readingMs } = profile;
+  const { stepMs, steps, readingMs, prefix } = profile;
   const cells = (ms: number) => [ms.toFixed(2), `${((100 * ms) / stepMs).toFixed(1)} %`];
   const rows = (list: readonly Row[]) => list.map(({ name, ms }) => [name, ...cells(ms)]);
   const splits = SPLITS.filter((split) => byPart(profile).some((row) => split in row.split));
@@ -75,7 +75,7 @@ export function profileMarkdown(profile: StepProfile): string {
   return [
     `# Where the time of a step goes`,
     `${profileTitle(profile)}.`,
-    `A step took ${stepMs.toFixed(1)} ms (mean of ${steps} under the profiler, which slows small models down); shares are of that. Reading and normalising a batch took ${readingMs.toFixed(2)} ms beside it.`,
+    `A step took ${stepMs.toFixed(1)} ms (mean of ${steps} under the profiler, which slows small models down); shares are of that. Reading and normalising a batch took ${readingMs.toFixed(2)} ms beside it.${prefix ? ' What the models’ frozen prefixes compute was at hand, as it is from the second epoch on.' : ''}`,
     '## By part of the models, in milliseconds a step',
     table(['part', 'ms', 'share', ...splits], parts),
     '## By kind of op',

@@ -1,13 +1,12 @@
 /**
- * From pixels to what the step eats: the order of an epoch, its batches, and each batch's micro-batches.
+ * From a split to what the step eats: the order of an epoch, its batches, and each batch's micro-batches.
  */
 import { setImmediate } from 'node:timers/promises';
-import { normaliseInto, type PixelStore } from '../data/index.js';
 import { randomStream } from '../random.js';
 import type { Feed } from '../runtime/runtime.js';
 import { dropPathMultipliers } from './drop-path.js';
+import type { SplitInputs } from './inputs.js';
 import { pieces } from './micro-batch.js';
-import type { SplitPixels } from './pixels.js';
 import type { Phase } from './progress.js';
 import type { Role } from './state.js';
 import type { ModelSpec } from './step.js';
@@ -20,7 +19,7 @@ export interface MicroBatch {
 }
 
 export interface EpochPlan {
-  data: SplitPixels;
+  data: SplitInputs;
   models: { student: ModelSpec; teacher: ModelSpec | null };
   batchSize: number;
   microBatch: number;
@@ -51,33 +50,26 @@ export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch[
     });
     for (const role of ['student', 'teacher'] as const) {
       const model = models[role];
-      const store = data[role];
-      if (!model || !store) continue;
-      const images = await readImages(store, indices, model);
+      if (!model) continue;
+      const inputs = await data[role]!.read(indices);
       const multipliers = branchMultipliers(model, batchSize, seed, role, phase, epoch, step);
       pieces(batchSize, microBatch).forEach(({ positions }, i) => {
         const { feeds } = batch[i]!;
-        feeds[`${role}.images`] = pickRows(images, batchSize, positions);
+        for (const [name, values] of Object.entries(inputs.at(positions))) feeds[`${role}.${name}`] = values;
         if (multipliers) feeds[`${role}.dropPath`] = pickColumns(multipliers, batchSize, positions);
       });
     }
     yield batch;
   }
+  // now rather than one by one in the epochs in which they do come
+  const leftOut = leftOver(data.student.count, order);
+  for (const inputs of [data.student, data.teacher]) await inputs?.prepare?.(leftOut);
 }
 
-/** Normalised as the model's weights were trained: [n, 3, size, size]. */
-export async function readImages(
-  store: PixelStore,
-  indices: readonly number[],
-  { backbone: { mean, std } }: Pick<ModelSpec, 'backbone'>,
-): Promise<Float32Array> {
-  const planar = await store.read(indices);
-  const images = new Float32Array(planar.length);
-  const length = planar.length / indices.length;
-  for (let start = 0; start < planar.length; start += length) {
-    normaliseInto(planar.subarray(start, start + length), mean, std, images, start);
-  }
-  return images;
+/** The images that no batch has. */
+function leftOver(count: number, order: readonly number[][]): number[] {
+  const seen = new Set(order.flat());
+  return Array.from({ length: count }, (_, i) => i).filter((i) => !seen.has(i));
 }
 
 /** Drawn for the whole batch at once, so that the size of micro-batches does not change them. */
@@ -90,16 +82,6 @@ function branchMultipliers(
 ): Float32Array | null {
   if (dropPath === 0) return null;
   return dropPathMultipliers(backbone.config.depth, dropPath, images, randomStream(seed, 'drop-path', role, ...when));
-}
-
-/** [rows, …] -> [positions, …] */
-function pickRows(values: Float32Array, rows: number, positions: readonly number[]): Float32Array {
-  const length = values.length / rows;
-  const picked = new Float32Array(positions.length * length);
-  positions.forEach((row, i) => {
-    picked.set(values.subarray(row * length, (row + 1) * length), i * length);
-  });
-  return picked;
 }
 
 /** […, columns] -> […, positions] */

@@ -55,7 +55,12 @@ export const FineTuneConfig = z.strictObject({
   threads: count.optional().describe('threads for one operation (default: one for each core)'),
   orient: z.boolean().default(true).describe('turn photographs as their EXIF tag says'),
   strict: z.boolean().default(false).describe('stop at an unreadable image instead of leaving it out'),
-  cacheDir: z.string().optional().describe('folder for decoded images'),
+  cacheDir: z.string().optional().describe('folder for decoded images and what the frozen part computes for them'),
+  prefixMemory: z
+    .number()
+    .min(0)
+    .default(256)
+    .describe('MiB of memory for what the frozen part computes for each image; more goes to the disk'),
   out: z.string().optional().describe('run directory (default: runs/<data>-<variant>-<n>)'),
 });
 

@@ -1,9 +1,10 @@
 /** Top-1 accuracy, and the forward pass it needs. */
-import type { PixelStore } from '../data/index.js';
+import { size } from '../graph/tensor.js';
 import type { Runtime } from '../runtime/runtime.js';
-import { ahead, readImages } from './batches.js';
+import { ahead } from './batches.js';
+import type { ModelInputs } from './inputs.js';
 import { autoMicroBatch, countCorrect } from './micro-batch.js';
-import { buildForward, type ModelSpec, type TrainableLayout } from './step.js';
+import { buildForward, type ModelSpec, type Prefix, type TrainableLayout } from './step.js';
 
 /** Images in one call, at most. */
 export const EVALUATED_AT_ONCE = 64;
@@ -14,8 +15,8 @@ export interface Classifier {
   /** Images in one call. */
   readonly batch: number;
   readonly layout: TrainableLayout;
-  /** Normalised images [batch, 3, S, S] -> logits [batch, classes]. */
-  logits(images: Float32Array, parameters: Float32Array): Promise<Float32Array>;
+  /** What the model reads for `batch` images: `images` [batch, 3, S, S], or a prefix's results -> logits [batch, classes]. */
+  logits(inputs: Record<string, Float32Array>, parameters: Float32Array): Promise<Float32Array>;
   close(): Promise<void>;
 }
 
@@ -25,60 +26,67 @@ export interface Score {
   accuracy: number;
 }
 
-export async function loadClassifier(runtime: Runtime, model: ModelSpec): Promise<Classifier> {
-  const batch = autoMicroBatch(EVALUATED_AT_ONCE, tokensOf(model), model.backbone.config.width);
-  const { program, layout } = buildForward({ model, batch });
+/** @param prefix the model's frozen prefix, whose results are given in place of images */
+export async function loadClassifier(
+  runtime: Runtime,
+  model: ModelSpec,
+  prefix: Prefix | null = null,
+): Promise<Classifier> {
+  const batch = autoMicroBatch(EVALUATED_AT_ONCE, tokensOf(model, prefix), model.backbone.config.width);
+  const { program, layout } = buildForward({ model, batch, prefix });
   const session = await runtime.load(program);
   return {
     model,
     batch,
     layout,
-    logits: async (images, parameters) => (await session.run({ images, parameters })).logits!,
+    logits: async (inputs, parameters) => (await session.run({ ...inputs, parameters })).logits!,
     close: () => session.close(),
   };
 }
 
-/** Patches and class token. */
-export function tokensOf({ backbone: { config } }: ModelSpec): number {
-  return (config.imageSize / config.patchSize) ** 2 + 1;
+/** Patches and class token; what is behind a prefix has as many as the prefix hands over: 1 for linear probing. */
+export function tokensOf({ backbone: { config } }: ModelSpec, prefix: Prefix | null = null): number {
+  const tokens = (config.imageSize / config.patchSize) ** 2 + 1;
+  if (!prefix) return tokens;
+  return Math.min(tokens, Math.max(...prefix.tensors.map(({ shape }) => size(shape) / config.width)));
 }
 
 /**
- * The logits of all images of a store, a batch at a time.
+ * The logits of all images of a split, a batch at a time.
  * @returns for each batch the first image's index and the logits of the images there are, without the padding
  */
 export async function* allLogits(
   classifier: Classifier,
-  store: PixelStore,
+  split: ModelInputs,
   parameters: Float32Array,
 ): AsyncGenerator<{ start: number; logits: Float32Array }> {
   const { batch, model } = classifier;
   async function* batches() {
-    for (let start = 0; start < store.count; start += batch) {
-      const indices = Array.from({ length: batch }, (_, i) => Math.min(start + i, store.count - 1));
-      yield { start, images: await readImages(store, indices, model) };
+    for (let start = 0; start < split.count; start += batch) {
+      const indices = Array.from({ length: batch }, (_, i) => Math.min(start + i, split.count - 1));
+      yield { start, inputs: (await split.read(indices)).at(indices.map((_, i) => i)) };
     }
   }
-  for await (const { start, images } of ahead(batches())) {
-    const logits = await classifier.logits(images, parameters);
-    yield { start, logits: logits.subarray(0, Math.min(batch, store.count - start) * model.classes) };
+  for await (const { start, inputs } of ahead(batches())) {
+    const logits = await classifier.logits(inputs, parameters);
+    yield { start, logits: logits.subarray(0, Math.min(batch, split.count - start) * model.classes) };
   }
 }
 
 /** @param signal when aborted, the answer is null */
 export async function evaluate(
   classifier: Classifier,
-  store: PixelStore,
+  split: ModelInputs,
   parameters: Float32Array,
   onProgress?: (done: number, total: number) => void,
   signal?: AbortSignal,
 ): Promise<Score | null> {
   let correct = 0;
-  for await (const { start, logits } of allLogits(classifier, store, parameters)) {
+  for await (const { start, logits } of allLogits(classifier, split, parameters)) {
     if (signal?.aborted) return null;
     const end = start + logits.length / classifier.model.classes;
-    correct += countCorrect(logits, store.labels.subarray(start, end));
-    onProgress?.(end, store.count);
+    correct += countCorrect(logits, split.labels.subarray(start, end));
+    onProgress?.(end, split.count);
   }
-  return { correct, total: store.count, accuracy: correct / store.count };
+  return { correct, total: split.count, accuracy: correct / split.count };
 }

@@ -35,11 +35,13 @@ import {
   modelSpecs,
   openBackbones,
   optimizersOf,
+  prefixesOf,
   versions,
   withAbsolutePaths,
   withPixels,
   withRuntime,
 } from './setup.js';
+import { openSplits, type Splits } from './splits.js';
 import { initialState } from './state.js';
 import type { TrainableLayout } from './step.js';
 import { tuneCall } from './tuning.js';
@@ -63,16 +65,14 @@ export async function fineTune(input: FineTuneInput, control: RunControl = {}): 
     control.onProgress?.({ kind: 'note', text: dataset.note });
     return withRuntime(settings, async (started) => {
       const specs = modelSpecs(settings, backbones, dataset.classes.length);
+      const prefixes = prefixesOf(specs);
       const onNote = (text: string) => control.onProgress?.({ kind: 'note', text });
       const images = pixels.trainval!.student.count;
-      const { microBatch, threads, why } = await tuneCall(started, settings, specs, {
-        images,
-        thorough: false,
-        onNote,
-      });
+      const tuned = await tuneCall(started, settings, specs, prefixes, { images, thorough: false, onNote });
+      const { microBatch, threads, why } = tuned;
       if (why !== null) onNote(why);
       const runtime = started.withThreads(threads);
-      const compiled = await compile(runtime, settings, specs, microBatch);
+      const compiled = await compile(runtime, settings, specs, prefixes, microBatch);
       const record: RunRecord = {
         format: 'idat-run-1',
         versions: await versions(),
@@ -91,7 +91,9 @@ export async function fineTune(input: FineTuneInput, control: RunControl = {}): 
       const dir = await createRunDirectory(settings);
       await writeRecord(dir, record, dataset.classes);
       if (control.onProfile) {
-        const profile = await profileSteps(runtime, settings, specs, microBatch, pixels.trainval!);
+        const profile = await withSplits({ ...compiled, settings, control }, pixels, async (splits) =>
+          profileSteps(runtime, settings, specs, prefixes, microBatch, await splits.training('trainval')),
+        );
         await control.onProfile(profile, dir);
       }
       return train(dir, record, compiled, pixels, control);
@@ -118,7 +120,7 @@ export async function resume(runDir: string, control: RunControl = {}): Promise<
     checkData(dir, record, fingerprints(pixels));
     return withRuntime(record.resolved, async (runtime) => {
       const specs = modelSpecs(settings, backbones, record.classes);
-      const compiled = await compile(runtime, settings, specs, record.resolved.microBatch);
+      const compiled = await compile(runtime, settings, specs, prefixesOf(specs), record.resolved.microBatch);
       return train(dir, record, compiled, pixels, control);
     });
   });
@@ -135,7 +137,7 @@ async function train(
   const layouts = layoutsOf(compiled.models);
   let state =
     (await openState(dir)) ?? initialState(settings.protocol === 'val' ? 'select' : 'final', settings.seed, layouts);
-  const run: Run = {
+  const run: Run & Compiled = {
     dir,
     settings,
     microBatch: resolved.microBatch,
@@ -147,32 +149,30 @@ async function train(
   };
   await writeDerived(dir, state, compiled.models);
 
-  const { train, val, trainval, test } = pixels;
   let epochs = totalEpochs(settings);
   if (state.phase === 'select') {
-    await trainPhase(run, state, optimizersOf(settings, layouts, state), {
-      data: train!,
-      epochs,
-      look: { split: 'val', data: val!, keepBest: false },
-    });
+    await withSplits(run, pixels, async (splits) =>
+      trainPhase(run, state, optimizersOf(settings, layouts, state), {
+        data: await splits.training('train'),
+        epochs,
+        look: { split: 'val', data: await splits.evaluation('val', true), keepBest: false },
+      }),
+    );
     state = initialState('final', settings.seed, layouts, state.metrics);
   }
   if (settings.protocol === 'val') epochs = bestEpoch(state.metrics, 'select')!.epoch + 1;
-  await trainPhase(run, state, optimizersOf(settings, layouts, state), {
-    data: trainval!,
-    epochs,
-    look: settings.protocol === 'paper' ? { split: 'test', data: test!, keepBest: true } : null,
+  const score = await withSplits(run, pixels, async (splits) => {
+    const looks = settings.protocol === 'paper';
+    const test = await splits.evaluation('test', looks);
+    await trainPhase(run, state, optimizersOf(settings, layouts, state), {
+      data: await splits.training('trainval'),
+      epochs,
+      look: looks ? { split: 'test', data: test, keepBest: true } : null,
+    });
+    const report = (done: number, total: number) =>
+      control.onProgress?.({ kind: 'evaluate', done, total, split: 'test' });
+    return evaluate(run.classifier, test, keptParameters(state, 'student')!, report, control.signal);
   });
-
-  const report = (done: number, total: number) =>
-    control.onProgress?.({ kind: 'evaluate', done, total, split: 'test' });
-  const score = await evaluate(
-    run.classifier,
-    test!.student,
-    keptParameters(state, 'student')!,
-    report,
-    control.signal,
-  );
   if (!score) throw await interrupted(run, state);
   const result: RunResult = {
     ...score,
@@ -187,6 +187,24 @@ async function train(
   };
   await writeResult(dir, result);
   return { runDir: dir, ...result };
+}
+
+/** The splits of one phase: what is kept for them in memory is free again for the next. */
+async function withSplits<T>(
+  { models, prefixes, settings, control }: Pick<Run & Compiled, 'models' | 'prefixes' | 'settings' | 'control'>,
+  pixels: Pixels,
+  action: (splits: Splits) => Promise<T>,
+): Promise<T> {
+  const splits = openSplits(pixels, models, prefixes, {
+    memoryBytes: settings.prefixMemory * 2 ** 20,
+    cacheDir: settings.cacheDir ?? null,
+    onProblem: (text) => control.onProgress?.({ kind: 'note', text }),
+  });
+  try {
+    return await action(splits);
+  } finally {
+    await splits.close();
+  }
 }
 
 function headSize({ slots }: TrainableLayout): number {

@@ -7,9 +7,9 @@ import type { AdamW } from './adamw.js';
 import { ahead, epochBatches, type MicroBatch } from './batches.js';
 import type { FineTuneSettings } from './config.js';
 import { type Classifier, evaluate } from './evaluate.js';
+import type { ModelInputs, SplitInputs } from './inputs.js';
 import { epochMetrics, meansOf } from './metrics.js';
 import { addInto, countCorrect } from './micro-batch.js';
-import type { SplitPixels } from './pixels.js';
 import type { Losses, RunControl } from './progress.js';
 import { type EpochTiming, saveRun, type TunedModels } from './run-directory.js';
 import { learningRate } from './schedule.js';
@@ -30,11 +30,11 @@ export interface Run {
 
 /** One pass through a protocol's epochs. */
 export interface PhasePlan {
-  readonly data: SplitPixels;
+  readonly data: SplitInputs;
   /** Train up to and without this epoch. */
   readonly epochs: number;
   /** The split to measure the student on after every epoch. */
-  readonly look: { split: 'val' | 'test'; data: SplitPixels; keepBest: boolean } | null;
+  readonly look: { split: 'val' | 'test'; data: ModelInputs; keepBest: boolean } | null;
 }
 
 /** Trains from where `state` is to the end of its phase, saving after each epoch. */
@@ -142,7 +142,7 @@ export function checkFinite(
 async function lookAt(run: Run, state: TrainState, { split, data }: NonNullable<PhasePlan['look']>): Promise<number> {
   const { onProgress, signal } = run.control;
   const report = (done: number, total: number) => onProgress?.({ kind: 'evaluate', done, total, split });
-  const score = await evaluate(run.classifier, data.student, state.student.parameters, report, signal);
+  const score = await evaluate(run.classifier, data, state.student.parameters, report, signal);
   if (!score) throw await interrupted(run, state);
   return score.accuracy;
 }

@@ -8,6 +8,7 @@ import { openSafetensors } from '../files/safetensors-node.js';
 import type { Device } from '../runtime/runtime.js';
 import type { Protocol } from './config.js';
 import { type Classifier, evaluate, loadClassifier, type Score } from './evaluate.js';
+import { pixelInputs } from './inputs.js';
 import { closePixels, openPixels } from './pixels.js';
 import type { RunControl } from './progress.js';
 import { type RunRecord, readClasses, readRecord } from './run-directory.js';
@@ -54,7 +55,8 @@ export async function evaluateRun(
       try {
         const report = (done: number, total: number) =>
           options.onProgress?.({ kind: 'evaluate', done, total, split: 'test' });
-        const score = await evaluate(classifier, pixels.test!.student, parameters, report, options.signal);
+        const inputs = pixelInputs(pixels.test!.student, classifier.model);
+        const score = await evaluate(classifier, inputs, parameters, report, options.signal);
         if (!score) throw new IdatError('run.interrupted', 'stopped before all images were seen');
         return { ...score, split: 'test', data: dataset.source, protocol: settings.protocol };
       } finally {
@@ -91,7 +93,7 @@ export async function predict(
       if (options.signal?.aborted) throw new IdatError('run.interrupted', 'stopped before all images were seen');
       const batch = files.slice(start, start + classifier.batch);
       const { images, errors } = await readFiles(batch, classifier, record.settings.orient);
-      const logits = await classifier.logits(images, parameters);
+      const logits = await classifier.logits({ images }, parameters);
       batch.forEach((path, i) => {
         const row = logits.subarray(i * classes.length, (i + 1) * classes.length);
         const error = errors[i];

@@ -5,13 +5,13 @@
 import { labelIn } from '../graph/label.js';
 import type { ProfiledRun } from '../runtime/kernel-times.js';
 import type { Runtime, Session } from '../runtime/runtime.js';
-import { ahead, epochBatches, type MicroBatch } from './batches.js';
+import { ahead, type EpochPlan, epochBatches, type MicroBatch } from './batches.js';
 import { type FineTuneSettings, variantName } from './config.js';
 import { checkFinite, runStep } from './fit.js';
-import type { SplitPixels } from './pixels.js';
+import type { SplitInputs } from './inputs.js';
 import type { TunedModels } from './run-directory.js';
 import { learningRate } from './schedule.js';
-import { optimizersOf, type Specs, stepOf, tunedModels } from './setup.js';
+import { optimizersOf, type Prefixes, type Specs, stepOf, tunedModels } from './setup.js';
 import { initialState, type Role } from './state.js';
 
 /** At most so many steps, and none begun after so long: a step of ViT-B takes some 15 seconds on two cores. */
@@ -53,6 +53,8 @@ export interface StepProfile {
   readonly batchSize: number;
   readonly microBatch: number;
   readonly steps: number;
+  /** Whether what the models' frozen prefixes compute was at hand, as it is from the second epoch on. */
+  readonly prefix: boolean;
   /** Wall-clock of one step while the profiler runs. */
   readonly stepMs: number;
   readonly kernels: readonly KernelShare[];
@@ -66,15 +68,17 @@ export async function profileSteps(
   runtime: Runtime,
   settings: FineTuneSettings,
   specs: Specs,
+  prefixes: Prefixes,
   microBatch: number,
-  data: SplitPixels,
+  data: SplitInputs,
 ): Promise<StepProfile> {
-  const step = stepOf(settings, specs, microBatch);
+  const step = stepOf(settings, specs, prefixes, microBatch);
   const session = await runtime.loadProfiled(step.program);
   try {
     const batchSize = Math.min(settings.batchSize, data.student.count);
-    const source = endlessBatches({ data, models: specs, batchSize, microBatch, seed: settings.seed });
-    const times = await timeSteps(session, tunedModels(specs, step), settings, source);
+    const plan = { data, models: specs, batchSize, microBatch, seed: settings.seed };
+    for await (const _ of firstBatches(plan)); // from now on what frozen prefixes compute is at hand
+    const times = await timeSteps(session, tunedModels(specs, step), settings, firstBatches(plan));
     const runs = (await session.kernelTimes()).slice(1); // without the one that warmed up
     const perStep = (ms: number) => ms / times.steps;
     const inRuntime = runs.reduce((sum, run) => sum + run.elapsedMs, 0);
@@ -88,6 +92,7 @@ export async function profileSteps(
       batchSize,
       microBatch,
       steps: times.steps,
+      prefix: prefixes.student !== null || prefixes.teacher !== null,
       stepMs: perStep(times.total),
       kernels: kernelShares(runs, times.steps),
       outside: {
@@ -104,11 +109,14 @@ export async function profileSteps(
   }
 }
 
-/** Epoch after epoch. */
-async function* endlessBatches(
-  plan: Omit<Parameters<typeof epochBatches>[0], 'phase' | 'epoch' | 'firstStep'>,
-): AsyncGenerator<MicroBatch[]> {
-  for (let epoch = 0; ; epoch++) yield* epochBatches({ ...plan, phase: 'final', epoch, firstStep: 0 });
+/** The first batch to warm up with, and then as many as are timed; where an epoch has fewer, it comes again. */
+async function* firstBatches(plan: Omit<EpochPlan, 'phase' | 'epoch' | 'firstStep'>): AsyncGenerator<MicroBatch[]> {
+  for (let left = 1 + MAX_STEPS; left > 0; ) {
+    for await (const batch of epochBatches({ ...plan, phase: 'final', epoch: 0, firstStep: 0 })) {
+      yield batch;
+      if (--left === 0) return;
+    }
+  }
 }
 
 /** The training loop's steps with a clock beside each part; in milliseconds over all steps. */

@@ -14,10 +14,21 @@ import type { FineTuneSettings } from './config.js';
 import { type Classifier, loadClassifier, tokensOf } from './evaluate.js';
 import { autoMicroBatch } from './micro-batch.js';
 import { closePixels, openPixels, type Pixels, splitsOf } from './pixels.js';
+import { loadPrefix } from './prefix-store.js';
 import type { RunControl } from './progress.js';
 import type { BackboneRecord, RunRecord, TunedModels } from './run-directory.js';
+import type { LoadedPrefixes } from './splits.js';
 import type { Role, TrainState } from './state.js';
-import { buildTrainStep, type ModelSpec, type TrainableLayout, type TrainStep } from './step.js';
+import {
+  buildPrefix,
+  buildTrainStep,
+  type ModelSpec,
+  type Prefix,
+  type TrainableLayout,
+  type TrainStep,
+} from './step.js';
+
+const ROLES = ['student', 'teacher'] as const;
 
 export interface Specs {
   student: ModelSpec;
@@ -44,10 +55,29 @@ export function modelSpecs(settings: FineTuneSettings, { student, teacher }: Bac
   };
 }
 
-export function microBatchOf({ microBatch, batchSize }: FineTuneSettings, student: ModelSpec, images: number): number {
+/** What of each model is run once for each image; null where there is nothing. */
+export interface Prefixes {
+  student: Prefix | null;
+  teacher: Prefix | null;
+}
+
+export function prefixesOf({ student, teacher }: Specs): Prefixes {
+  return { student: buildPrefix(student), teacher: teacher && buildPrefix(teacher) };
+}
+
+export function microBatchOf(
+  { microBatch, batchSize }: FineTuneSettings,
+  specs: Specs,
+  prefixes: Prefixes,
+  images: number,
+): number {
   const batch = Math.min(batchSize, images);
   if (microBatch !== 'auto') return Math.min(microBatch, batch);
-  return autoMicroBatch(batch, tokensOf(student), student.backbone.config.width);
+  const numbers = ROLES.map((role) => {
+    const spec = specs[role];
+    return spec ? tokensOf(spec, prefixes[role]) * spec.backbone.config.width : 0;
+  });
+  return autoMicroBatch(batch, 1, Math.max(...numbers));
 }
 
 /** So that the run can be resumed from anywhere. What has neither separator nor file ending is a model's name. */
@@ -122,6 +152,7 @@ export async function withRuntime<T>(
 /** The programs of a run, loaded. */
 export interface Compiled {
   models: TunedModels;
+  prefixes: LoadedPrefixes;
   step: Session;
   classifier: Classifier;
 }
@@ -130,12 +161,13 @@ export interface Compiled {
 export function stepOf(
   settings: FineTuneSettings,
   { student, teacher }: Specs,
+  prefixes: Prefixes,
   microBatch: number,
   disable: readonly string[] = [],
 ): TrainStep {
   const { distill: loss, temperature, alpha, beta, distillGradient: gradient } = settings;
   const distillation = teacher && { loss, temperature, alpha, beta, gradient };
-  return buildTrainStep({ student, teacher, distillation, microBatch, disable });
+  return buildTrainStep({ student, teacher, distillation, microBatch, prefixes, disable });
 }
 
 export const tunedModels = ({ student, teacher }: Specs, step: TrainStep): TunedModels => ({
@@ -147,13 +179,38 @@ export async function compile(
   runtime: Runtime,
   settings: FineTuneSettings,
   specs: Specs,
+  prefixes: Prefixes,
   microBatch: number,
 ): Promise<Compiled> {
-  const step = stepOf(settings, specs, microBatch);
+  const step = stepOf(settings, specs, prefixes, microBatch);
+  const { student } = specs;
+  const { dropPath } = student;
+  const evaluation = prefixes.student && dropPath > 0 ? buildPrefix({ ...student, dropPath: 0 }) : prefixes.student;
   return {
+    prefixes: await loadPrefixes(runtime, specs, prefixes, evaluation),
     models: tunedModels(specs, step),
     step: await runtime.load(step.program),
-    classifier: await loadClassifier(runtime, specs.student),
+    classifier: await loadClassifier(runtime, student, evaluation),
+  };
+}
+
+async function loadPrefixes(
+  runtime: Runtime,
+  specs: Specs,
+  prefixes: Prefixes,
+  evaluation: Prefix | null,
+): Promise<LoadedPrefixes> {
+  const { onnxruntime } = await versions();
+  const load = async (role: Role) => prefixes[role] && loadPrefix(runtime, specs[role]!, prefixes[role], onnxruntime);
+  const student = await load('student');
+  const sameProgram =
+    evaluation && prefixes.student && Buffer.compare(evaluation.program.model, prefixes.student.program.model) === 0;
+  return {
+    student,
+    teacher: await load('teacher'),
+    evaluation: sameProgram
+      ? student
+      : evaluation && (await loadPrefix(runtime, specs.student, evaluation, onnxruntime)),
   };
 }
 

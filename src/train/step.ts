@@ -3,25 +3,37 @@
  */
 import type { Backbone } from '../backbones/backbone.js';
 import { labelHooks } from '../backbones/hooks.js';
-import { traceViT } from '../backbones/vit.js';
+import { patchCount, traceViT } from '../backbones/vit.js';
 import { crossEntropy, lossByName } from '../distill/index.js';
 import { IdatError } from '../errors.js';
 import { gradients } from '../graph/differentiate.js';
 import { emit, type Program, type WeightSink } from '../graph/emit.js';
 import { add, input, linear, mul, parameter, scale, stopGradient, sumAll } from '../graph/ops/index.js';
 import { layout, packGradients, parameterName, type Slot, unpackParameters } from '../graph/pack.js';
-import { applyPasses, FINAL_PASSES, FORWARD_PASSES } from '../graph/passes/index.js';
+import { cutFrozenPrefix, FROZEN_PREFIX } from '../graph/passes/frozen-prefix.js';
+import { applyPasses, FINAL_PASSES, FORWARD_PASSES, TRACE_PASSES } from '../graph/passes/index.js';
 import { quantiseFrozen } from '../graph/passes/quantise-frozen.js';
-import { type Tensor, within } from '../graph/tensor.js';
+import { formatShape, type Shape, sameShape, type Tensor, within } from '../graph/tensor.js';
 import { methodByName } from '../methods/index.js';
 import { type Initialiser, type Scope, truncatedNormal, zeroInit } from '../methods/method.js';
 import { randomStream } from '../random.js';
+import { autoMicroBatch } from './micro-batch.js';
 
 export type Role = 'student' | 'teacher';
 
 /** In which precision products with frozen weights are computed: all in float32, or some in 8-bit integers. */
 export const FROZEN_PRECISIONS = ['float32', 'int8-forward', 'int8'] as const;
 export type FrozenPrecision = (typeof FROZEN_PRECISIONS)[number];
+
+/** How a program is compiled. None of it changes what is computed, but for `frozen`, which rounds. */
+export interface CompileOptions {
+  /** Names of rewriting passes (graph/passes) to leave out. */
+  readonly disable?: readonly string[] | undefined;
+  /** Precision of products with frozen weights: `int8-forward` forward only, `int8` also backward. Default float32. */
+  readonly frozen?: FrozenPrecision | undefined;
+  /** Takes weights that compiling computes; without it they become part of the program. */
+  readonly sink?: WeightSink | undefined;
+}
 
 /** One model to be tuned: a frozen backbone, a tuning method and a new head. */
 export interface ModelSpec {
@@ -58,12 +70,26 @@ export interface TrainableLayout {
 }
 
 /**
+ * What of a model depends on the image and on frozen weights alone: a program of its own, run once for each image.
+ *
+ * Input `images` [batch, 3, S, S]; outputs `prefix.0`, `prefix.1`, … [batch, …], which step and forward pass of the same
+ * model take in place of the images when they are built with it.
+ */
+export interface Prefix {
+  readonly program: Program;
+  /** Images in one call. */
+  readonly batch: number;
+  /** What one image leaves: names, and shapes for one image. */
+  readonly tensors: readonly { readonly name: string; readonly shape: Shape }[];
+}
+
+/**
  * A micro-batch's losses and gradients.
  *
- * Inputs: `student.images` [m, 3, S, S] (normalised float32), `labels` int64 [m], `weights` float32 [m],
- * `student.parameters` [P], with a teacher also `teacher.images` and `teacher.parameters`, and with drop path
- * `student.dropPath`, `teacher.dropPath` [depth, 2, m]: the multiplier (0 or 1/keep) of each block's attention and MLP
- * branch for each image.
+ * Inputs: `student.images` [m, 3, S, S] (normalised float32; with a prefix `student.prefix.0` [m, …] and so on),
+ * `labels` int64 [m], `weights` float32 [m], `student.parameters` [P], with a teacher also `teacher.images` and
+ * `teacher.parameters`, and with drop path `student.dropPath`, `teacher.dropPath` [depth, 2, m]: the multiplier (0 or
+ * 1/keep) of each block's attention and MLP branch for each image.
  *
  * Outputs: scalars `loss.student`, `loss.teacher`, `loss.distill`, `loss.total`; `student.logits` [m, K],
  * `teacher.logits`; `student.gradient` [P], `teacher.gradient` [Q].
@@ -77,32 +103,23 @@ export interface TrainStep {
   readonly teacher: TrainableLayout | null;
 }
 
-export interface StepOptions {
+export interface StepOptions extends CompileOptions {
   readonly student: ModelSpec;
   readonly teacher: ModelSpec | null;
   readonly distillation: Distillation | null;
   readonly microBatch: number;
-  /** Names of rewriting passes (graph/passes) to leave out. */
-  readonly disable?: readonly string[];
-  /** Precision of products with frozen weights: `int8-forward` forward only, `int8` also backward. Default float32. */
-  readonly frozen?: FrozenPrecision | undefined;
-  /** Takes weights that compiling computes; without it they become part of the program. */
-  readonly sink?: WeightSink | undefined;
-  /** Also output what only `idat verify` needs: `student.logits.gradient`, `teacher.logits.gradient` (d total / d logits) and `student.images.gradient`. */
+  /** Frozen prefixes to leave out (see `buildPrefix`): their results are fed in place of the images. Default: none. */
+  readonly prefixes?: { readonly student: Prefix | null; readonly teacher: Prefix | null };
+  /**
+   * Also output what only `idat verify` needs: `student.logits.gradient`, `teacher.logits.gradient` (d total / d logits)
+   * and `student.images.gradient`, for which there can be no prefix of the student.
+   */
   readonly inspect?: boolean;
 }
 
 /** Compiles the step of a student and, when there is one, its teacher. */
-export function buildTrainStep({
-  student,
-  teacher,
-  distillation,
-  microBatch,
-  disable = [],
-  frozen = 'float32',
-  sink,
-  inspect,
-}: StepOptions): TrainStep {
+export function buildTrainStep(options: StepOptions): TrainStep {
+  const { student, teacher, distillation, microBatch, prefixes, disable = [], inspect } = options;
   if (teacher && teacher.classes !== student.classes) {
     throw new IdatError(
       'distill.classes',
@@ -115,12 +132,12 @@ export function buildTrainStep({
   const ownLossOf = (role: Role, logits: Tensor) =>
     within({ role, part: 'distill.cross-entropy' }, () => mean(crossEntropy(logits, labels)));
 
-  const s = traceModel(student, 'student', microBatch, disable);
+  const s = prepareModel(student, 'student', microBatch, prefixes?.student, disable);
   const outputs: Record<string, Tensor> = { 'student.logits': s.logits };
   let total = ownLossOf('student', s.logits);
   outputs['loss.student'] = total;
 
-  const t = teacher && traceModel(teacher, 'teacher', microBatch, disable);
+  const t = teacher && prepareModel(teacher, 'teacher', microBatch, prefixes?.teacher, disable);
   if (t && distillation) {
     const { loss, temperature, alpha, beta, gradient } = distillation;
     const ownLoss = ownLossOf('teacher', t.logits);
@@ -148,31 +165,47 @@ export function buildTrainStep({
     if (t) outputs['teacher.logits.gradient'] = found.shift()!;
     outputs['student.images.gradient'] = found.shift()!;
   }
-  return {
-    program: compile(outputs, models, { disable, frozen, sink }),
-    student: s.layout,
-    teacher: t?.layout ?? null,
-  };
+  return { program: compile(outputs, models, options), student: s.layout, teacher: t?.layout ?? null };
 }
 
-export interface ForwardOptions {
+export interface ForwardOptions extends CompileOptions {
   readonly model: ModelSpec;
   readonly batch: number;
-  /** Names of rewriting passes (graph/passes) to leave out. */
-  readonly disable?: readonly string[];
-  readonly frozen?: FrozenPrecision | undefined;
-  /** Takes weights that compiling computes; without it they become part of the program. */
-  readonly sink?: WeightSink | undefined;
+  /** As for the step, but built for the model without drop path. */
+  readonly prefix?: Prefix | null;
 }
 
-/** Compiles a model's forward pass: inputs `images` and `parameters`, output `logits` [batch, K]. */
-export function buildForward({ model, batch, disable = [], frozen = 'float32', sink }: ForwardOptions): {
-  program: Program;
-  layout: TrainableLayout;
-} {
-  const traced = traceModel({ ...model, dropPath: 0 }, null, batch, disable);
-  return { program: compile({ logits: traced.logits }, [traced], { disable, frozen, sink }), layout: traced.layout };
+/** Compiles a model's forward pass: inputs `images` (or those of a prefix) and `parameters`, output `logits` [batch, K]. */
+export function buildForward(options: ForwardOptions): { program: Program; layout: TrainableLayout } {
+  const { model, batch, prefix, disable = [] } = options;
+  // folding saves work in the backward pass, and forward costs some
+  const passes = [...disable, 'fold-constants'];
+  const prepared = prepareModel({ ...model, dropPath: 0 }, '', batch, prefix, passes);
+  return { program: compile({ logits: prepared.logits }, [prepared], options), layout: prepared.layout };
 }
+
+/** Images in one call of a prefix: its results are kept, and should not depend on the size of a run's batches. */
+const PREFIX_BATCH = 16;
+
+/** Compiles the frozen prefix of a model; null where it has none worth running apart (see graph/passes/frozen-prefix.ts). */
+export function buildPrefix(model: ModelSpec, disable: readonly string[] = []): Prefix | null {
+  if (disable.includes(FROZEN_PREFIX)) return null;
+  const { config } = model.backbone;
+  const batch = autoMicroBatch(PREFIX_BATCH, patchCount(config) + 1, config.width);
+  const traced = traceModel(model, '', batch, disable);
+  const cut = cutFrozenPrefix([traced.logits], traced.images, prefixInput);
+  if (!cut) return null;
+  const tensors = cut.boundary.map((t, i) => ({ name: prefixInput(i), shape: imageShape(t, batch) }));
+  const program = compile(Object.fromEntries(cut.boundary.map((t, i) => [prefixInput(i), t])), [], { disable });
+  return { program, batch, tensors };
+}
+
+const inputName = (role: string, name: string): string => (role ? `${role}.${name}` : name);
+
+const prefixInput = (index: number): string => `prefix.${index}`;
+
+/** The shape of what belongs to one image: images lie one after the other in whatever a backbone computes. */
+const imageShape = ({ shape: [first, ...rest] }: Tensor, batch: number): Shape => [first! / batch, ...rest];
 
 interface TracedModel {
   readonly images: Tensor;
@@ -182,14 +215,27 @@ interface TracedModel {
   readonly layout: TrainableLayout;
 }
 
-/** Traces backbone, method and head; names of its inputs start with its role, where it has one. */
-function traceModel(model: ModelSpec, role: Role | null, batch: number, disable: readonly string[]): TracedModel {
-  return within(role === null ? {} : { role }, () => traceParts(model, role, batch, disable));
+/** A model ready to be differentiated: less the prefix if there is one, and rewritten. */
+function prepareModel(
+  model: ModelSpec,
+  role: string,
+  batch: number,
+  prefix: Prefix | null | undefined,
+  disable: readonly string[],
+): TracedModel {
+  const traced = traceModel(model, role, batch, disable);
+  const rest = prefix ? cutOff(prefix, traced, role) : traced.logits;
+  return { ...traced, logits: applyPasses(FORWARD_PASSES, [rest], disable)[0]! };
 }
 
-function traceParts(model: ModelSpec, role: Role | null, batch: number, disable: readonly string[]): TracedModel {
+/** Traces backbone, method and head; names of its inputs start with `role`. */
+function traceModel(model: ModelSpec, role: string, batch: number, disable: readonly string[]): TracedModel {
+  return within(role ? { role } : {}, () => traceParts(model, role, batch, disable));
+}
+
+function traceParts(model: ModelSpec, role: string, batch: number, disable: readonly string[]): TracedModel {
   const { config, weights } = model.backbone;
-  const named = (name: string) => (role === null ? name : `${role}.${name}`);
+  const named = (name: string) => inputName(role, name);
   const images = input(named('images'), [batch, config.channels, config.imageSize, config.imageSize]);
   const dropPath = model.dropPath > 0 ? input(named('dropPath'), [config.depth, 2, batch]) : null;
 
@@ -206,7 +252,7 @@ function traceParts(model: ModelSpec, role: Role | null, batch: number, disable:
   const kernel = trainables.tensor('head.weight', [model.classes, config.width], truncatedNormal(0.02));
   const bias = trainables.tensor('head.bias', [model.classes], zeroInit);
   const whole = within({ part: 'train.head' }, () => linear(features, kernel, bias));
-  const logits = applyPasses(FORWARD_PASSES, [whole], disable)[0]!;
+  const logits = applyPasses(TRACE_PASSES, [whole], disable)[0]!;
   return {
     images,
     logits,
@@ -214,6 +260,19 @@ function traceParts(model: ModelSpec, role: Role | null, batch: number, disable:
     parameters: trainables.tensors,
     layout: trainables.layout(),
   };
+}
+
+/** The logits computed from what the prefix leaves. */
+function cutOff(prefix: Prefix, { logits, images }: TracedModel, role: string): Tensor {
+  const cut = cutFrozenPrefix([logits], images, (index) => inputName(role, prefixInput(index)));
+  const shapes = cut?.boundary.map((t) => imageShape(t, images.shape[0]!)) ?? [];
+  const fits =
+    shapes.length === prefix.tensors.length && shapes.every((s, i) => sameShape(s, prefix.tensors[i]!.shape));
+  if (cut && fits) return cut.rest[0]!;
+  const [given, own] = [prefix.tensors.map(({ shape }) => shape), shapes].map((list) =>
+    list.map(formatShape).join(', '),
+  );
+  throw new Error(`the prefix was built for another model: it leaves ${given} for each image, this one needs ${own}`);
 }
 
 /** Collects a model's trainable tensors in the order in which the forward pass asks for them. */
@@ -251,7 +310,7 @@ class TrainableScope implements Scope {
 function compile(
   outputs: Record<string, Tensor>,
   models: readonly TracedModel[],
-  { disable, frozen, sink }: { disable: readonly string[]; frozen: FrozenPrecision; sink: WeightSink | undefined },
+  { disable, frozen = 'float32', sink }: CompileOptions,
 ): Program {
   const groups = models.map((m) => ({ inputName: m.parametersInput, parameters: m.parameters }));
   const graph = within({ part: 'train.parameters' }, () => unpackParameters(outputs, groups));

@@ -9,7 +9,7 @@ import { thisMachine } from '../runtime/machine.js';
 import type { Feed, Runtime } from '../runtime/runtime.js';
 import { type Call, type Reading, searchCall } from './call-search.js';
 import type { FineTuneSettings } from './config.js';
-import { microBatchOf, type Specs, stepOf, versions } from './setup.js';
+import { microBatchOf, type Prefixes, prefixesOf, type Specs, stepOf, versions } from './setup.js';
 import type { ModelSpec, TrainStep } from './step.js';
 import { recallTuning, rememberTuning } from './tuning-cache.js';
 
@@ -42,16 +42,15 @@ export async function tuneCall(
   runtime: Runtime,
   settings: FineTuneSettings,
   specs: Specs,
+  prefixes: Prefixes,
   { images, thorough, onNote }: TuningOptions,
 ): Promise<TunedCall> {
   const batchSize = Math.min(settings.batchSize, images);
-  const first = { microBatch: microBatchOf(settings, specs.student, images), threads: runtime.threads };
+  const first = { microBatch: microBatchOf(settings, specs, prefixes, images), threads: runtime.threads };
   const otherThreads = settings.threads === undefined && runtime.device === 'cpu' && runtime.threads > 1 ? [1] : [];
   if (settings.microBatch !== 'auto' && otherThreads.length === 0) return { ...first, why: null };
 
-  const unit = stepOf(settings, { student: bare(specs.student), teacher: specs.teacher && bare(specs.teacher) }, 1, [
-    'fold-constants',
-  ]);
+  const unit = unitStep(settings, specs);
   const key = await keyOf(runtime, settings, unit, batchSize);
   const known = thorough ? null : await recallTuning(key);
   if (known) return { microBatch: known.microBatch, threads: known.threads, why: `${known.why}, on ${known.measured}` };
@@ -71,7 +70,7 @@ export async function tuneCall(
     measure: ({ microBatch, threads }, hopelessMs) =>
       timeCall(
         runtime.withThreads(threads),
-        stepOf(settings, specs, microBatch),
+        stepOf(settings, specs, prefixes, microBatch),
         hopelessMs,
         thorough ? THOROUGH : QUICK,
       ),
@@ -80,6 +79,12 @@ export async function tuneCall(
   const entry = { ...best, why: explain(best, readings), measured: new Date().toISOString().slice(0, 10) };
   await rememberTuning(key, entry).catch((error: Error) => onNote?.(`cannot remember the choice: ${error.message}`));
   return { microBatch: best.microBatch, threads: best.threads, why: entry.why };
+}
+
+/** The step for one image, which stands for all others, without reading a weight. */
+function unitStep(settings: FineTuneSettings, specs: Specs): TrainStep {
+  const bareSpecs = { student: bare(specs.student), teacher: specs.teacher && bare(specs.teacher) };
+  return stepOf(settings, bareSpecs, prefixesOf(bareSpecs), 1, ['fold-constants']);
 }
 
 /** The model without its weights: what decides the program but not its numbers. */

@@ -8,6 +8,7 @@ export interface InputAttrs {
 
 const leaf = (name: string): Op<InputAttrs> => ({
   name,
+  changes: true,
   infer: (_, { shape, dtype }) => [{ shape, dtype }],
   onnx: (_builder, _inputs, attrs) => [attrs.name],
   evaluate: (_, attrs) => {

@@ -9,6 +9,7 @@ export interface ParameterAttrs {
 /** A trainable tensor. pack.ts turns all of a model's into slices of one flat vector before the graph is emitted. */
 export const parameterOp: Op<ParameterAttrs> = {
   name: 'parameter',
+  changes: true,
   infer: (_, { shape }) => [{ shape, dtype: 'float32' }],
   onnx: (_builder, _inputs, { name }) => {
     throw new Error(`parameter '${name}' was not packed before emission`);

@@ -8,8 +8,11 @@ import { pushDownSlices } from './push-down-slices.js';
 import { simplify } from './simplify.js';
 import { splitProducts } from './split-products.js';
 
+/** On a model as it was traced, before it is cut in two (frozen-prefix.ts): what is not computed need not cross. */
+export const TRACE_PASSES: readonly Pass[] = [pushDownSlices];
+
 /** On the forward graph: what they save forward, differentiation does not have to undo. */
-export const FORWARD_PASSES: readonly Pass[] = [pushDownSlices, splitProducts, hoistScales, foldConstants];
+export const FORWARD_PASSES: readonly Pass[] = [splitProducts, hoistScales, foldConstants];
 
 /** On the whole graph, gradients included. */
 export const FINAL_PASSES: readonly Pass[] = [simplify, commonSubexpressions];

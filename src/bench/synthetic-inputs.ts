@@ -1,9 +1,9 @@
 import type { PixelStore } from '../data/index.js';
-import type { SplitPixels } from '../train/pixels.js';
+import { pixelInputs, type SplitInputs } from '../train/inputs.js';
 import type { Specs } from '../train/setup.js';
 
 /** Images of noise at each model's size, in memory. */
-export function syntheticPixels({ student, teacher }: Specs, count: number, classes: number): SplitPixels {
+export function syntheticInputs({ student, teacher }: Specs, count: number, classes: number): SplitInputs {
   const store = (size: number): PixelStore => {
     const length = 3 * size * size;
     const noise = Uint8Array.from({ length }, (_, i) => (i * 7919) % 256);
@@ -14,6 +14,7 @@ export function syntheticPixels({ student, teacher }: Specs, count: number, clas
       names: Array.from({ length: count }, (_, i) => `noise ${i}`),
       skipped: [],
       fingerprint: 'noise',
+      pixelsKey: 'noise',
       fromCache: false,
       cacheProblem: null,
       read: async (indices) => {
@@ -25,7 +26,7 @@ export function syntheticPixels({ student, teacher }: Specs, count: number, clas
     };
   };
   return {
-    student: store(student.backbone.config.imageSize),
-    teacher: teacher && store(teacher.backbone.config.imageSize),
+    student: pixelInputs(store(student.backbone.config.imageSize), student),
+    teacher: teacher && pixelInputs(store(teacher.backbone.config.imageSize), teacher),
   };
 }

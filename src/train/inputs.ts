@@ -1,0 +1,50 @@
+/**
+ * What a model reads for each image of a split: its pixels, or what its frozen prefix makes of them.
+ */
+import { normaliseInto, type PixelStore } from '../data/index.js';
+import type { ModelSpec } from './step.js';
+
+/** A split as one model reads it. */
+export interface ModelInputs {
+  /** Images. */
+  readonly count: number;
+  readonly labels: Int32Array;
+  /** Fetches what belongs to these images. */
+  read(indices: readonly number[]): Promise<BatchInputs>;
+  /** Does what can be done once and for all for these images, where there is such a thing. */
+  prepare?(indices: readonly number[]): Promise<void>;
+}
+
+/** What a model reads for a batch of images. */
+export interface BatchInputs {
+  /** The graph's inputs by name, without the role, for the images at these positions of the batch: each [positions, …]. */
+  at(positions: readonly number[]): Record<string, Float32Array>;
+}
+
+/** A split as both models read it: the same images in the same order. */
+export interface SplitInputs {
+  readonly student: ModelInputs;
+  readonly teacher: ModelInputs | null;
+}
+
+/** Images normalised as the model's weights were trained: input `images` [n, 3, S, S]. */
+export function pixelInputs(store: PixelStore, { backbone: { mean, std } }: Pick<ModelSpec, 'backbone'>): ModelInputs {
+  return {
+    count: store.count,
+    labels: store.labels,
+    async read(indices) {
+      const planar = await store.read(indices);
+      const length = planar.length / indices.length;
+      return {
+        at(positions) {
+          const images = new Float32Array(positions.length * length);
+          positions.forEach((position, i) => {
+            const image = planar.subarray(position * length, (position + 1) * length);
+            normaliseInto(image, mean, std, images, i * length);
+          });
+          return { images };
+        },
+      };
+    },
+  };
+}
