@@ -59,22 +59,7 @@ export function profileChart(profile: StepProfile): string {
   chart.setOption({
     animation: false,
     backgroundColor: '#ffffff',
-    title: [
-      {
-        text: `Where a step's ${profile.stepMs.toPrecision(3)} ms go`,
-        subtext: profileTitle(profile),
-        left: 16,
-        top: 10,
-        textStyle: { fontSize: 17 },
-        subtextStyle: { fontSize: 12, color: '#555555' },
-      },
-      ...panels.map(({ title }, i) => ({
-        text: title,
-        left: 16,
-        top: grids[i]!.top - 26,
-        textStyle: { fontSize: 13 },
-      })),
-    ],
+    title: titlesOf(profile, panels, grids),
     legend: {
       data: [...SPLITS, 'outside the kernels'].filter((split) => panels[0]!.rows.some((row) => split in row.split)),
       left: 195,
@@ -105,6 +90,26 @@ export function profileChart(profile: StepProfile): string {
   const svg = chart.renderToSVGString();
   chart.dispose();
   return svg;
+}
+
+/** The chart's own title, and one above each panel. */
+function titlesOf(profile: StepProfile, panels: readonly Panel[], grids: readonly { top: number }[]) {
+  return [
+    {
+      text: `Where a step's ${profile.stepMs.toPrecision(3)} ms go`,
+      subtext: profileTitle(profile),
+      left: 16,
+      top: 10,
+      textStyle: { fontSize: 17 },
+      subtextStyle: { fontSize: 12, color: '#555555' },
+    },
+    ...panels.map(({ title }, i) => ({
+      text: title,
+      left: 16,
+      top: grids[i]!.top - 26,
+      textStyle: { fontSize: 13 },
+    })),
+  ];
 }
 
 /** One stacked series for each split, and an empty one that carries each row's figures. */

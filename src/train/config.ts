@@ -45,14 +45,14 @@ export const FineTuneConfig = z.strictObject({
   microBatch: z
     .union([z.literal('auto'), count])
     .default('auto')
-    .describe('images for each call of the runtime; does not change the mathematics'),
+    .describe('images for each call of the runtime; auto: measured; does not change the mathematics'),
   seed: z.int().default(42).describe('decides splits, starting values, order and drop path'),
   protocol: z
     .enum(PROTOCOLS)
     .default('last')
     .describe('which epoch is reported: the last, the best on val, or the best on test as in the paper'),
   device: z.enum(DEVICES).default('auto').describe('where to compute'),
-  threads: count.optional().describe('threads for one operation (default: one for each core)'),
+  threads: count.optional().describe('threads for one operation (default: measured; one for each core, or 1)'),
   orient: z.boolean().default(true).describe('turn photographs as their EXIF tag says'),
   strict: z.boolean().default(false).describe('stop at an unreadable image instead of leaving it out'),
   cacheDir: z.string().optional().describe('folder for decoded images and what the frozen part computes for them'),
