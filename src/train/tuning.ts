@@ -31,9 +31,9 @@ export interface TuningOptions {
 const BUDGET_MS = 2000;
 /** A step with more work than this in its first call would take over a second to load and time on two cores. */
 const LARGEST_MEASURED_FLOPS = 2e10;
-/** A candidate is called at least so often and for so long, after once to warm up. */
-const QUICK = { calls: 3, ms: 150 };
-const THOROUGH = { calls: 5, ms: 500 };
+/** A candidate is called at least so often and for so long, after once to warm up; a hopeless one less often. */
+const QUICK = { calls: 3, ms: 150, hopelessCalls: 1 };
+const THOROUGH = { calls: 5, ms: 500, hopelessCalls: 2 };
 /** Of the class count, which hardly matters for speed, the key knows nothing. */
 const KEY_CLASSES = 10;
 
@@ -117,7 +117,7 @@ async function timeCall(
   runtime: Runtime,
   step: TrainStep,
   hopelessMs: number,
-  { calls, ms }: { calls: number; ms: number },
+  { calls, ms, hopelessCalls }: { calls: number; ms: number; hopelessCalls: number },
 ): Promise<number> {
   const session = await runtime.load(step.program);
   try {
@@ -128,7 +128,7 @@ async function timeCall(
       const started = performance.now();
       await session.run(feeds);
       times.push(performance.now() - started);
-      if (times[0]! > hopelessMs) break;
+      if (times.length === hopelessCalls && Math.min(...times) > hopelessMs) break;
     }
     return Math.min(...times);
   } finally {
@@ -154,10 +154,10 @@ const inWords = ({ microBatch, threads }: Call): string =>
 
 /** The choice and what it was held against. */
 function explain(best: Reading, readings: readonly Reading[]): string {
-  const ms = ({ msPerImage }: Reading) => `${msPerImage.toPrecision(3)} ms an image`;
+  const ms = ({ msPerImage }: Reading) => (msPerImage < 100 ? msPerImage.toPrecision(3) : msPerImage.toFixed(0));
   const others = readings
     .filter((reading) => reading !== best)
-    .map((reading) => `${reading.microBatch} on ${reading.threads}: ${reading.msPerImage.toPrecision(3)}`);
+    .map((reading) => `${reading.microBatch} on ${reading.threads}: ${ms(reading)}`);
   const compared = others.length > 0 ? ` (${others.join(', ')})` : '';
-  return `${inWords(best)}: ${ms(best)}${compared}, measured`;
+  return `${inWords(best)}: ${ms(best)} ms an image${compared}, measured`;
 }

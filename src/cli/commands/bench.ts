@@ -28,13 +28,13 @@ export const bench = addFlags(command, BenchConfig).action(async (flags) => {
     onReading: (done, total) => status(`reading ${done}/${total}`),
     ...(profile !== undefined && { onProfile: (taken) => writeProfile(profile, taken) }),
   }).finally(() => status(''));
+  const others = await comparableRecords(record); // before this machine's own are among them
   if (save !== undefined) await saveRecord(save, record);
-  process.stdout.write(json ? `${JSON.stringify(record)}\n` : await describe(record));
+  process.stdout.write(json ? `${JSON.stringify(record)}\n` : describe(record, others));
 });
 
-async function describe(record: BenchRecord): Promise<string> {
+function describe(record: BenchRecord, others: readonly BenchRecord[]): string {
   const { task, machine, versions, device, threads, step, readings, randomWeights, peakMemoryBytes } = record;
-  const others = await comparableRecords(record);
   const parts = [
     facts({
       machine: `${machine.cpu}, ${machine.cores} cores, ${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB`,
