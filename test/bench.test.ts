@@ -134,6 +134,7 @@ describe('figures', () => {
       imageSize: 224,
       batchSize: 32,
       dropPath: false,
+      frozen: 'float32',
     },
     randomWeights: true,
     readings: 5,

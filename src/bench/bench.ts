@@ -3,12 +3,13 @@ import type { Program } from '../graph/emit.js';
 import { size } from '../graph/tensor.js';
 import { type Machine, thisMachine } from '../runtime/machine.js';
 import type { Feed, Runtime } from '../runtime/runtime.js';
+import { withWeightFile } from '../runtime/weight-file.js';
 import { variantName } from '../train/config.js';
 import { EVALUATED_AT_ONCE, tokensOf } from '../train/evaluate.js';
 import { autoMicroBatch } from '../train/micro-batch.js';
 import { profileSteps, type StepProfile } from '../train/profile.js';
 import { modelSpecs, type Prefixes, prefixesOf, type Specs, stepOf, versions, withRuntime } from '../train/setup.js';
-import { buildForward, type ModelSpec } from '../train/step.js';
+import { buildForward, type CompileOptions, type ModelSpec } from '../train/step.js';
 import { syntheticFeeds, type TunedCall, tuneCall } from '../train/tuning.js';
 import { type BenchInput, type BenchSettings, parseBenchConfig } from './config.js';
 import { matrixPeakFeeds, matrixPeakProgram } from './matrix-peak.js';
@@ -65,6 +66,8 @@ export interface BenchTask {
   readonly imageSize: number;
   readonly batchSize: number;
   readonly dropPath: boolean;
+  /** Precision of products with frozen weights. */
+  readonly frozen: string;
 }
 
 export interface BenchControl {
@@ -102,7 +105,7 @@ async function measure(
 ): Promise<BenchRecord> {
   const { run, classes, readings } = settings;
   const { onNote } = control;
-  const call = await tuneCall(started, run, specs, prefixesOf(specs), {
+  const call = await tuneCall(started, run, specs, prefixesOf(specs, run), {
     images: Infinity,
     thorough: true,
     ...(onNote && { onNote }),
@@ -131,6 +134,7 @@ async function measure(
       imageSize: specs.student.backbone.config.imageSize,
       batchSize: run.batchSize,
       dropPath: run.dropPath > 0,
+      frozen: run.frozen,
     },
     randomWeights: opened.some(({ random }) => random),
     readings,
@@ -154,13 +158,16 @@ async function timeAll(
   { microBatch }: TunedCall,
   { onReading }: BenchControl,
 ): Promise<Pick<BenchRecord, 'step' | 'student' | 'teacher' | 'peakFlopsPerSecond'>> {
-  const step = stepOf(run, specs, WHOLE, microBatch);
   const models = [specs.student, ...(specs.teacher ? [specs.teacher] : [])];
-  const subjects = [
-    await load(runtime, step.program, microBatch, syntheticFeeds(step)),
-    ...(await Promise.all(models.map((model) => loadForward(runtime, model)))),
-    await load(runtime, matrixPeakProgram(), 1, matrixPeakFeeds()),
-  ];
+  const subjects = await withWeightFile(async (sink) => {
+    const step = stepOf(run, specs, WHOLE, microBatch, sink);
+    const { disable, frozen } = run;
+    return [
+      await load(runtime, step.program, microBatch, syntheticFeeds(step)),
+      ...(await Promise.all(models.map((model) => loadForward(runtime, model, { disable, frozen, sink })))),
+      await load(runtime, matrixPeakProgram(), 1, matrixPeakFeeds()),
+    ];
+  });
   const times = await timeInTurn(
     subjects.map((subject) => subject.run),
     readings,
@@ -196,10 +203,10 @@ async function load(
 }
 
 /** A model's forward pass, at the size of call that evaluation uses. */
-function loadForward(runtime: Runtime, model: ModelSpec): Promise<Subject> {
+function loadForward(runtime: Runtime, model: ModelSpec, options: CompileOptions): Promise<Subject> {
   const { config } = model.backbone;
   const batch = autoMicroBatch(EVALUATED_AT_ONCE, tokensOf(model), config.width);
-  const { program, layout } = buildForward({ model, batch });
+  const { program, layout } = buildForward({ model, batch, ...options });
   const images = Float32Array.from({ length: size(program.inputs.images!.shape) }, (_, i) => Math.sin(i));
   return load(runtime, program, batch, { images, parameters: layout.initial(0, 'student') });
 }

@@ -22,6 +22,8 @@ export const BenchConfig = z.strictObject({
     dropPath: true,
     batchSize: true,
     microBatch: true,
+    frozen: true,
+    disable: true,
     device: true,
     threads: true,
   }).shape,

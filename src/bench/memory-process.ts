@@ -3,6 +3,7 @@
  * it the step's alone. Started by memory.ts with what to run as its argument.
  */
 import { backboneFromFile } from '../backbones/checkpoint.js';
+import { withWeightFile } from '../runtime/weight-file.js';
 import { modelSpecs, stepOf, withRuntime } from '../train/setup.js';
 import { syntheticFeeds } from '../train/tuning.js';
 import type { MemoryTask } from './memory.js';
@@ -14,8 +15,10 @@ await withRuntime({ device: run.device, threads }, async (runtime) => {
   const open = ({ path, name, config }: MemoryTask['files'][number]) => backboneFromFile(path, { name, config });
   const [student, teacher = null] = await Promise.all(files.map(open));
   const specs = modelSpecs(run, { student: student!, teacher }, classes);
-  const step = stepOf(run, specs, { student: null, teacher: null }, microBatch);
-  const session = await runtime.load(step.program);
+  const { step, session } = await withWeightFile(async (sink) => {
+    const built = stepOf(run, specs, { student: null, teacher: null }, microBatch, sink);
+    return { step: built, session: await runtime.load(built.program) };
+  });
   const feeds = syntheticFeeds(step);
   for (let i = 0; i < RUNS; i++) await session.run(feeds);
 });

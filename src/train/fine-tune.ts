@@ -65,7 +65,7 @@ export async function fineTune(input: FineTuneInput, control: RunControl = {}): 
     control.onProgress?.({ kind: 'note', text: dataset.note });
     return withRuntime(settings, async (started) => {
       const specs = modelSpecs(settings, backbones, dataset.classes.length);
-      const prefixes = prefixesOf(specs);
+      const prefixes = prefixesOf(specs, settings);
       const onNote = (text: string) => control.onProgress?.({ kind: 'note', text });
       const images = pixels.trainval!.student.count;
       const tuned = await tuneCall(started, settings, specs, prefixes, { images, thorough: false, onNote });
@@ -120,7 +120,7 @@ export async function resume(runDir: string, control: RunControl = {}): Promise<
     checkData(dir, record, fingerprints(pixels));
     return withRuntime(record.resolved, async (runtime) => {
       const specs = modelSpecs(settings, backbones, record.classes);
-      const compiled = await compile(runtime, settings, specs, prefixesOf(specs), record.resolved.microBatch);
+      const compiled = await compile(runtime, settings, specs, prefixesOf(specs, settings), record.resolved.microBatch);
       return train(dir, record, compiled, pixels, control);
     });
   });

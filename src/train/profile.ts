@@ -5,6 +5,7 @@
 import { labelIn } from '../graph/label.js';
 import type { ProfiledRun } from '../runtime/kernel-times.js';
 import type { Runtime, Session } from '../runtime/runtime.js';
+import { withWeightFile } from '../runtime/weight-file.js';
 import { ahead, type EpochPlan, epochBatches, type MicroBatch } from './batches.js';
 import { type FineTuneSettings, variantName } from './config.js';
 import { checkFinite, runStep } from './fit.js';
@@ -72,8 +73,10 @@ export async function profileSteps(
   microBatch: number,
   data: SplitInputs,
 ): Promise<StepProfile> {
-  const step = stepOf(settings, specs, prefixes, microBatch);
-  const session = await runtime.loadProfiled(step.program);
+  const { step, session } = await withWeightFile(async (sink) => {
+    const built = stepOf(settings, specs, prefixes, microBatch, sink);
+    return { step: built, session: await runtime.loadProfiled(built.program) };
+  });
   try {
     const batchSize = Math.min(settings.batchSize, data.student.count);
     const plan = { data, models: specs, batchSize, microBatch, seed: settings.seed };

@@ -8,7 +8,9 @@ import type { Backbone } from '../backbones/backbone.js';
 import { resolveBackbone } from '../backbones/registry.js';
 import type { Dataset } from '../data/index.js';
 import { IdatError } from '../errors.js';
+import type { WeightSink } from '../graph/emit.js';
 import { type Runtime, type Session, startRuntime } from '../runtime/runtime.js';
+import { withWeightFile } from '../runtime/weight-file.js';
 import { AdamW, decayRanges } from './adamw.js';
 import type { FineTuneSettings } from './config.js';
 import { type Classifier, loadClassifier, tokensOf } from './evaluate.js';
@@ -61,8 +63,8 @@ export interface Prefixes {
   teacher: Prefix | null;
 }
 
-export function prefixesOf({ student, teacher }: Specs): Prefixes {
-  return { student: buildPrefix(student), teacher: teacher && buildPrefix(teacher) };
+export function prefixesOf({ student, teacher }: Specs, { disable }: FineTuneSettings): Prefixes {
+  return { student: buildPrefix(student, disable), teacher: teacher && buildPrefix(teacher, disable) };
 }
 
 export function microBatchOf(
@@ -157,17 +159,18 @@ export interface Compiled {
   classifier: Classifier;
 }
 
-/** The step that the settings ask for. @param disable names of passes to leave out */
+/** The step that the settings ask for. @param sink takes weights that compiling computes */
 export function stepOf(
   settings: FineTuneSettings,
   { student, teacher }: Specs,
   prefixes: Prefixes,
   microBatch: number,
-  disable: readonly string[] = [],
+  sink?: WeightSink,
 ): TrainStep {
   const { distill: loss, temperature, alpha, beta, distillGradient: gradient } = settings;
   const distillation = teacher && { loss, temperature, alpha, beta, gradient };
-  return buildTrainStep({ student, teacher, distillation, microBatch, prefixes, disable });
+  const { disable, frozen } = settings;
+  return buildTrainStep({ student, teacher, distillation, microBatch, prefixes, disable, frozen, sink });
 }
 
 export const tunedModels = ({ student, teacher }: Specs, step: TrainStep): TunedModels => ({
@@ -182,16 +185,20 @@ export async function compile(
   prefixes: Prefixes,
   microBatch: number,
 ): Promise<Compiled> {
-  const step = stepOf(settings, specs, prefixes, microBatch);
+  const { disable, frozen } = settings;
   const { student } = specs;
   const { dropPath } = student;
-  const evaluation = prefixes.student && dropPath > 0 ? buildPrefix({ ...student, dropPath: 0 }) : prefixes.student;
-  return {
-    prefixes: await loadPrefixes(runtime, specs, prefixes, evaluation),
-    models: tunedModels(specs, step),
-    step: await runtime.load(step.program),
-    classifier: await loadClassifier(runtime, student, evaluation),
-  };
+  const evaluation =
+    prefixes.student && dropPath > 0 ? buildPrefix({ ...student, dropPath: 0 }, disable) : prefixes.student;
+  return withWeightFile(async (sink) => {
+    const step = stepOf(settings, specs, prefixes, microBatch, sink);
+    return {
+      prefixes: await loadPrefixes(runtime, specs, prefixes, evaluation),
+      models: tunedModels(specs, step),
+      step: await runtime.load(step.program),
+      classifier: await loadClassifier(runtime, student, { prefix: evaluation, disable, frozen, sink }),
+    };
+  });
 }
 
 async function loadPrefixes(

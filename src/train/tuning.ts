@@ -7,6 +7,7 @@ import { constant } from '../graph/ops/index.js';
 import { size } from '../graph/tensor.js';
 import { thisMachine } from '../runtime/machine.js';
 import type { Feed, Runtime } from '../runtime/runtime.js';
+import { withWeightFile } from '../runtime/weight-file.js';
 import { type Call, type Reading, searchCall } from './call-search.js';
 import type { FineTuneSettings } from './config.js';
 import { microBatchOf, type Prefixes, prefixesOf, type Specs, stepOf, versions } from './setup.js';
@@ -68,11 +69,13 @@ export async function tuneCall(
     smallest: given ? first.microBatch : 1,
     largest: given ? first.microBatch : Math.max(first.microBatch, Math.min(batchSize, fitting)),
     measure: ({ microBatch, threads }, hopelessMs) =>
-      timeCall(
-        runtime.withThreads(threads),
-        stepOf(settings, specs, prefixes, microBatch),
-        hopelessMs,
-        thorough ? THOROUGH : QUICK,
+      withWeightFile((sink) =>
+        timeCall(
+          runtime.withThreads(threads),
+          stepOf(settings, specs, prefixes, microBatch, sink),
+          hopelessMs,
+          thorough ? THOROUGH : QUICK,
+        ),
       ),
     outOfTime: () => !thorough && performance.now() - started > BUDGET_MS,
   });
@@ -84,7 +87,9 @@ export async function tuneCall(
 /** The step for one image, which stands for all others, without reading a weight. */
 function unitStep(settings: FineTuneSettings, specs: Specs): TrainStep {
   const bareSpecs = { student: bare(specs.student), teacher: specs.teacher && bare(specs.teacher) };
-  return stepOf(settings, bareSpecs, prefixesOf(bareSpecs), 1, ['fold-constants']);
+  const disable = [...settings.disable, 'fold-constants'];
+  const exact = { ...settings, frozen: 'float32' as const, disable };
+  return stepOf(exact, bareSpecs, prefixesOf(bareSpecs, exact), 1);
 }
 
 /** The model without its weights: what decides the program but not its numbers. */
@@ -101,14 +106,15 @@ function bare(spec: ModelSpec): ModelSpec {
 /** All that decides which call is fastest. */
 async function keyOf(
   runtime: Runtime,
-  { microBatch, threads }: FineTuneSettings,
+  { microBatch, threads, frozen, disable }: FineTuneSettings,
   unit: TrainStep,
   batchSize: number,
 ): Promise<string> {
   const { cpu, cores, platform } = thisMachine();
   const program = createHash('sha256').update(unit.program.model).digest('hex');
   const { onnxruntime } = await versions();
-  const all = [cpu, cores, platform, onnxruntime, runtime.device, program, batchSize, microBatch, threads ?? 'auto'];
+  const machine = [cpu, cores, platform, onnxruntime, runtime.device];
+  const all = [machine, program, frozen, disable, batchSize, microBatch, threads ?? 'auto'];
   return createHash('sha256').update(JSON.stringify(all)).digest('hex').slice(0, 32);
 }
 
