@@ -19,10 +19,26 @@ export interface Program {
   readonly outputs: Readonly<Record<string, TensorType>>;
 }
 
-/** Emits everything that leads to `outputs`. Parameters must have been packed (pack.ts). */
-export function emit(outputs: Readonly<Record<string, Tensor>>): Program {
+/** Where numbers that lie in no file yet are put, so that they need not lie in the model. */
+export interface WeightSink {
+  /** The file's absolute path. */
+  readonly path: string;
+  /** @returns the byte offset the bytes were written to */
+  append(bytes: Uint8Array): number;
+}
+
+/** Constants of fewer bytes stay in the model. */
+const SMALL_BYTES = 1024;
+
+/**
+ * Emits everything that leads to `outputs`. Parameters must have been packed (pack.ts).
+ *
+ * @param sink takes the constants that are in memory or yet to be computed, one after the other, so that only one is in
+ *   memory at a time; without it they become part of the model
+ */
+export function emit(outputs: Readonly<Record<string, Tensor>>, sink?: WeightSink): Program {
   const order = topologicalOrder(Object.values(outputs));
-  const writer = new Writer();
+  const writer = new Writer(sink);
   for (const node of order) writer.write(node);
   const finals = Object.entries(outputs).map(([name, t]) => writer.output(name, t));
   const inputs = order.filter((node) => node.op === inputOp).map((node) => node.attrs as InputAttrs);
@@ -49,6 +65,8 @@ class Writer implements OnnxBuilder {
   private readonly shared = new Map<string, string>();
   private prefix = '';
   private count = 0;
+
+  constructor(private readonly sink: WeightSink | undefined) {}
 
   write(node: Node): void {
     this.prefix = node.op.name;
@@ -89,16 +107,23 @@ class Writer implements OnnxBuilder {
 
   private constant(node: Node): string {
     const { shape, data } = node.attrs as ConstantAttrs;
+    const { dtype } = node.outputs[0]!;
     const name = this.unique();
-    if (data.kind === 'memory') {
-      this.initializers.push({ name, dtype: 'float32', shape, data: bytesOf(data.values) });
-    } else {
-      const location = data.path.replace(/^([A-Za-z]:)?[\\/]+/, '');
-      this.files.set(data.path, location);
-      const place = { location, offset: data.offset, length: 4 * size(shape) };
-      this.initializers.push({ name, dtype: 'float32', shape, data: place });
+    if (data.kind === 'file') {
+      this.initializers.push({ name, dtype, shape, data: this.place(data.path, data.offset, 4 * size(shape)) });
+      return name;
     }
+    const bytes = bytesOf(data.kind === 'memory' ? data.values : data.load());
+    const inModel = !this.sink || bytes.length < SMALL_BYTES;
+    const stored = inModel ? bytes : this.place(this.sink!.path, this.sink!.append(bytes), bytes.length);
+    this.initializers.push({ name, dtype, shape, data: stored });
     return name;
+  }
+
+  private place(path: string, offset: number, length: number) {
+    const location = path.replace(/^([A-Za-z]:)?[\\/]+/, '');
+    this.files.set(path, location);
+    return { location, offset, length };
   }
 
   private once(key: string, make: (name: string) => TensorProto): string {
@@ -115,4 +140,5 @@ class Writer implements OnnxBuilder {
   }
 }
 
-const bytesOf = (a: Float32Array | BigInt64Array): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
+const bytesOf = (a: Float32Array | Int8Array | BigInt64Array): Uint8Array =>
+  new Uint8Array(a.buffer, a.byteOffset, a.byteLength);

@@ -6,16 +6,31 @@ import { patchCount, traceViT } from '../backbones/vit.js';
 import { crossEntropy, lossByName } from '../distill/index.js';
 import { IdatError } from '../errors.js';
 import { gradients } from '../graph/differentiate.js';
-import { emit, type Program } from '../graph/emit.js';
+import { emit, type Program, type WeightSink } from '../graph/emit.js';
 import { add, input, linear, mul, parameter, scale, stopGradient, sumAll } from '../graph/ops/index.js';
 import { layout, packGradients, parameterName, type Slot, unpackParameters } from '../graph/pack.js';
 import { cutFrozenPrefix, FROZEN_PREFIX } from '../graph/passes/frozen-prefix.js';
 import { applyPasses, FINAL_PASSES, FORWARD_PASSES, TRACE_PASSES } from '../graph/passes/index.js';
+import { quantiseFrozen } from '../graph/passes/quantise-frozen.js';
 import { formatShape, type Shape, sameShape, type Tensor } from '../graph/tensor.js';
 import { methodByName } from '../methods/index.js';
 import { type Initialiser, type Scope, truncatedNormal, zeroInit } from '../methods/method.js';
 import { randomStream } from '../random.js';
 import { autoMicroBatch } from './micro-batch.js';
+
+/** In which precision products with frozen weights are computed: all in float32, or some in 8-bit integers. */
+export const FROZEN_PRECISIONS = ['float32', 'int8-forward', 'int8'] as const;
+export type FrozenPrecision = (typeof FROZEN_PRECISIONS)[number];
+
+/** How a program is compiled. None of it changes what is computed, but for `frozen`, which rounds. */
+export interface CompileOptions {
+  /** Names of rewriting passes (graph/passes) to leave out. */
+  readonly disable?: readonly string[] | undefined;
+  /** Precision of products with frozen weights: `int8-forward` forward only, `int8` also backward. Default float32. */
+  readonly frozen?: FrozenPrecision | undefined;
+  /** Takes weights that compiling computes; without it they become part of the program. */
+  readonly sink?: WeightSink | undefined;
+}
 
 /** One model to be tuned: a frozen backbone, a tuning method and a new head. */
 export interface ModelSpec {
@@ -85,15 +100,13 @@ export interface TrainStep {
   readonly teacher: TrainableLayout | null;
 }
 
-export interface StepOptions {
+export interface StepOptions extends CompileOptions {
   readonly student: ModelSpec;
   readonly teacher: ModelSpec | null;
   readonly distillation: Distillation | null;
   readonly microBatch: number;
   /** Frozen prefixes to leave out (see `buildPrefix`): their results are fed in place of the images. Default: none. */
   readonly prefixes?: { readonly student: Prefix | null; readonly teacher: Prefix | null };
-  /** Names of rewriting passes (graph/passes) to leave out. */
-  readonly disable?: readonly string[];
   /**
    * Also output what only `idat verify` needs: `student.logits.gradient`, `teacher.logits.gradient` (d total / d logits)
    * and `student.images.gradient`, for which there can be no prefix of the student.
@@ -143,25 +156,23 @@ export function buildTrainStep(options: StepOptions): TrainStep {
     if (t) outputs['teacher.logits.gradient'] = found.shift()!;
     outputs['student.images.gradient'] = found.shift()!;
   }
-  return { program: compile(outputs, models, disable), student: s.layout, teacher: t?.layout ?? null };
+  return { program: compile(outputs, models, options), student: s.layout, teacher: t?.layout ?? null };
 }
 
-export interface ForwardOptions {
+export interface ForwardOptions extends CompileOptions {
   readonly model: ModelSpec;
   readonly batch: number;
   /** As for the step, but built for the model without drop path. */
   readonly prefix?: Prefix | null;
-  /** Names of rewriting passes (graph/passes) to leave out. */
-  readonly disable?: readonly string[];
 }
 
 /** Compiles a model's forward pass: inputs `images` (or those of a prefix) and `parameters`, output `logits` [batch, K]. */
-export function buildForward({ model, batch, prefix, disable = [] }: ForwardOptions): {
-  program: Program;
-  layout: TrainableLayout;
-} {
-  const prepared = prepareModel({ ...model, dropPath: 0 }, '', batch, prefix, disable);
-  return { program: compile({ logits: prepared.logits }, [prepared], disable), layout: prepared.layout };
+export function buildForward(options: ForwardOptions): { program: Program; layout: TrainableLayout } {
+  const { model, batch, prefix, disable = [] } = options;
+  // folding saves work in the backward pass, and forward costs some
+  const passes = [...disable, 'fold-constants'];
+  const prepared = prepareModel({ ...model, dropPath: 0 }, '', batch, prefix, passes);
+  return { program: compile({ logits: prepared.logits }, [prepared], options), layout: prepared.layout };
 }
 
 /** Images in one call of a prefix: its results are kept, and should not depend on the size of a run's batches. */
@@ -176,8 +187,7 @@ export function buildPrefix(model: ModelSpec, disable: readonly string[] = []): 
   const cut = cutFrozenPrefix([traced.logits], traced.images, prefixInput);
   if (!cut) return null;
   const tensors = cut.boundary.map((t, i) => ({ name: prefixInput(i), shape: imageShape(t, batch) }));
-  const outputs = applyPasses(FORWARD_PASSES, cut.boundary, disable);
-  const program = compile(Object.fromEntries(outputs.map((t, i) => [prefixInput(i), t])), [], disable);
+  const program = compile(Object.fromEntries(cut.boundary.map((t, i) => [prefixInput(i), t])), [], { disable });
   return { program, batch, tensors };
 }
 
@@ -281,9 +291,14 @@ class TrainableScope implements Scope {
 }
 
 /** Packs parameters, tidies the graph and emits it. */
-function compile(outputs: Record<string, Tensor>, models: readonly TracedModel[], disable: readonly string[]): Program {
+function compile(
+  outputs: Record<string, Tensor>,
+  models: readonly TracedModel[],
+  { disable, frozen = 'float32', sink }: CompileOptions,
+): Program {
   const groups = models.map((m) => ({ inputName: m.parametersInput, parameters: m.parameters }));
   const graph = unpackParameters(outputs, groups);
-  const final = applyPasses(FINAL_PASSES, Object.values(graph), disable);
-  return emit(Object.fromEntries(Object.keys(graph).map((name, i) => [name, final[i]!])));
+  let final = applyPasses(FINAL_PASSES, Object.values(graph), disable);
+  if (frozen !== 'float32') final = quantiseFrozen(final, frozen === 'int8' ? 'both' : 'forward');
+  return emit(Object.fromEntries(Object.keys(graph).map((name, i) => [name, final[i]!])), sink);
 }

@@ -1,9 +1,15 @@
 import { ndarray } from '../ndarray.js';
-import { apply1, formatShape, type Op, type Shape, shapeError, size, type Tensor } from '../tensor.js';
+import { apply1, type DType, formatShape, type Op, type Shape, shapeError, size, type Tensor } from '../tensor.js';
 
-/** Where the float32 numbers of a constant lie: in memory, or in a file the runtime reads by itself. */
+export type Numbers = Float32Array | Int8Array;
+
+/**
+ * Where the numbers of a constant, row-major, come from: memory, a file the runtime reads by itself, or a function that
+ * is called when the graph is emitted, so that a large folded weight is in memory only while it is written.
+ */
 export type ConstantData =
-  | { readonly kind: 'memory'; readonly values: Float32Array }
+  | { readonly kind: 'memory'; readonly values: Numbers }
+  | { readonly kind: 'computed'; readonly dtype: 'float32' | 'int8'; readonly load: () => Numbers }
   | {
       readonly kind: 'file';
       readonly path: string;
@@ -25,7 +31,7 @@ export const constantOp: Op<ConstantAttrs> = {
     if (data.kind === 'memory' && data.values.length !== size(shape)) {
       throw shapeError('constant', `${data.values.length} numbers do not fill ${formatShape(shape)}`);
     }
-    return [{ shape, dtype: 'float32' }];
+    return [{ shape, dtype: dtypeOf(data) }];
   },
   // written by emit.ts, which places small and large constants differently
   onnx: () => [],
@@ -34,16 +40,25 @@ export const constantOp: Op<ConstantAttrs> = {
   cases: [],
 };
 
+function dtypeOf(data: ConstantData): DType {
+  if (data.kind === 'computed') return data.dtype;
+  return data.kind === 'memory' && data.values instanceof Int8Array ? 'int8' : 'float32';
+}
+
 export const constant = (shape: Shape, data: ConstantData | Float32Array): Tensor =>
   apply1(constantOp, [], { shape, data: data instanceof Float32Array ? { kind: 'memory', values: data } : data });
+
+/** A constant whose float32 numbers are made when the graph is emitted. */
+export const computedConstant = (shape: Shape, load: () => Float32Array): Tensor =>
+  constant(shape, { kind: 'computed', dtype: 'float32', load });
 
 /** A number as a tensor of rank 0. */
 export const scalar = (value: number): Tensor => constant([], Float32Array.of(value));
 
-/** The numbers of a constant tensor; read from its file where they lie in one. */
+/** The numbers of a float32 constant, read or computed where they are not in memory. */
 export function constantValues(t: Tensor): Float32Array {
   const { data } = t.node.attrs as ConstantAttrs;
-  return data.kind === 'memory' ? data.values : data.load();
+  return (data.kind === 'memory' ? data.values : data.load()) as Float32Array;
 }
 
 /** The rows [start, end) of a constant, without reading or copying it. */
@@ -51,8 +66,9 @@ export function sliceConstant(t: Tensor, start: number, end: number): Tensor {
   const { data } = t.node.attrs as ConstantAttrs;
   const width = size(t.shape.slice(1));
   const shape = [end - start, ...t.shape.slice(1)];
-  const rows = (values: Float32Array) => values.subarray(start * width, end * width);
+  const rows = (values: Numbers) => values.subarray(start * width, end * width) as Float32Array;
   if (data.kind === 'memory') return constant(shape, rows(data.values));
+  if (data.kind === 'computed') return computedConstant(shape, () => rows(data.load()));
   return constant(shape, { ...data, offset: data.offset + 4 * start * width, load: () => rows(data.load()) });
 }
 

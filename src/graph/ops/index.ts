@@ -8,6 +8,7 @@ import { divOp } from './div.js';
 import { erfOp } from './erf.js';
 import { expOp } from './exp.js';
 import { geluOp } from './gelu.js';
+import { int8ProductOp } from './int8-product.js';
 import { layerNormOp } from './layer-norm.js';
 import { linearOp } from './linear.js';
 import { logSoftmaxOp } from './log-softmax.js';
@@ -37,6 +38,7 @@ export { erf } from './erf.js';
 export { exp } from './exp.js';
 export { gelu } from './gelu.js';
 export { input } from './input.js';
+export { int8Product } from './int8-product.js';
 export { layerNorm } from './layer-norm.js';
 export { linear } from './linear.js';
 export { logSoftmax } from './log-softmax.js';
@@ -68,6 +70,7 @@ export const ALL_OPS: readonly Op<any>[] = [
   erfOp,
   expOp,
   geluOp,
+  int8ProductOp,
   layerNormOp,
   linearOp,
   logSoftmaxOp,

@@ -1,4 +1,4 @@
-import { constant, constantOp } from '../ops/constant.js';
+import { computedConstant, constant, constantOp } from '../ops/constant.js';
 import { rewrite } from '../rewrite.js';
 import { type Node, size, type Tensor } from '../tensor.js';
 import { foldGelus } from './fold-gelus.js';
@@ -21,6 +21,9 @@ function fold(node: Node, inputs: readonly Tensor[]): readonly Tensor[] | undefi
     return undefined;
   const { shape } = node.outputs[0]!;
   if (size(shape) > Math.max(...inputs.map((t) => size(t.shape)))) return undefined;
-  const values = inputs.map((t) => t.node.op.evaluate([], t.node.attrs, t.node)[0]!);
-  return [constant(shape, Float32Array.from(node.op.evaluate(values, node.attrs, node)[0]!.data))];
+  const load = () => {
+    const values = inputs.map((t) => t.node.op.evaluate([], t.node.attrs, t.node)[0]!);
+    return Float32Array.from(node.op.evaluate(values, node.attrs, node)[0]!.data);
+  };
+  return [size(shape) > 1 ? computedConstant(shape, load) : constant(shape, load())];
 }

@@ -1,4 +1,4 @@
-import { constant, constantOp, constantValues } from '../ops/constant.js';
+import { computedConstant, constantOp, constantValues } from '../ops/constant.js';
 import { geluOp } from '../ops/gelu.js';
 import { linear, linearOp } from '../ops/linear.js';
 import { scaledGelu } from '../ops/scaled-gelu.js';
@@ -48,10 +48,10 @@ function frozenProduct({ op, inputs: [, ...rest] }: Node): boolean {
 }
 
 function times(t: Tensor, factor: number): Tensor {
-  return factor === 1
-    ? t
-    : constant(
-        t.shape,
-        constantValues(t).map((value) => value * factor),
-      );
+  if (factor === 1) return t;
+  return computedConstant(t.shape, () => {
+    const scaled = constantValues(t).slice();
+    for (let i = 0; i < scaled.length; i++) scaled[i]! *= factor;
+    return scaled;
+  });
 }

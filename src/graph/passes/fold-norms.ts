@@ -1,4 +1,4 @@
-import { constant, constantOp, constantValues } from '../ops/constant.js';
+import { computedConstant, constantOp, constantValues } from '../ops/constant.js';
 import { type LayerNormAttrs, layerNormOp } from '../ops/layer-norm.js';
 import { linear, linearOp } from '../ops/linear.js';
 import { standardise } from '../ops/standardise.js';
@@ -20,20 +20,25 @@ export function foldNorms(outputs: readonly Tensor[]): Tensor[] {
   const uses = usesIn(outputs);
   const folded = new Set(topologicalOrder(outputs).filter((node) => folds(node, uses)));
   /** x̂ -> gain and shift that its readers take in. */
-  const affine = new Map<Tensor, [gain: Float32Array, shift: Float32Array]>();
+  const affine = new Map<Tensor, Affine>();
   return rewrite(outputs, (node, inputs) => {
     if (folded.has(node)) {
       const [x, gain, shift] = inputs as [Tensor, Tensor, Tensor];
       const normal = standardise(x, (node.attrs as LayerNormAttrs).eps, true);
-      affine.set(normal, [constantValues(gain), constantValues(shift)]);
+      affine.set(normal, { gain, shift });
       return [normal, x, x]; // its statistics are read by nobody
     }
     const [normal, weight, bias] = inputs as [Tensor, Tensor, Tensor?];
     const taken = node.op === linearOp ? affine.get(normal) : undefined;
     if (!taken) return undefined;
-    const product = foldInto(constantValues(weight), bias && constantValues(bias), ...taken);
-    return [linear(normal, constant(weight.shape, product.weight), constant([weight.shape[0]!], product.bias))];
+    return [linear(normal, foldedWeight(weight, taken), foldedBias(weight, bias, taken))];
   });
+}
+
+/** What a normalisation multiplies and adds, [D] each. */
+interface Affine {
+  readonly gain: Tensor;
+  readonly shift: Tensor;
 }
 
 function folds(node: Node, uses: Uses): boolean {
@@ -46,25 +51,33 @@ function folds(node: Node, uses: Uses): boolean {
 
 const frozen = (t: Tensor): boolean => t.node.op === constantOp;
 
-/** W′ = W·diag γ with the mean of each row taken away, b′ = b + W·β; sums in float64. */
-function foldInto(weight: Float32Array, bias: Float32Array | undefined, gain: Float32Array, shift: Float32Array) {
-  const width = gain.length;
-  const rows = weight.length / width;
-  const folded = { weight: new Float32Array(weight.length), bias: new Float32Array(rows) };
-  const scaled = new Float64Array(width);
-  for (let row = 0; row < rows; row++) {
-    const start = row * width;
-    let sum = 0;
-    let offset = bias ? bias[row]! : 0;
-    for (let i = 0; i < width; i++) {
-      const w = weight[start + i]!;
-      scaled[i] = w * gain[i]!;
-      sum += scaled[i]!;
-      offset += w * shift[i]!;
+/** W′ = W·diag γ with the mean of each row taken away. */
+function foldedWeight(weight: Tensor, { gain }: Affine): Tensor {
+  return computedConstant(weight.shape, () => {
+    const from = constantValues(weight);
+    const gains = constantValues(gain);
+    const folded = new Float32Array(from.length);
+    for (let start = 0; start < from.length; start += gains.length) {
+      let sum = 0;
+      for (let i = 0; i < gains.length; i++) sum += from[start + i]! * gains[i]!;
+      const mean = sum / gains.length;
+      for (let i = 0; i < gains.length; i++) folded[start + i] = from[start + i]! * gains[i]! - mean;
     }
-    const mean = sum / width;
-    for (let i = 0; i < width; i++) folded.weight[start + i] = scaled[i]! - mean;
-    folded.bias[row] = offset;
-  }
-  return folded;
+    return folded;
+  });
+}
+
+/** b′ = b + W·β. */
+function foldedBias(weight: Tensor, bias: Tensor | undefined, { shift }: Affine): Tensor {
+  return computedConstant([weight.shape[0]!], () => {
+    const from = constantValues(weight);
+    const shifts = constantValues(shift);
+    const folded = bias ? constantValues(bias).slice() : new Float32Array(weight.shape[0]!);
+    for (let row = 0; row < folded.length; row++) {
+      let sum = folded[row]!;
+      for (let i = 0; i < shifts.length; i++) sum += from[row * shifts.length + i]! * shifts[i]!;
+      folded[row] = sum;
+    }
+    return folded;
+  });
 }

@@ -1,0 +1,52 @@
+/** A temporary file for weights that are computed when a program is compiled and read by the runtime when it loads it. */
+import { closeSync, mkdtempSync, openSync, realpathSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { IdatError } from '../errors.js';
+import type { WeightSink } from '../graph/emit.js';
+
+export interface WeightFile extends WeightSink {
+  /** Closes and removes it. A loaded program keeps what it needs. */
+  remove(): void;
+}
+
+/** Weights start at multiples of this: what the runtime asks of a file it maps into memory. */
+const ALIGNMENT_BYTES = 4096;
+
+/** @throws IdatError `runtime.weights` when the temporary folder takes no more */
+export function createWeightFile(): WeightFile {
+  const folder = realpathSync(tmpdir());
+  const fail = (error: unknown): never => {
+    const { code } = error as NodeJS.ErrnoException;
+    const reason = `${folder}: cannot keep folded weights here (${code}); free some space or set TMPDIR to another folder`;
+    throw new IdatError('runtime.weights', reason, { cause: error });
+  };
+  let own: string;
+  let file: number;
+  try {
+    own = mkdtempSync(join(folder, 'idat-weights-'));
+    file = openSync(join(own, 'weights.bin'), 'wx');
+  } catch (error) {
+    return fail(error);
+  }
+  let end = 0;
+  return {
+    path: join(own, 'weights.bin'),
+    append(bytes) {
+      const offset = Math.ceil(end / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
+      try {
+        for (let done = 0; done < bytes.length; ) {
+          done += writeSync(file, bytes, done, bytes.length - done, offset + done);
+        }
+      } catch (error) {
+        fail(error);
+      }
+      end = offset + bytes.length;
+      return offset;
+    },
+    remove() {
+      closeSync(file);
+      rmSync(own, { recursive: true, force: true });
+    },
+  };
+}
