@@ -11,6 +11,7 @@ interface Field {
   const?: string;
   enum?: string[];
   anyOf?: Field[];
+  items?: Field;
   default?: unknown;
   description?: string;
 }
@@ -44,6 +45,10 @@ function toOption(name: string, field: Field): Option {
   }
   // The default is told, not set: parseConfig must see which fields were given.
   const hasDefault = field.default !== undefined && field.default !== null;
+  if (field.items?.enum) {
+    const { enum: choices } = field.items;
+    return new Option(`--${flag} <names...>`, `${description} (${choices.join(', ')})`).choices(choices);
+  }
   const option = new Option(
     `--${flag} <${placeholder(field)}>`,
     hasDefault ? `${description} (default: ${field.default})` : description,

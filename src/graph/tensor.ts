@@ -11,7 +11,7 @@ import { IdatError } from '../errors.js';
 
 export type Shape = readonly number[];
 
-export type DType = 'float32' | 'int64';
+export type DType = 'float32' | 'int64' | 'int8' | 'uint8';
 
 export interface TensorType {
   readonly shape: Shape;

@@ -5,16 +5,23 @@ import { join } from 'node:path';
 import { IdatError } from '../errors.js';
 import type { WeightSink } from '../graph/emit.js';
 
-export interface WeightFile extends WeightSink {
-  /** Closes and removes it. A loaded program keeps what it needs. */
-  remove(): void;
-}
-
 /** Weights start at multiples of this: what the runtime asks of a file it maps into memory. */
 const ALIGNMENT_BYTES = 4096;
 
-/** @throws IdatError `runtime.weights` when the temporary folder takes no more */
-export function createWeightFile(): WeightFile {
+/**
+ * Lends a file to compile into. It is removed in the end: a program that has been loaded keeps what it needs.
+ * @throws IdatError `runtime.weights` when the temporary folder takes no more
+ */
+export async function withWeightFile<T>(action: (sink: WeightSink) => Promise<T>): Promise<T> {
+  const file = createWeightFile();
+  try {
+    return await action(file);
+  } finally {
+    file.remove();
+  }
+}
+
+function createWeightFile(): WeightSink & { remove(): void } {
   const folder = realpathSync(tmpdir());
   const fail = (error: unknown): never => {
     const { code } = error as NodeJS.ErrnoException;

@@ -4,8 +4,10 @@
 import { z } from 'zod';
 import { LOSSES } from '../distill/index.js';
 import { IdatError, nearest } from '../errors.js';
+import { PASS_NAMES } from '../graph/passes/index.js';
 import { METHODS } from '../methods/index.js';
 import { DEVICES } from '../runtime/runtime.js';
+import { FROZEN_PRECISIONS } from './step.js';
 
 export const PROTOCOLS = ['last', 'val', 'paper'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
@@ -46,6 +48,11 @@ export const FineTuneConfig = z.strictObject({
     .union([z.literal('auto'), count])
     .default('auto')
     .describe('images for each call of the runtime; does not change the mathematics'),
+  frozen: z
+    .enum(FROZEN_PRECISIONS)
+    .default('float32')
+    .describe('precision of products with frozen weights; int8 is faster and rounds, forward only or backward too'),
+  disable: z.array(z.enum(PASS_NAMES)).default([]).describe('rewriting passes to leave out'),
   seed: z.int().default(42).describe('decides splits, starting values, order and drop path'),
   protocol: z
     .enum(PROTOCOLS)

@@ -4,7 +4,7 @@ import type { Runtime } from '../runtime/runtime.js';
 import { ahead } from './batches.js';
 import type { ModelInputs } from './inputs.js';
 import { autoMicroBatch, countCorrect } from './micro-batch.js';
-import { buildForward, type ModelSpec, type Prefix, type TrainableLayout } from './step.js';
+import { buildForward, type CompileOptions, type ModelSpec, type Prefix, type TrainableLayout } from './step.js';
 
 /** A model ready to classify. */
 export interface Classifier {
@@ -23,14 +23,14 @@ export interface Score {
   accuracy: number;
 }
 
-/** @param prefix the model's frozen prefix, whose results are given in place of images */
+/** @param options.prefix the model's frozen prefix, whose results are given in place of images */
 export async function loadClassifier(
   runtime: Runtime,
   model: ModelSpec,
-  prefix: Prefix | null = null,
+  { prefix = null, ...options }: CompileOptions & { prefix?: Prefix | null } = {},
 ): Promise<Classifier> {
   const batch = autoMicroBatch(64, tokensOf(model, prefix), model.backbone.config.width);
-  const { program, layout } = buildForward({ model, batch, prefix });
+  const { program, layout } = buildForward({ model, batch, prefix, ...options });
   const session = await runtime.load(program);
   return {
     model,

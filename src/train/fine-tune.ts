@@ -64,7 +64,7 @@ export async function fineTune(input: FineTuneInput, control: RunControl = {}): 
     control.onProgress?.({ kind: 'note', text: dataset.note });
     return withRuntime(settings, async (runtime) => {
       const specs = modelSpecs(settings, backbones, dataset.classes.length);
-      const prefixes = prefixesOf(specs);
+      const prefixes = prefixesOf(specs, settings);
       const microBatch = microBatchOf(settings, specs, prefixes, pixels.trainval!.student.count);
       const compiled = await compile(runtime, settings, specs, prefixes, microBatch);
       const record: RunRecord = {
@@ -108,7 +108,7 @@ export async function resume(runDir: string, control: RunControl = {}): Promise<
     checkData(dir, record, fingerprints(pixels));
     return withRuntime(record.resolved, async (runtime) => {
       const specs = modelSpecs(settings, backbones, record.classes);
-      const compiled = await compile(runtime, settings, specs, prefixesOf(specs), record.resolved.microBatch);
+      const compiled = await compile(runtime, settings, specs, prefixesOf(specs, settings), record.resolved.microBatch);
       return train(dir, record, compiled, pixels, control);
     });
   });

@@ -6,6 +6,7 @@ import { decodeImage, normaliseInto, openDataset, preprocess } from '../data/ind
 import { IdatError } from '../errors.js';
 import { openSafetensors } from '../files/safetensors-node.js';
 import type { Device } from '../runtime/runtime.js';
+import { withWeightFile } from '../runtime/weight-file.js';
 import type { Protocol } from './config.js';
 import { type Classifier, evaluate, loadClassifier, type Score } from './evaluate.js';
 import { pixelInputs } from './inputs.js';
@@ -122,7 +123,9 @@ async function withStudent<T>(
   }
   const device = options.device ?? resolved.device;
   return withRuntime({ device, threads: options.threads ?? resolved.threads }, async (runtime) => {
-    const classifier = await loadClassifier(runtime, modelSpec(settings, 'student', backbone, record.classes));
+    const spec = modelSpec(settings, 'student', backbone, record.classes);
+    const { disable, frozen } = settings;
+    const classifier = await withWeightFile((sink) => loadClassifier(runtime, spec, { disable, frozen, sink }));
     const parameters = await readTuned(join(dir, 'student.safetensors'), classifier.layout);
     return action({ record, classes, classifier, parameters });
   });

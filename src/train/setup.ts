@@ -9,6 +9,7 @@ import { resolveBackbone } from '../backbones/registry.js';
 import type { Dataset } from '../data/index.js';
 import { IdatError } from '../errors.js';
 import { type Runtime, type Session, startRuntime } from '../runtime/runtime.js';
+import { withWeightFile } from '../runtime/weight-file.js';
 import type { FineTuneSettings } from './config.js';
 import { type Classifier, loadClassifier, tokensOf } from './evaluate.js';
 import { autoMicroBatch } from './micro-batch.js';
@@ -53,8 +54,8 @@ export interface Prefixes {
   teacher: Prefix | null;
 }
 
-export function prefixesOf({ student, teacher }: Specs): Prefixes {
-  return { student: buildPrefix(student), teacher: teacher && buildPrefix(teacher) };
+export function prefixesOf({ student, teacher }: Specs, { disable }: FineTuneSettings): Prefixes {
+  return { student: buildPrefix(student, disable), teacher: teacher && buildPrefix(teacher, disable) };
 }
 
 export function microBatchOf(
@@ -158,18 +159,23 @@ export async function compile(
 ): Promise<Compiled> {
   const { distill: loss, temperature, alpha, beta, distillGradient: gradient } = settings;
   const distillation = teacher && { loss, temperature, alpha, beta, gradient };
-  const step = buildTrainStep({ student, teacher, distillation, microBatch, prefixes });
+  const { disable, frozen } = settings;
   const { dropPath } = student;
-  const evaluation = prefixes.student && dropPath > 0 ? buildPrefix({ ...student, dropPath: 0 }) : prefixes.student;
-  return {
-    prefixes: await loadPrefixes(runtime, { student, teacher }, prefixes, evaluation),
-    models: {
-      student: { spec: student, layout: step.student },
-      teacher: teacher && { spec: teacher, layout: step.teacher! },
-    },
-    step: await runtime.load(step.program),
-    classifier: await loadClassifier(runtime, student, evaluation),
-  };
+  const evaluation =
+    prefixes.student && dropPath > 0 ? buildPrefix({ ...student, dropPath: 0 }, disable) : prefixes.student;
+  return withWeightFile(async (sink) => {
+    const options = { disable, frozen, sink };
+    const step = buildTrainStep({ student, teacher, distillation, microBatch, prefixes, ...options });
+    return {
+      prefixes: await loadPrefixes(runtime, { student, teacher }, prefixes, evaluation),
+      models: {
+        student: { spec: student, layout: step.student },
+        teacher: teacher && { spec: teacher, layout: step.teacher! },
+      },
+      step: await runtime.load(step.program),
+      classifier: await loadClassifier(runtime, student, { prefix: evaluation, ...options }),
+    };
+  });
 }
 
 async function loadPrefixes(

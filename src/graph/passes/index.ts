@@ -2,6 +2,7 @@
 import type { Tensor } from '../tensor.js';
 import { commonSubexpressions } from './common-subexpressions.js';
 import { foldConstants } from './fold-constants.js';
+import { FROZEN_PREFIX } from './frozen-prefix.js';
 import { hoistScales } from './hoist-scales.js';
 import type { Pass } from './pass.js';
 import { pushDownSlices } from './push-down-slices.js';
@@ -16,6 +17,12 @@ export const FORWARD_PASSES: readonly Pass[] = [splitProducts, hoistScales, fold
 
 /** On the whole graph, gradients included. */
 export const FINAL_PASSES: readonly Pass[] = [simplify, commonSubexpressions];
+
+/** The names by which passes are switched off. */
+export const PASS_NAMES: readonly string[] = [
+  ...[...TRACE_PASSES, ...FORWARD_PASSES, ...FINAL_PASSES].map(({ name }) => name),
+  FROZEN_PREFIX,
+];
 
 export function applyPasses(
   passes: readonly Pass[],
