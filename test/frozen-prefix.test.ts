@@ -160,9 +160,10 @@ describe('cutting', () => {
   });
   it('hands over outputs that belong to the prefix', () => {
     const x = linear(images, kernel);
-    const cut = cutFrozenPrefix([x, mul(x, trained)], images, nameOf)!;
-    expect(cut.boundary).toEqual([x]);
-    expect(cut.rest[0]!.node.attrs).toMatchObject({ name: 'prefix.0' });
+    const y = linear(x, kernel);
+    const cut = cutFrozenPrefix([y, mul(x, trained)], images, nameOf)!;
+    expect(cut.boundary).toEqual([x, y]);
+    expect(cut.rest[0]!.node.attrs).toMatchObject({ name: 'prefix.1' });
   });
   it('is not worth it where nothing is multiplied', () => {
     const moved = transpose(reshape(images, [2, 2, 2]), [0, 2, 1]);

@@ -231,11 +231,11 @@ describe('the key of the pixels', () => {
       key(items.map((item, i) => (i === 2 ? { ...item, read: () => items[1]!.read() } : item))),
       key([...items].reverse()),
       key(items, { size: 7 }),
-      key(items, { orient: false }),
-      key([...items, unreadable('left out.png'), items[0]!]),
+      key(items, { orient: true }),
+      key([...items, items[0]!]),
     ]);
     expect(new Set([original, ...others]).size).toBe(6);
-    expect(await key([items[0]!, unreadable('left out.png'), ...items.slice(1)])).toBe(original);
+    expect(await key([items[0]!, unreadable('left out.png'), ...items.slice(1)], { strict: false })).toBe(original);
   });
 });
 

@@ -258,7 +258,6 @@ class Kept {
   }
 
   private giveUp(error: NodeJS.ErrnoException): void {
-    if (!this.writable) return;
     this.writable = false;
     const where = this.storage.folder ?? 'the temporary folder';
     const what = `${where}: cannot keep what the frozen part of the model computes (${error.message})`;
