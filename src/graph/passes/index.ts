@@ -1,11 +1,13 @@
 /** The rewriting passes, in the order in which they run. */
 import type { Tensor } from '../tensor.js';
 import { commonSubexpressions } from './common-subexpressions.js';
+import { fewQueries } from './few-queries.js';
 import { foldConstants } from './fold-constants.js';
 import { FROZEN_PREFIX } from './frozen-prefix.js';
 import { hoistScales } from './hoist-scales.js';
 import type { Pass } from './pass.js';
 import { pushDownSlices } from './push-down-slices.js';
+import { reuseProducts } from './reuse-products.js';
 import { simplify } from './simplify.js';
 import { splitProducts } from './split-products.js';
 
@@ -13,10 +15,10 @@ import { splitProducts } from './split-products.js';
 export const TRACE_PASSES: readonly Pass[] = [pushDownSlices];
 
 /** On the forward graph: what they save forward, differentiation does not have to undo. */
-export const FORWARD_PASSES: readonly Pass[] = [splitProducts, hoistScales, foldConstants];
+export const FORWARD_PASSES: readonly Pass[] = [splitProducts, hoistScales, fewQueries, foldConstants];
 
 /** On the whole graph, gradients included. */
-export const FINAL_PASSES: readonly Pass[] = [simplify, commonSubexpressions];
+export const FINAL_PASSES: readonly Pass[] = [simplify, commonSubexpressions, reuseProducts];
 
 /** The names by which passes are switched off. */
 export const PASS_NAMES: readonly string[] = [
