@@ -42,8 +42,8 @@ export interface WeightSink {
   append(bytes: Uint8Array): number;
 }
 
-/** Constants of fewer bytes stay in the model. */
-const SMALL_BYTES = 1024;
+/** Constants of fewer bytes stay in the model: those of a small backbone all do, and no file is needed. */
+const SMALL_BYTES = 2 ** 20;
 
 /**
  * Emits everything that leads to `outputs`. Parameters must have been packed (pack.ts).
