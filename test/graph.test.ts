@@ -28,7 +28,6 @@ import { layout, packGradients, parametersOf, unpackParameters } from '../src/gr
 import { commonSubexpressions } from '../src/graph/passes/common-subexpressions.js';
 import { pushDownSlices } from '../src/graph/passes/push-down-slices.js';
 import { simplify } from '../src/graph/passes/simplify.js';
-import { rewrite } from '../src/graph/rewrite.js';
 import { size, type Tensor, topologicalOrder } from '../src/graph/tensor.js';
 
 const count = (...outputs: Tensor[]) => topologicalOrder(outputs).length;
@@ -74,7 +73,7 @@ describe('passes', () => {
   it('compute equal things once', () => {
     const x = input('x', [2, 2]);
     const twice = add(matmul(softmax(x), x), matmul(softmax(x), x));
-    const [once] = rewrite([twice], commonSubexpressions());
+    const [once] = commonSubexpressions.apply([twice]);
     expect(count(twice)).toBe(6);
     expect(count(once!)).toBe(4);
     const values = { x: [1, 2, 3, 4] };
@@ -83,13 +82,13 @@ describe('passes', () => {
 
   it('keep different constants apart', () => {
     const sum = add(scalar(1), scalar(2));
-    expect(interpret(rewrite([sum], commonSubexpressions()), {})[0]!.data[0]).toBe(3);
+    expect(interpret(commonSubexpressions.apply([sum]), {})[0]!.data[0]).toBe(3);
   });
 
   it('drop factors of 1 and chained reshapes, and keep the value', () => {
     const x = input('x', [2, 3]);
     const y = mul(reshape(reshape(mul(mul(x, scalar(1)), scalar(2)), [6]), [3, 2]), scalar(-1));
-    const [simple] = rewrite([y], simplify());
+    const [simple] = simplify.apply([y]);
     expect(count(simple!)).toBeLessThan(count(y));
     const values = { x: [1, 2, 3, 4, 5, 6] };
     expect(interpret([simple!], values)[0]!.data).toEqual(interpret([y], values)[0]!.data);
@@ -112,7 +111,7 @@ describe('passes', () => {
       1e-6,
     );
     const y = slice(add(middle, linear(gelu(linear(normal, w(8, 4))), w(4, 8))), 1, 0, 1);
-    const [pushed] = pushDownSlices([y]);
+    const [pushed] = pushDownSlices.apply([y]);
     const values = { x: Float32Array.from({ length: 40 }, (_, i) => Math.sin(i)) };
     const before = interpret([y], values)[0]!;
     const after = interpret([pushed!], values)[0]!;
@@ -136,7 +135,7 @@ describe('passes', () => {
     const values = { x: Float32Array.from({ length: 24 }, (_, i) => Math.sin(i)) };
     for (const read of [[first, sumAll(y)], [first, slice(y, 1, 2, 3)], [mul(first, first)]]) {
       const before = interpret(read, values);
-      interpret(pushDownSlices(read), values).forEach((after, i) => {
+      interpret(pushDownSlices.apply(read), values).forEach((after, i) => {
         expect(after).toEqual(before[i]);
       });
     }

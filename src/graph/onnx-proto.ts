@@ -6,13 +6,17 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { DType, Shape } from './tensor.js';
 
-const ELEMENT_TYPE = { float32: 1, int64: 7 } as const;
+const ELEMENT_TYPE = { float32: 1, uint8: 2, int8: 3, int64: 7 } as const;
 const ATTRIBUTE = { float: 1, int: 2, ints: 7 } as const;
 const EXTERNAL = 1;
 
 export type Attribute = number | { readonly float: number } | readonly number[];
 
+/** The operator set of ONNX Runtime's own operators. */
+const MICROSOFT = 'com.microsoft';
+
 export interface NodeProto {
+  /** The operator; one of ONNX Runtime's own is written `com.microsoft.DynamicQuantizeMatMul`. */
   readonly type: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -54,6 +58,9 @@ export function encodeModel(model: ModelProto): Uint8Array {
     for (const value of model.outputs) message(w, 12, () => writeValue(w, value));
   });
   message(w, 8, () => w.tag(2, WireType.Varint).int64(model.opset));
+  if (model.nodes.some(({ type }) => domainOf(type) !== '')) {
+    message(w, 8, () => w.tag(1, WireType.LengthDelimited).string(MICROSOFT).tag(2, WireType.Varint).int64(1));
+  }
   return w.finish();
 }
 
@@ -63,11 +70,15 @@ function message(w: BinaryWriter, field: number, body: () => void): void {
   w.join();
 }
 
+const domainOf = (type: string): string => (type.startsWith(`${MICROSOFT}.`) ? MICROSOFT : '');
+
 function writeNode(w: BinaryWriter, node: NodeProto): void {
   for (const name of node.inputs) w.tag(1, WireType.LengthDelimited).string(name);
   for (const name of node.outputs) w.tag(2, WireType.LengthDelimited).string(name);
   w.tag(3, WireType.LengthDelimited).string(node.outputs[0]!);
-  w.tag(4, WireType.LengthDelimited).string(node.type);
+  const domain = domainOf(node.type);
+  w.tag(4, WireType.LengthDelimited).string(domain ? node.type.slice(domain.length + 1) : node.type);
+  if (domain) w.tag(7, WireType.LengthDelimited).string(domain);
   for (const [name, value] of Object.entries(node.attributes)) {
     message(w, 5, () => {
       w.tag(1, WireType.LengthDelimited).string(name);

@@ -11,7 +11,7 @@ import { IdatError } from '../errors.js';
 
 export type Shape = readonly number[];
 
-export type DType = 'float32' | 'int64';
+export type DType = 'float32' | 'int64' | 'int8' | 'uint8';
 
 export interface TensorType {
   readonly shape: Shape;
@@ -91,6 +91,10 @@ export interface Op<A> {
     node: Node,
     attrs: A,
   ): { inputs: readonly (number | null)[]; attrs(length: number): A } | undefined;
+  /** True for an op of one input that only lays the same numbers out anew: f(c·x) = c·f(x). */
+  readonly dataMovement?: boolean;
+  /** Outputs that serve the op's own gradient rule and are not differentiated. */
+  readonly statistics?: readonly number[];
   /** False for ops that gradients do not pass through (integer ops, stopGradient). Default true. */
   readonly differentiable?: boolean;
   readonly cases: readonly OpCase<A>[];

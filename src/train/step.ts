@@ -9,10 +9,7 @@ import { gradients } from '../graph/differentiate.js';
 import { emit, type Program } from '../graph/emit.js';
 import { add, input, linear, mul, parameter, scale, stopGradient, sumAll } from '../graph/ops/index.js';
 import { layout, packGradients, parameterName, type Slot, unpackParameters } from '../graph/pack.js';
-import { commonSubexpressions } from '../graph/passes/common-subexpressions.js';
-import { pushDownSlices } from '../graph/passes/push-down-slices.js';
-import { simplify } from '../graph/passes/simplify.js';
-import { rewriteNamed } from '../graph/rewrite.js';
+import { applyPasses, FINAL_PASSES, FORWARD_PASSES } from '../graph/passes/index.js';
 import type { Tensor } from '../graph/tensor.js';
 import { methodByName } from '../methods/index.js';
 import { type Initialiser, type Scope, truncatedNormal, zeroInit } from '../methods/method.js';
@@ -77,12 +74,21 @@ export interface StepOptions {
   readonly teacher: ModelSpec | null;
   readonly distillation: Distillation | null;
   readonly microBatch: number;
+  /** Names of rewriting passes (graph/passes) to leave out. */
+  readonly disable?: readonly string[];
   /** Also output what only `idat verify` needs: `student.logits.gradient`, `teacher.logits.gradient` (d total / d logits) and `student.images.gradient`. */
   readonly inspect?: boolean;
 }
 
 /** Compiles the step of a student and, when there is one, its teacher. */
-export function buildTrainStep({ student, teacher, distillation, microBatch, inspect }: StepOptions): TrainStep {
+export function buildTrainStep({
+  student,
+  teacher,
+  distillation,
+  microBatch,
+  disable = [],
+  inspect,
+}: StepOptions): TrainStep {
   if (teacher && teacher.classes !== student.classes) {
     throw new IdatError(
       'distill.classes',
@@ -93,12 +99,12 @@ export function buildTrainStep({ student, teacher, distillation, microBatch, ins
   const weights = input('weights', [microBatch]);
   const mean = (perImage: Tensor) => sumAll(mul(perImage, weights));
 
-  const s = traceModel(student, 'student', microBatch);
+  const s = traceModel(student, 'student', microBatch, disable);
   const outputs: Record<string, Tensor> = { 'student.logits': s.logits };
   let total = mean(crossEntropy(s.logits, labels));
   outputs['loss.student'] = total;
 
-  const t = teacher && traceModel(teacher, 'teacher', microBatch);
+  const t = teacher && traceModel(teacher, 'teacher', microBatch, disable);
   if (t && distillation) {
     const { loss, temperature, alpha, beta, gradient } = distillation;
     const ownLoss = mean(crossEntropy(t.logits, labels));
@@ -122,16 +128,23 @@ export function buildTrainStep({ student, teacher, distillation, microBatch, ins
     if (t) outputs['teacher.logits.gradient'] = found.shift()!;
     outputs['student.images.gradient'] = found.shift()!;
   }
-  return { program: compile(outputs, models), student: s.layout, teacher: t?.layout ?? null };
+  return { program: compile(outputs, models, disable), student: s.layout, teacher: t?.layout ?? null };
+}
+
+export interface ForwardOptions {
+  readonly model: ModelSpec;
+  readonly batch: number;
+  /** Names of rewriting passes (graph/passes) to leave out. */
+  readonly disable?: readonly string[];
 }
 
 /** Compiles a model's forward pass: inputs `images` and `parameters`, output `logits` [batch, K]. */
-export function buildForward({ model, batch }: { model: ModelSpec; batch: number }): {
+export function buildForward({ model, batch, disable = [] }: ForwardOptions): {
   program: Program;
   layout: TrainableLayout;
 } {
-  const traced = traceModel({ ...model, dropPath: 0 }, '', batch);
-  return { program: compile({ logits: traced.logits }, [traced]), layout: traced.layout };
+  const traced = traceModel({ ...model, dropPath: 0 }, '', batch, disable);
+  return { program: compile({ logits: traced.logits }, [traced], disable), layout: traced.layout };
 }
 
 interface TracedModel {
@@ -143,7 +156,7 @@ interface TracedModel {
 }
 
 /** Traces backbone, method and head; names of its inputs start with `prefix`. */
-function traceModel(model: ModelSpec, prefix: string, batch: number): TracedModel {
+function traceModel(model: ModelSpec, prefix: string, batch: number, disable: readonly string[]): TracedModel {
   const { config, weights } = model.backbone;
   const named = (name: string) => (prefix ? `${prefix}.${name}` : name);
   const images = input(named('images'), [batch, config.channels, config.imageSize, config.imageSize]);
@@ -159,7 +172,7 @@ function traceModel(model: ModelSpec, prefix: string, batch: number): TracedMode
   const features = traceViT(config, weight, hooks, { images, dropPath });
   const kernel = trainables.tensor('head.weight', [model.classes, config.width], truncatedNormal(0.02));
   const whole = linear(features, kernel, trainables.tensor('head.bias', [model.classes], zeroInit));
-  const logits = pushDownSlices([whole])[0]!;
+  const logits = applyPasses(FORWARD_PASSES, [whole], disable)[0]!;
   return {
     images,
     logits,
@@ -201,10 +214,9 @@ class TrainableScope implements Scope {
 }
 
 /** Packs parameters, tidies the graph and emits it. */
-function compile(outputs: Record<string, Tensor>, models: readonly TracedModel[]): Program {
+function compile(outputs: Record<string, Tensor>, models: readonly TracedModel[], disable: readonly string[]): Program {
   const groups = models.map((m) => ({ inputName: m.parametersInput, parameters: m.parameters }));
-  let graph = unpackParameters(outputs, groups);
-  graph = rewriteNamed(graph, simplify());
-  graph = rewriteNamed(graph, commonSubexpressions());
-  return emit(graph);
+  const graph = unpackParameters(outputs, groups);
+  const final = applyPasses(FINAL_PASSES, Object.values(graph), disable);
+  return emit(Object.fromEntries(Object.keys(graph).map((name, i) => [name, final[i]!])));
 }

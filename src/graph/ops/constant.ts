@@ -40,6 +40,22 @@ export const constant = (shape: Shape, data: ConstantData | Float32Array): Tenso
 /** A number as a tensor of rank 0. */
 export const scalar = (value: number): Tensor => constant([], Float32Array.of(value));
 
+/** The numbers of a constant tensor; read from its file where they lie in one. */
+export function constantValues(t: Tensor): Float32Array {
+  const { data } = t.node.attrs as ConstantAttrs;
+  return data.kind === 'memory' ? data.values : data.load();
+}
+
+/** The rows [start, end) of a constant, without reading or copying it. */
+export function sliceConstant(t: Tensor, start: number, end: number): Tensor {
+  const { data } = t.node.attrs as ConstantAttrs;
+  const width = size(t.shape.slice(1));
+  const shape = [end - start, ...t.shape.slice(1)];
+  const rows = (values: Float32Array) => values.subarray(start * width, end * width);
+  if (data.kind === 'memory') return constant(shape, rows(data.values));
+  return constant(shape, { ...data, offset: data.offset + 4 * start * width, load: () => rows(data.load()) });
+}
+
 /** The value of a constant scalar tensor, or undefined when `t` is anything else. */
 export function scalarValue(t: Tensor): number | undefined {
   if (t.node.op !== constantOp || t.shape.length > 0) return undefined;

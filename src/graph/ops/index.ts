@@ -17,9 +17,11 @@ import { negOp } from './neg.js';
 import { oneHotOp } from './one-hot.js';
 import { reduceSumOp } from './reduce-sum.js';
 import { reshapeOp } from './reshape.js';
+import { scaledGeluOp } from './scaled-gelu.js';
 import { signOp } from './sign.js';
 import { softmaxOp } from './softmax.js';
 import { sqrtOp } from './sqrt.js';
+import { standardiseOp } from './standardise.js';
 import { stopGradientOp } from './stop-gradient.js';
 import { subOp } from './sub.js';
 import { transposeOp } from './transpose.js';
@@ -45,10 +47,12 @@ export { oneHot } from './one-hot.js';
 export { parameter } from './parameter.js';
 export { reduceMean, reduceSum, sumAll } from './reduce-sum.js';
 export { reshape } from './reshape.js';
+export { scaledGelu } from './scaled-gelu.js';
 export { sign } from './sign.js';
 export { slice } from './slice.js';
 export { softmax } from './softmax.js';
 export { sqrt } from './sqrt.js';
+export { standardise } from './standardise.js';
 export { stopGradient } from './stop-gradient.js';
 export { sub } from './sub.js';
 export { transpose } from './transpose.js';
@@ -73,10 +77,12 @@ export const ALL_OPS: readonly Op<any>[] = [
   oneHotOp,
   reduceSumOp,
   reshapeOp,
+  scaledGeluOp,
   signOp,
   softmaxOp,
   splitOp,
   sqrtOp,
+  standardiseOp,
   stopGradientOp,
   subOp,
   transposeOp,

@@ -67,6 +67,7 @@ export const layerNormOp: Op<LayerNormAttrs> = {
     const rows = (t: Tensor) => reshape(t, [size(t.shape.slice(0, -1)), t.shape.at(-1)!]);
     return [dx, reduceSum(rows(mul(dy!, normal)), [0]), reduceSum(rows(dy!), [0])];
   },
+  statistics: [1, 2],
   cases: [
     { inputs: [[3, 5], [5], [5]], attrs: { eps: 1e-6 } },
     { inputs: [[2, 3, 4], [4], [4]], attrs: { eps: 1e-2 } },

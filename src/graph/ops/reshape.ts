@@ -11,6 +11,7 @@ export const reshapeOp: Op<{ readonly shape: Shape }> = {
   },
   onnx: (builder, [x], { shape }) => builder.node('Reshape', [x!, builder.ints(shape)]),
   evaluate: ([x], { shape }) => [{ shape, data: x!.data }],
+  dataMovement: true,
   rows(axis, { inputs: [x] }, { shape }) {
     // an axis survives a reshape when as many elements lie before and behind it as did
     const before = size(shape.slice(0, axis));

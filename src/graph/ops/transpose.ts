@@ -23,6 +23,7 @@ export const transposeOp: Op<{ readonly perm: readonly number[] }> = {
     });
     return [y];
   },
+  dataMovement: true,
   rows: (axis, _node, { perm }) => ({ inputs: [perm[axis]!], attrs: () => ({ perm }) }),
   vjp: ([dy], _node, { perm }) => [
     transpose(

@@ -1,13 +1,20 @@
 import type { ConstantAttrs } from '../ops/constant.js';
 import { constantOp } from '../ops/constant.js';
-import type { Rule } from '../rewrite.js';
+import { type Rule, rewrite } from '../rewrite.js';
 import { apply, type Node, type Tensor } from '../tensor.js';
+import type { Pass } from './pass.js';
 
 /**
  * Computes equal things once: two nodes with the same op, attributes and inputs become one.
  * The differentiator relies on it: gradient rules freely rebuild what the forward pass already has.
  */
-export function commonSubexpressions(): Rule {
+export const commonSubexpressions: Pass = {
+  name: 'common-subexpressions',
+  title: 'what would be computed twice',
+  apply: (outputs) => rewrite(outputs, firstOfEach()),
+};
+
+function firstOfEach(): Rule {
   const known = new Map<string, readonly Tensor[]>();
   const identity = new Map<unknown, number>();
   const numberOf = (object: unknown) => {

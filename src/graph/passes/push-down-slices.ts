@@ -2,6 +2,7 @@ import { splitOp } from '../ops/concat.js';
 import { slice } from '../ops/slice.js';
 import { rewrite } from '../rewrite.js';
 import { apply, type Node, type Tensor, topologicalOrder } from '../tensor.js';
+import type { Pass } from './pass.js';
 
 /** The part [start, end) along an axis: all that is needed of a tensor. */
 interface Part {
@@ -18,7 +19,13 @@ interface Part {
  * its attention one row; written as the paper has it, all are computed. Exact: each remaining row is computed as before.
  * Run before differentiation, it shrinks the backward pass as well.
  */
-export function pushDownSlices(outputs: readonly Tensor[]): Tensor[] {
+export const pushDownSlices: Pass = {
+  name: 'push-down-slices',
+  title: 'only the rows that are read',
+  apply: slicesPushedDown,
+};
+
+function slicesPushedDown(outputs: readonly Tensor[]): Tensor[] {
   const { parts, pieces } = findParts(outputs);
   return rewrite(outputs, (node, inputs) => {
     const piece = pieces.get(node);

@@ -4,34 +4,39 @@ import { scalar, scalarValue } from '../ops/constant.js';
 import { mul, mulOp } from '../ops/mul.js';
 import { neg, negOp } from '../ops/neg.js';
 import { reshape, reshapeOp } from '../ops/reshape.js';
-import type { Rule } from '../rewrite.js';
+import { type Rule, rewrite } from '../rewrite.js';
 import { broadcastShapes, type Shape, sameShape, type Tensor } from '../tensor.js';
+import type { Pass } from './pass.js';
 
 /**
  * Small exact algebra that gradient rules leave behind: factors of 1 and −1, sums with 0, a reshape of a reshape, a
  * broadcast whose only use would be broadcasting anyway, two scalar factors in a row.
  */
-export function simplify(): Rule {
-  return (node, inputs) => {
-    const [a, b] = inputs as [Tensor, Tensor];
-    const shape = node.outputs[0]!.shape;
-    const keep = (t: Tensor) => (sameShape(t.shape, shape) ? [t] : undefined);
-    switch (node.op) {
-      case reshapeOp:
-        return a.node.op === reshapeOp ? [reshape(a.node.inputs[0]!, shape)] : keep(a);
-      case negOp:
-        return a.node.op === negOp ? [a.node.inputs[0]!] : undefined;
-      case mulOp:
-        return simplifyProduct(a, b, shape) ?? simplifyProduct(b, a, shape) ?? undoBroadcast(a, b, shape);
-      case addOp:
-        if (scalarValue(a) === 0) return keep(b);
-        if (scalarValue(b) === 0) return keep(a);
-        return undefined;
-      default:
-        return undefined;
-    }
-  };
-}
+export const simplify: Pass = {
+  name: 'simplify',
+  title: 'factors, sums and reshapes that do nothing',
+  apply: (outputs) => rewrite(outputs, rule),
+};
+
+const rule: Rule = (node, inputs) => {
+  const [a, b] = inputs as [Tensor, Tensor];
+  const shape = node.outputs[0]!.shape;
+  const keep = (t: Tensor) => (sameShape(t.shape, shape) ? [t] : undefined);
+  switch (node.op) {
+    case reshapeOp:
+      return a.node.op === reshapeOp ? [reshape(a.node.inputs[0]!, shape)] : keep(a);
+    case negOp:
+      return a.node.op === negOp ? [a.node.inputs[0]!] : undefined;
+    case mulOp:
+      return simplifyProduct(a, b, shape) ?? simplifyProduct(b, a, shape) ?? undoBroadcast(a, b, shape);
+    case addOp:
+      if (scalarValue(a) === 0) return keep(b);
+      if (scalarValue(b) === 0) return keep(a);
+      return undefined;
+    default:
+      return undefined;
+  }
+};
 
 function simplifyProduct(factor: Tensor, x: Tensor, shape: Shape): Tensor[] | undefined {
   const value = scalarValue(factor);
