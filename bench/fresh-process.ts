@@ -22,10 +22,14 @@ const pair = (folder: string): Partial<FineTuneInput> => ({
 });
 
 /** A run of one epoch of `steps` steps of 32 images. */
-export async function watchTraining(folder: string, steps: number): Promise<WatchedRun> {
+export async function watchTraining(
+  folder: string,
+  steps: number,
+  settings: Partial<FineTuneInput>,
+): Promise<WatchedRun> {
   return inTemporaryFolder(async (place) => {
     await makeImageFolder(join(place, 'images'), steps * BATCH_SIZE);
-    return watch({ ...pair(folder), ...whereIn(place), epochs: 1 });
+    return watch({ ...pair(folder), ...settings, ...whereIn(place), epochs: 1 });
   });
 }
 

@@ -65,7 +65,8 @@ async function stepOf(which: Which): Promise<LoadedStep> {
   if (known) return known;
   const { student, teacher } = specs(which);
   const microBatch = autoMicroBatch(BATCH_SIZE, tokensOf(student), student.backbone.config.width);
-  const step = buildTrainStep({ student, teacher, distillation: DISTILLATION, microBatch });
+  const options = { student, teacher, distillation: DISTILLATION, microBatch };
+  const step = buildTrainStep({ ...options, ...variantNamed(which.variant).step });
   const models = {
     student: { parameters: initialParameters(step.student, 'student') },
     teacher: { parameters: initialParameters(step.teacher!, 'teacher') },
@@ -90,13 +91,17 @@ const imagesAt = (positions: readonly number[]): Float32Array => {
   return picked;
 };
 
+/** What a variant's step reads for these images. A step behind a frozen prefix would read the prefix's results here. */
+function inputsOf(positions: readonly number[]): Record<string, Float32Array> {
+  const pixels = imagesAt(positions);
+  return { 'student.images': pixels, 'teacher.images': pixels };
+}
+
 /** The first `count` images of the batch, cut up as training cuts up a batch. */
 function microBatches(count: number, microBatch: number): MicroBatch[] {
   return pieces(count, microBatch).map(({ positions, weights }) => {
     const own = BigInt64Array.from(positions, (at) => labels[at]!);
-    const pixels = imagesAt(positions);
-    const feeds = { labels: own, weights, 'student.images': pixels, 'teacher.images': pixels };
-    return { feeds, labels: own, weights };
+    return { feeds: { labels: own, weights, ...inputsOf(positions) }, labels: own, weights };
   });
 }
 

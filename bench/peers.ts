@@ -1,7 +1,7 @@
 /**
  * idat against its peers, side by side in one run: see README.md.
  *
- *     npm run bench:peers -- [--quick] [--rounds N] [--python PATH] [--name NAME]
+ *     npm run bench:peers -- [--quick] [--rounds N] [--modes LIST] [--python PATH] [--name NAME]
  */
 import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -15,7 +15,16 @@ import { secondsToFirstStep, watchLinearProbing, watchTraining } from './fresh-p
 import { Idat } from './idat.js';
 import { gitState, machine } from './machine.js';
 import { ADAPTERS, type AdapterName, BATCH_SIZE, makeProblem } from './problem.js';
-import { checkPython, fastest, type Mode, makeWeights, measurePeakBytes, type Part, PyTorch } from './pytorch.js';
+import {
+  checkPython,
+  fastest,
+  MODES,
+  type Mode,
+  makeWeights,
+  measurePeakBytes,
+  type Part,
+  PyTorch,
+} from './pytorch.js';
 import { type Row, takeTurns } from './readings.js';
 import { FORWARD_TABLE, PRODUCT_TABLE, report, stepTable } from './report.js';
 import type { Result } from './result.js';
@@ -51,6 +60,7 @@ function planFrom(args: string[]): Plan {
     options: {
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string' },
+      modes: { type: 'string' },
       python: { type: 'string', default: join(bench, '.venv/bin/python') },
       name: { type: 'string' },
       'compile-limit': { type: 'string', default: '300' },
@@ -62,15 +72,22 @@ function planFrom(args: string[]): Plan {
   return {
     quick,
     python,
-    rounds: positive('--rounds', values.rounds ?? '3'),
+    rounds: positive('--rounds', values.rounds ?? (quick ? '2' : '3')),
     compileLimit: positive('--compile-limit', values['compile-limit']),
     name: values.name ?? slug,
-    modes: [
-      ...(['eager float32', 'eager bfloat16'] as const),
-      ...(quick ? [] : (['compile float32', 'compile bfloat16'] as const)),
-    ],
+    modes: modesFrom(values.modes ?? (quick ? MODES.slice(0, 2) : MODES).join()),
     adapters: quick ? ['parallel'] : ADAPTERS,
   };
+}
+
+/** The first of them, eager float32, is what all others are measured against. */
+function modesFrom(text: string): Mode[] {
+  const wanted = text.split(',').map((name) => name.trim());
+  const unknown = wanted.find((name) => !MODES.some((mode) => mode === name));
+  if (unknown !== undefined) {
+    throw new IdatError('bench.arguments', `--modes: expected names of ${MODES.join(', ')}, got '${unknown}'`);
+  }
+  return MODES.filter((mode, i) => i === 0 || wanted.includes(mode));
 }
 
 function positive(flag: string, text: string): number {
@@ -92,7 +109,7 @@ async function main(): Promise<void> {
     versions: {},
     git: gitState(bench),
     ...{ agreement: [], tried: [], rows: [], flopsPerImage: {}, memory: [], failures: [] },
-    ...{ watched: null, linearProbing: null, secondsToFirstStep: null },
+    ...{ watched: {}, linearProbing: null, secondsToFirstStep: null },
   };
   const contestants = await start(plan, result);
   try {
@@ -171,7 +188,7 @@ async function rowsFor(plan: Plan, contestants: Contestants, result: Result): Pr
   for (const { name } of VARIANTS) rows.push(await idat.row(FORWARD_TABLE, 'forward', 'parallel', name));
   for (const peer of [...pytorch]) {
     try {
-      rows.push(...(await pytorchRows(plan, peer, result)));
+      rows.push(...(await pytorchRows(plan, peer, contestants.pytorch, result)));
     } catch (error) {
       if (peer === pytorch[0]) throw error; // what all others are measured against
       result.failures.push({ name: `PyTorch ${peer.mode}`, reason: (error as Error).message });
@@ -183,7 +200,7 @@ async function rowsFor(plan: Plan, contestants: Contestants, result: Result): Pr
   return rows.sort((a, b) => a.table.localeCompare(b.table));
 }
 
-async function pytorchRows(plan: Plan, peer: PyTorch, result: Result): Promise<Row[]> {
+async function pytorchRows(plan: Plan, peer: PyTorch, pytorch: readonly PyTorch[], result: Result): Promise<Row[]> {
   note(`PyTorch ${peer.mode}: looking for the fastest batch size and number of threads`);
   const best = async (part: Part) => {
     if (plan.quick) return QUICK_SETTING;
@@ -192,6 +209,15 @@ async function pytorchRows(plan: Plan, peer: PyTorch, result: Result): Promise<R
     const { batch, threads } = fastest(tried);
     return { batch, threads };
   };
+  const reference = pytorch[0]!;
+  if (peer.mode.endsWith('bfloat16') && !peer.greeting.bfloat16) {
+    throw new IdatError('bench.bfloat16', 'the processor has no instructions for it');
+  }
+  if (peer !== reference) {
+    const exact = !peer.mode.endsWith('bfloat16');
+    const [found, expected] = [await peer.check('parallel', 8), await reference.check('parallel', 8)];
+    await judge(result, `PyTorch ${peer.mode}`, 'parallel', exact, found, expected);
+  }
   const forStep = await best('step');
   const rows = plan.adapters.map((adapter) => peer.row(stepTable(adapter), 'step', adapter, forStep));
   const forward = peer.row(FORWARD_TABLE, 'forward', 'parallel', await best('forward'));
@@ -202,9 +228,12 @@ async function pytorchRows(plan: Plan, peer: PyTorch, result: Result): Promise<R
 const QUICK_SETTING = { batch: 8, threads: availableParallelism() };
 
 async function measureFreshProcesses(plan: Plan, result: Result): Promise<void> {
-  note('idat: a training run of its own');
-  result.watched = await watchTraining(folder, plan.quick ? 2 : 4);
-  result.memory.push({ name: 'idat float32', peakBytes: result.watched.peakBytes });
+  for (const { name, settings } of VARIANTS) {
+    note(`idat ${name}: a training run of its own`);
+    const run = await watchTraining(folder, plan.quick ? 2 : 4, settings);
+    result.watched[name] = run;
+    result.memory.push({ name: `idat ${name}`, peakBytes: run.peakBytes });
+  }
   const failed = new Set(result.failures.map(({ name }) => name));
   for (const mode of plan.quick ? plan.modes.slice(0, 1) : plan.modes) {
     const name = `PyTorch ${mode}`;
@@ -223,7 +252,8 @@ async function measureFreshProcesses(plan: Plan, result: Result): Promise<void> 
 try {
   await main();
 } catch (error) {
-  if (!(error instanceof IdatError)) throw error;
-  note(error.message);
-  process.exitCode = 1;
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (!(error instanceof IdatError) && !code?.startsWith('ERR_PARSE_ARGS')) throw error;
+  note(message);
+  process.exit(1); // contestants that still run end with their stdin
 }

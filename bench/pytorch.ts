@@ -2,13 +2,15 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { IdatError } from '../src/errors.js';
 import type { Checked } from './agreement.js';
 import { type Contestant, startContestant } from './contestant.js';
 import { type AdapterName, BATCH_SIZE } from './problem.js';
 import type { Row } from './readings.js';
 
-export type Mode = 'eager float32' | 'eager bfloat16' | 'compile float32' | 'compile bfloat16';
+export const MODES = ['eager float32', 'eager bfloat16', 'compile float32', 'compile bfloat16'] as const;
+export type Mode = (typeof MODES)[number];
 export type Part = 'step' | 'forward';
 
 export interface Greeting {
@@ -33,7 +35,7 @@ export interface Tried extends Setting {
 const IMAGES_PER_READING = 16;
 const BATCH_SIZES = [4, 8, BATCH_SIZE];
 
-const script = new URL('../../pytorch_peer.py', import.meta.url).pathname;
+const script = fileURLToPath(new URL('../../pytorch_peer.py', import.meta.url));
 
 /** @throws IdatError `bench.python` when there is no such interpreter */
 export function checkPython(python: string): void {

@@ -110,7 +110,7 @@ class Server:
             self.pairs[adapter] = Pair(self.folder, adapter)
         return self.pairs[adapter]
 
-    def callable(self, adapter, mode, part):
+    def program(self, adapter, mode, part):
         """The pair's step, or its student alone, as it is or compiled for each shape it meets."""
         module = self.pair(adapter)
         module = module.student if part == "forward" else module
@@ -129,13 +129,13 @@ class Server:
         for parameter in pair.parameters():
             parameter.grad = None
         with autocast(mode):
-            losses = self.callable(adapter, mode, "step")(*self.images(batch))
+            losses = self.program(adapter, mode, "step")(*self.images(batch))
         losses["total"].backward()
         return {name: loss.item() for name, loss in losses.items()}
 
     def forward(self, adapter, mode, batch):
         with torch.no_grad(), autocast(mode):
-            return self.callable(adapter, mode, "forward")(self.images(batch)[0])
+            return self.program(adapter, mode, "forward")(self.images(batch)[0])
 
     def seconds(self, adapter, mode, batch, part, threads, repeat):
         torch.set_num_threads(threads)

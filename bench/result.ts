@@ -21,8 +21,8 @@ export interface Result {
   /** Floating-point operations of the matrix products left in idat's compiled step, by adapter. */
   flopsPerImage: Record<string, number>;
   memory: { name: string; peakBytes: number }[];
-  /** A training run with batches of 32. */
-  watched: WatchedRun | null;
+  /** A training run with batches of 32 of each variant of idat. */
+  watched: Record<string, WatchedRun>;
   /** Seconds of each epoch. */
   linearProbing: number[] | null;
   secondsToFirstStep: number[] | null;
