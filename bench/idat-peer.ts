@@ -47,7 +47,7 @@ const folder = process.argv[2]!;
 const backbones = await openBackbones(folder);
 const { images, labels } = await readBatch(folder);
 const runtime = await startRuntime({ device: 'cpu' });
-const clock = startRunClock();
+const takeRunMs = startRunClock();
 const steps = new Map<string, LoadedStep>();
 const classifiers = new Map<string, Classifier>();
 
@@ -117,28 +117,27 @@ async function check({ batch, ...which }: Which & { batch: number }): Promise<ob
 
 /** One step (or forward pass) over the first `count` images: seconds in all, and seconds inside ONNX Runtime. */
 async function seconds({ part, count, ...which }: Which & { part: 'step' | 'forward'; count: number }) {
-  const work = part === 'step' ? await stepWork(which, count) : await forwardWork(which, count);
-  clock.takeAll();
+  const run = part === 'step' ? await stepWork(which, count) : await forwardWork(which, count);
+  takeRunMs();
   const started = performance.now();
-  await work.run();
+  await run();
   const elapsedMs = performance.now() - started;
-  return { seconds: elapsedMs / 1000, runSeconds: (await clock.take(work.runs)) / 1000 };
+  return { seconds: elapsedMs / 1000, runSeconds: takeRunMs() / 1000 };
 }
 
 async function stepWork(which: Which, count: number) {
   const { session, microBatch, models } = await stepOf(which);
   const batch = microBatches(count, microBatch);
-  return { runs: batch.length, run: () => runStep(session, batch, models) };
+  return () => runStep(session, batch, models);
 }
 
 async function forwardWork(which: Which, count: number) {
   const classifier = await classifierOf(which);
   const parameters = initialParameters(classifier.layout, 'student');
   const calls = pieces(count, classifier.batch).map(({ positions }) => imagesAt(positions));
-  const run = async () => {
+  return async () => {
     for (const pixels of calls) await classifier.logits(pixels, parameters);
   };
-  return { runs: calls.length, run };
 }
 
 /** The student's logits of the first image. */

@@ -20,7 +20,7 @@ const library = new URL('../../../dist/index.js', import.meta.url).href;
 const { fineTune } = (await import(library)) as typeof import('../src/index.js');
 
 const input = JSON.parse(process.argv[2]!) as FineTuneInput;
-const clock = startRunClock();
+const takeRunMs = startRunClock();
 const watched: WatchedRun = { epochSeconds: [], steps: [], peakBytes: 0 };
 let stepEnded: number | null = null; // null: none in this epoch yet
 
@@ -28,7 +28,7 @@ await fineTune(input, {
   onProgress: (event) => {
     if (event.kind === 'step') {
       const now = performance.now();
-      const runMs = clock.takeAll();
+      const runMs = takeRunMs();
       if (stepEnded !== null) watched.steps.push({ seconds: (now - stepEnded) / 1000, runSeconds: runMs / 1000 });
       stepEnded = now;
     } else if (event.kind === 'epoch') {
