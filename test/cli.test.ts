@@ -33,7 +33,7 @@ describe('words', () => {
   it('--help lists the commands', async () => {
     const { code, stdout } = await idat('--help');
     expect(code).toBe(0);
-    for (const command of ['train', 'eval', 'predict', 'resume', 'verify', 'demo'])
+    for (const command of ['train', 'eval', 'predict', 'resume', 'verify', 'compare', 'bench', 'demo'])
       expect(stdout).toContain(`  ${command} `);
   });
 

@@ -2,9 +2,11 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
+import { activationBytes, countFlops } from '../src/graph/cost.js';
 import { gradients } from '../src/graph/differentiate.js';
 import { emit } from '../src/graph/emit.js';
 import { interpret } from '../src/graph/interpret.js';
+import { labelIn, nodeName } from '../src/graph/label.js';
 import {
   add,
   constant,
@@ -28,7 +30,7 @@ import { layout, packGradients, parametersOf, unpackParameters } from '../src/gr
 import { commonSubexpressions } from '../src/graph/passes/common-subexpressions.js';
 import { pushDownSlices } from '../src/graph/passes/push-down-slices.js';
 import { simplify } from '../src/graph/passes/simplify.js';
-import { size, type Tensor, topologicalOrder } from '../src/graph/tensor.js';
+import { type Label, size, type Tensor, topologicalOrder, within } from '../src/graph/tensor.js';
 
 const count = (...outputs: Tensor[]) => topologicalOrder(outputs).length;
 
@@ -158,6 +160,77 @@ describe('passes', () => {
         { name: 'b', shape: [2] },
       ]).map((s) => s.offset),
     ).toEqual([0, 4]);
+  });
+});
+
+describe('flops', () => {
+  it('are two for each multiplication and addition of a matrix product', () => {
+    const x = input('x', [3, 4, 5]);
+    const w = constant([7, 5], new Float32Array(35));
+    expect(countFlops([linear(x, w)])).toBe(2 * 3 * 4 * 5 * 7);
+    expect(countFlops([matmul(x, input('y', [1, 5, 6]))])).toBe(2 * 3 * 4 * 5 * 6);
+    expect(countFlops([matmul(x, input('y', [3, 4, 6]), true, false)])).toBe(2 * 3 * 5 * 4 * 6);
+    expect(countFlops([matmul(x, x, false, true)])).toBe(2 * 3 * 4 * 5 * 4);
+    expect(countFlops([gelu(x)])).toBe(0);
+  });
+
+  it('of a dense layer’s gradients are as many again for each operand that has one', () => {
+    const x = input('x', [3, 5]);
+    const w = parameter('w', [7, 5]);
+    const loss = sumAll(linear(x, w));
+    expect(countFlops(gradients(loss, [w]))).toBe(2 * 3 * 5 * 7);
+    expect(countFlops([loss, ...gradients(loss, [x, w])])).toBe(3 * 2 * 3 * 5 * 7);
+    expect(emit({ y: linear(x, constant([2, 5], new Float32Array(10))) }).flops).toBe(2 * 3 * 5 * 2);
+  });
+});
+
+it('the bytes a graph makes are those of its tensors but for constants', () => {
+  const x = input('x', [3, 5]);
+  const y = linear(x, constant([2, 5], new Float32Array(10)));
+  expect(activationBytes([y, input('labels', [7], 'int64')])).toBe(4 * (3 * 5 + 3 * 2) + 8 * 7);
+});
+
+describe('labels', () => {
+  const x = input('x', [2, 2]);
+  const hidden = within({ role: 'student', part: 'backbones.mlp' }, () =>
+    within({ part: 'methods.parallel' }, () => gelu(mul(mul(x, scalar(2)), scalar(3)))),
+  );
+  const labelsOf = (t: Tensor) => topologicalOrder([t]).map(({ op, label }) => [op.name, label] as const);
+  const labelOf = (t: Tensor, op: string) => labelsOf(t).find(([name]) => name === op)?.[1];
+  const method: Label = { role: 'student', part: 'methods.parallel' };
+
+  it('are the innermost ones, field by field', () => {
+    expect(labelOf(hidden, 'gelu')).toEqual(method);
+    expect(labelOf(gelu(x), 'gelu')).toEqual({});
+  });
+
+  it('pass to gradients, and to what replaces a node', () => {
+    const [dx] = gradients(sumAll(hidden), [x]);
+    expect(labelOf(dx!, 'erf')).toEqual({ ...method, backward: true });
+    const [simple] = simplify.apply([hidden]);
+    expect(labelsOf(simple!).filter(([op]) => op === 'mul')).toEqual([['mul', method]]);
+    const [pushed] = pushDownSlices.apply([slice(hidden, 0, 0, 1)]);
+    expect(labelOf(pushed!, 'gelu')).toEqual(method);
+  });
+
+  it('do not keep equal things apart', () => {
+    const elsewhere = within({ role: 'teacher' }, () => gelu(x));
+    expect(count(...commonSubexpressions.apply([gelu(x), elsewhere]))).toBe(2);
+  });
+
+  it('stand in the names of ONNX nodes, in front of what the runtime adds', () => {
+    const { model } = emit({ y: hidden });
+    const names = fromBinary(ModelProtoSchema, model).graph?.node?.map(({ name }) => name!) ?? [];
+    expect(names).toHaveLength(4);
+    for (const name of names) {
+      expect(name).toMatch(/^student\/methods\.parallel\/forward:/);
+      expect(labelIn(`${name}/MatMulScaleFusion/`)).toEqual({ ...method, backward: false });
+    }
+    expect(labelIn(nodeName({ part: 'train.head', backward: true }, 'linear_1'))).toEqual({
+      part: 'train.head',
+      backward: true,
+    });
+    expect(labelIn(nodeName({}, 'linear_1'))).toBe(null);
   });
 });
 

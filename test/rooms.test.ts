@@ -18,6 +18,8 @@ const ORDER = [
   'distill',
   'data',
   'train',
+  'report',
+  'bench',
   'index.ts',
   'verify',
   'cli',

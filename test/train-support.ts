@@ -37,6 +37,7 @@ export function settings(data: string, out: string): FineTuneInput & { out: stri
     warmupEpochs: 1,
     cooldownEpochs: 0,
     batchSize: 8,
+    microBatch: 8,
     dropPath: 0.1,
     device: 'cpu',
     threads: 1,

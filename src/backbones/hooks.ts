@@ -3,7 +3,7 @@
  *
  * Letters: B images, T tokens, D width. `block` counts from 0. A hook left out changes nothing.
  */
-import type { Tensor } from '../graph/tensor.js';
+import { type Label, type Tensor, within } from '../graph/tensor.js';
 
 export interface Hooks {
   /** E: the patch embeddings [B, T−1, D], before class token and positions. */
@@ -30,4 +30,13 @@ export interface Hooks {
   residual2?(block: number, middle: Tensor, sum: Tensor): Tensor;
   /** NF: the final norm's output. */
   finalNorm?(x: Tensor): Tensor;
+}
+
+/** The same hooks, each labelling what it traces. */
+export function labelHooks(hooks: Hooks, label: Label): Hooks {
+  const labelled = Object.entries(hooks).map(([point, hook]) => [
+    point,
+    (...args: unknown[]) => within(label, () => (hook as (...args: unknown[]) => unknown)(...args)),
+  ]);
+  return Object.fromEntries(labelled) as Hooks;
 }

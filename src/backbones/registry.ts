@@ -1,9 +1,9 @@
 /** The backbones known by name, and where their files are looked for. */
 import { access } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { IdatError, nearest } from '../errors.js';
+import { cacheFolder } from '../files/cache-folder.js';
 import type { Backbone, ViTConfig } from './backbone.js';
 import { backboneFromFile } from './checkpoint.js';
 
@@ -40,8 +40,12 @@ export const KNOWN_BACKBONES: readonly KnownBackbone[] = [
 /** Folders searched for `NAME.safetensors`: the package's own, then the user's. */
 export const MODEL_FOLDERS: readonly string[] = [
   fileURLToPath(new URL('../../assets/models', import.meta.url)),
-  join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'idat', 'models'),
+  join(cacheFolder(), 'models'),
 ];
+
+/** By timm's name, with or without the tag. */
+export const knownBackbone = (wanted: string): KnownBackbone | undefined =>
+  KNOWN_BACKBONES.find(({ name }) => name === wanted || name.split('.')[0] === wanted);
 
 /**
  * A backbone by timm's name, or from a safetensors file of the user's own (anything with a path separator or ending in
@@ -56,7 +60,7 @@ export async function resolveBackbone(
 ): Promise<Backbone> {
   const wanted = options.imageSize === undefined ? {} : { imageSize: options.imageSize };
   if (/[\\/]|\.safetensors$/.test(nameOrPath)) return backboneFromFile(nameOrPath, { config: wanted });
-  const known = KNOWN_BACKBONES.find(({ name }) => name === nameOrPath || name.split('.')[0] === nameOrPath);
+  const known = knownBackbone(nameOrPath);
   if (!known) {
     // without a tag, compare with names without theirs
     const typed = nameOrPath.includes('.') ? (name: string) => name : (name: string) => name.split('.')[0]!;

@@ -20,7 +20,7 @@ import {
   split,
   transpose,
 } from '../graph/ops/index.js';
-import type { Tensor } from '../graph/tensor.js';
+import { type Tensor, within } from '../graph/tensor.js';
 import type { ViTConfig } from './backbone.js';
 import type { Hooks } from './hooks.js';
 
@@ -37,6 +37,8 @@ export interface ViTInputs {
 /** Tokens without the class token's: patches of a square image. */
 export const patchCount = ({ imageSize, patchSize }: ViTConfig): number => (imageSize / patchSize) ** 2;
 
+const part = <T>(name: string, trace: () => T): T => within({ part: `backbones.${name}` }, trace);
+
 /** Traces the backbone: images -> the class token after the final norm, [B, D]. */
 export function traceViT(
   config: ViTConfig,
@@ -47,14 +49,14 @@ export function traceViT(
   const { depth, width: D, layerNormEps: eps } = config;
   const B = images.shape[0]!;
   const norm = (x: Tensor, name: string) =>
-    layerNorm(x, weight(`${name}.weight`, [D]), weight(`${name}.bias`, [D]), eps);
+    part('norm', () => layerNorm(x, weight(`${name}.weight`, [D]), weight(`${name}.bias`, [D]), eps));
   const keep = dropPath ? split(reshape(dropPath, [2 * depth, B]), 0, new Array(2 * depth).fill(1)) : null;
   // The first block's rate is always 0 and its multipliers are 1: not multiplying leaves the block free of what is drawn
   // anew in each step, so that it may be computed ahead (graph/passes/frozen-prefix.ts).
   const drop = (branch: Tensor, index: number) =>
     keep && index >= 2 ? mul(branch, reshape(keep[index]!, [B, 1, 1])) : branch;
 
-  let x = patchEmbedding(config, weight, images); // [B, T−1, D]
+  let x = part('patch embedding', () => patchEmbedding(config, weight, images)); // [B, T−1, D]
   x = hooks.patchEmbedding?.(x) ?? x;
   const classToken = broadcastTo(weight('cls_token', [1, 1, D]), [B, 1, D]);
   x = concat([classToken, x], 1); // [B, T, D]
@@ -66,13 +68,13 @@ export function traceViT(
 
     let normal = norm(x, `${name}.norm1`);
     normal = hooks.norm1?.(i, normal) ?? normal;
-    const attended = attention(config, weight, hooks, i, normal);
+    const attended = part('attention', () => attention(config, weight, hooks, i, normal));
     let middle = add(x, drop(attended, 2 * i));
     middle = hooks.residual1?.(i, x, middle) ?? middle;
 
     normal = norm(middle, `${name}.norm2`);
     normal = hooks.norm2?.(i, normal) ?? normal;
-    const transformed = mlp(config, weight, hooks, i, normal);
+    const transformed = part('mlp', () => mlp(config, weight, hooks, i, normal));
     const sum = add(middle, drop(transformed, 2 * i + 1));
     x = hooks.residual2?.(i, middle, sum) ?? sum;
   }

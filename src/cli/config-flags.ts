@@ -16,26 +16,28 @@ interface Field {
   description?: string;
 }
 
-const { properties, required } = z.toJSONSchema(FineTuneConfig, { io: 'input' }) as {
-  properties: Record<string, Field>;
-  required: string[];
-};
-
-/** Adds a flag for each field but the positional `data`. */
-export function addConfigFlags(command: Command): Command {
+/** Adds a flag for each field of a schema but the positional `data`. */
+export function addFlags(command: Command, schema: z.ZodObject): Command {
+  const { properties, required = [] } = z.toJSONSchema(schema, { io: 'input' }) as {
+    properties: Record<string, Field>;
+    required?: string[];
+  };
   for (const [name, field] of Object.entries(properties)) {
-    if (name !== 'data') command.addOption(toOption(name, field));
+    if (name !== 'data') command.addOption(toOption(name, field, required.includes(name)));
   }
   return command;
 }
 
-/** The fields that were given, ready to be checked; all others take the schema's defaults. */
-export function configFrom(data: string, flags: Record<string, unknown>): FineTuneInput {
-  const given = Object.entries(flags).filter(([name]) => name in properties);
-  return { ...Object.fromEntries(given), data } as FineTuneInput;
-}
+/** The fields of a schema that were given, ready to be checked; all others take the schema's defaults. */
+export const givenFields = (schema: z.ZodObject, flags: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(flags).filter(([name]) => name in schema.shape));
 
-function toOption(name: string, field: Field): Option {
+export const addConfigFlags = (command: Command): Command => addFlags(command, FineTuneConfig);
+
+export const configFrom = (data: string, flags: Record<string, unknown>): FineTuneInput =>
+  ({ ...givenFields(FineTuneConfig, flags), data }) as FineTuneInput;
+
+function toOption(name: string, field: Field, required: boolean): Option {
   const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   const description = field.description ?? '';
   if (field.type === 'boolean') {
@@ -54,7 +56,7 @@ function toOption(name: string, field: Field): Option {
     hasDefault ? `${description} (default: ${field.default})` : description,
   );
   if (field.enum) option.choices(field.enum);
-  return option.makeOptionMandatory(required.includes(name)).argParser((text: string) => parse(text, field));
+  return option.makeOptionMandatory(required).argParser((text: string) => parse(text, field));
 }
 
 const alternatives = (field: Field): Field[] => field.anyOf ?? [field];

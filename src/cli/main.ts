@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command line: one command one file, assembled here. */
 import { Command } from 'commander';
+import { bench } from './commands/bench.js';
 import { compare } from './commands/compare.js';
 import { demo } from './commands/demo.js';
 import { evaluate } from './commands/eval.js';
@@ -15,7 +16,7 @@ const program = new Command('idat')
   .helpCommand(false)
   .addHelpText('after', '\nTry it:\n  idat demo\n  idat train photos/ --student vit_micro_patch4_32.cifar10');
 
-for (const command of [train, evaluate, predictImages, resumeRun, verifyReference, compare, demo])
+for (const command of [train, evaluate, predictImages, resumeRun, verifyReference, compare, bench, demo])
   program.addCommand(command);
 // Subcommands made elsewhere do not inherit it: throw instead of exiting, so that `fail` decides the exit code.
 for (const command of [program, ...program.commands]) command.exitOverride();

@@ -295,6 +295,21 @@ const WRITTEN = [
  * @throws IdatError when a name occurs twice or is reserved, or a shape does not fit its data
  */
 export function encodeSafetensors(tensors: Iterable<TensorSource>, metadata: Record<string, string> = {}): Uint8Array {
+  const pieces = [...safetensorsPieces(tensors, metadata)];
+  const file = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let position = 0;
+  for (const piece of pieces) {
+    file.set(piece, position);
+    position += piece.length;
+  }
+  return file;
+}
+
+/** The same file piece by piece, header first, for what need not be in memory as a whole. */
+export function* safetensorsPieces(
+  tensors: Iterable<TensorSource>,
+  metadata: Record<string, string> = {},
+): Generator<Uint8Array> {
   const rank = ({ data }: TensorSource) => WRITTEN.findIndex(([, type]) => data instanceof type);
   const sorted = [...tensors].sort((a, b) => rank(a) - rank(b) || compare(a.name, b.name));
   const names = new Set<string>();
@@ -317,16 +332,11 @@ export function encodeSafetensors(tensors: Iterable<TensorSource>, metadata: Rec
 
   const json = new TextEncoder().encode(`{${header.join()}}`);
   const dataStart = LENGTH_BYTES + Math.ceil(json.length / 8) * 8;
-  const file = new Uint8Array(dataStart + end);
-  new DataView(file.buffer).setBigUint64(0, BigInt(dataStart - LENGTH_BYTES), true);
-  file.fill(' '.charCodeAt(0), LENGTH_BYTES, dataStart);
-  file.set(json, LENGTH_BYTES);
-  let position = dataStart;
-  for (const { data } of sorted) {
-    file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), position);
-    position += data.byteLength;
-  }
-  return file;
+  const start = new Uint8Array(dataStart).fill(' '.charCodeAt(0));
+  new DataView(start.buffer).setBigUint64(0, BigInt(dataStart - LENGTH_BYTES), true);
+  start.set(json, LENGTH_BYTES);
+  yield start;
+  for (const { data } of sorted) yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
 function checkSource({ name, shape, data }: TensorSource, taken: ReadonlySet<string>): void {

@@ -3,13 +3,13 @@
  */
 import { IdatError } from '../errors.js';
 import { add, constant, reduceSum, reshape, zeros } from './ops/index.js';
-import { type Node, type Shape, sameShape, type Tensor, topologicalOrder } from './tensor.js';
+import { type Node, type Shape, sameShape, type Tensor, topologicalOrder, within } from './tensor.js';
 
 /**
  * The gradients of a scalar with respect to tensors, as new parts of the graph.
  *
  * Only nodes between `wrt` and `loss` are visited: nothing is computed for frozen weights, nor below the first
- * trainable tensor. A tensor the loss does not depend on gets zeros.
+ * trainable tensor. A tensor the loss does not depend on gets zeros. What is made for a node carries its label.
  *
  * @throws IdatError `graph.gradient` when `loss` is no scalar or an op on the way has no gradient rule
  */
@@ -25,14 +25,17 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
     if (!onPath.has(node) || node.inputs.length === 0) continue;
     const dy = node.outputs.map((output) => gradientOf.get(output) ?? null);
     if (dy.every((d) => d === null)) continue;
-    if (!node.op.vjp) throw new IdatError('graph.gradient', `op '${node.op.name}' has no gradient rule`);
-    const dx = node.op.vjp(dy, node, node.attrs);
-    node.inputs.forEach((input, i) => {
-      const d = dx[i];
-      if (!d || !onPath.has(input.node)) return;
-      const summed = sumTo(d, input.shape);
-      const earlier = gradientOf.get(input);
-      gradientOf.set(input, earlier ? add(earlier, summed) : summed);
+    const { vjp } = node.op;
+    if (!vjp) throw new IdatError('graph.gradient', `op '${node.op.name}' has no gradient rule`);
+    within({ ...node.label, backward: true }, () => {
+      const dx = vjp(dy, node, node.attrs);
+      node.inputs.forEach((input, i) => {
+        const d = dx[i];
+        if (!d || !onPath.has(input.node)) return;
+        const summed = sumTo(d, input.shape);
+        const earlier = gradientOf.get(input);
+        gradientOf.set(input, earlier ? add(earlier, summed) : summed);
+      });
     });
   }
   return wrt.map((t) => gradientOf.get(t) ?? zeros(t.shape));

@@ -1,10 +1,21 @@
 /**
  * From symbolic tensors to an ONNX model: every node writes its own ONNX form, in topological order.
  */
+
+import { activationBytes, countFlops } from './cost.js';
+import { nodeName } from './label.js';
 import { type Attribute, encodeModel, type NodeProto, type TensorProto } from './onnx-proto.js';
 import { type ConstantAttrs, constantOp } from './ops/constant.js';
 import { type InputAttrs, inputOp } from './ops/input.js';
-import { type Node, type OnnxBuilder, size, type Tensor, type TensorType, topologicalOrder } from './tensor.js';
+import {
+  type Label,
+  type Node,
+  type OnnxBuilder,
+  size,
+  type Tensor,
+  type TensorType,
+  topologicalOrder,
+} from './tensor.js';
 
 /** Gelu, LayerNormalization and the reductions by input are all plain ONNX from here on. */
 export const OPSET = 20;
@@ -17,6 +28,10 @@ export interface Program {
   readonly files: readonly { readonly location: string; readonly path: string }[];
   readonly inputs: Readonly<Record<string, TensorType>>;
   readonly outputs: Readonly<Record<string, TensorType>>;
+  /** Floating-point operations of the matrix products of one run. */
+  readonly flops: number;
+  /** Bounds the memory of one run, weights aside, from above. */
+  readonly activationBytes: number;
 }
 
 /** Where numbers that lie in no file yet are put, so that they need not lie in the model. */
@@ -52,6 +67,8 @@ export function emit(outputs: Readonly<Record<string, Tensor>>, sink?: WeightSin
     }),
     files: [...writer.files].map(([path, location]) => ({ location, path })),
     inputs: Object.fromEntries(inputs.map(({ name, shape, dtype }) => [name, { shape, dtype }])),
+    flops: countFlops(Object.values(outputs)),
+    activationBytes: activationBytes(Object.values(outputs)),
     outputs: Object.fromEntries(finals.map(({ name, shape, dtype }) => [name, { shape, dtype }])),
   };
 }
@@ -64,26 +81,29 @@ class Writer implements OnnxBuilder {
   private readonly names = new Map<Node, readonly string[]>();
   private readonly shared = new Map<string, string>();
   private prefix = '';
+  private label: Label = {};
   private count = 0;
 
   constructor(private readonly sink: WeightSink | undefined) {}
 
   write(node: Node): void {
     this.prefix = node.op.name;
+    this.label = node.label;
     const inputs = node.inputs.map((t) => this.names.get(t.node)![t.index]!);
     this.names.set(node, node.op === constantOp ? [this.constant(node)] : node.op.onnx(this, inputs, node.attrs, node));
   }
 
   /** Gives a tensor its public name. */
   output(name: string, t: Tensor): { name: string } & TensorType {
-    this.nodes.push({ type: 'Identity', inputs: [this.names.get(t.node)![t.index]!], outputs: [name], attributes: {} });
+    const inputs = [this.names.get(t.node)![t.index]!];
+    this.nodes.push({ name: nodeName(t.node.label, name), type: 'Identity', inputs, outputs: [name], attributes: {} });
     return { name, shape: t.shape, dtype: t.dtype };
   }
 
   node(type: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}, outputs = 1): string[] {
     const base = this.unique();
     const names = outputs === 1 ? [base] : Array.from({ length: outputs }, (_, i) => `${base}.${i}`);
-    this.nodes.push({ type, inputs, outputs: names, attributes });
+    this.nodes.push({ name: nodeName(this.label, base), type, inputs, outputs: names, attributes });
     return names;
   }
 

@@ -16,6 +16,8 @@ export type Attribute = number | { readonly float: number } | readonly number[];
 const MICROSOFT = 'com.microsoft';
 
 export interface NodeProto {
+  /** For profiles and readers; edges go by the outputs' names. */
+  readonly name: string;
   /** The operator; one of ONNX Runtime's own is written `com.microsoft.DynamicQuantizeMatMul`. */
   readonly type: string;
   readonly inputs: readonly string[];
@@ -75,7 +77,7 @@ const domainOf = (type: string): string => (type.startsWith(`${MICROSOFT}.`) ? M
 function writeNode(w: BinaryWriter, node: NodeProto): void {
   for (const name of node.inputs) w.tag(1, WireType.LengthDelimited).string(name);
   for (const name of node.outputs) w.tag(2, WireType.LengthDelimited).string(name);
-  w.tag(3, WireType.LengthDelimited).string(node.outputs[0]!);
+  w.tag(3, WireType.LengthDelimited).string(node.name);
   const domain = domainOf(node.type);
   w.tag(4, WireType.LengthDelimited).string(domain ? node.type.slice(domain.length + 1) : node.type);
   if (domain) w.tag(7, WireType.LengthDelimited).string(domain);

@@ -34,6 +34,21 @@ export interface Node {
   readonly inputs: readonly Tensor[];
   readonly attrs: unknown;
   readonly outputs: readonly Tensor[];
+  /** Where it comes from; never part of what it computes, so passes must not compare it. */
+  readonly label: Label;
+}
+
+/**
+ * Where a node comes from. It stands in the name of every emitted ONNX node, so that the runtime's profiler tells whose
+ * time it is.
+ */
+export interface Label {
+  /** Which of the models traced together: student, teacher. */
+  readonly role?: string;
+  /** The room that traced it and the part of the model: `backbones.attention`. */
+  readonly part?: string;
+  /** Made by the differentiator on behalf of a node of that role and part. */
+  readonly backward?: boolean;
 }
 
 /** A dense array of numbers in row-major order, for evaluating a graph in float64. */
@@ -91,10 +106,13 @@ export interface Op<A> {
     node: Node,
     attrs: A,
   ): { inputs: readonly (number | null)[]; attrs(length: number): A } | undefined;
+  /**
+   * Floating-point operations of its matrix products, a multiplication and an addition counted as two: the work that is
+   * worth saving, all other costs little beside it. Absent in ops that multiply no matrices.
+   */
+  flops?(node: Node): number;
   /** Whether its output may be another at every run whatever its inputs are: inputs and parameters. Default false. */
   readonly changes?: boolean;
-  /** Whether it multiplies matrices: the work that is worth saving. All other ops cost little beside it. Default false. */
-  readonly matrixProduct?: boolean;
   /** True for an op of one input that only lays the same numbers out anew: f(c·x) = c·f(x). */
   readonly dataMovement?: boolean;
   /** Outputs that serve the op's own gradient rule and are not differentiated. */
@@ -105,12 +123,24 @@ export interface Op<A> {
 }
 
 let nextId = 0;
+let currentLabel: Label = {};
+
+/** Labels the nodes that `trace` makes; what is left out of the label stays as it was outside. */
+export function within<T>(label: Label, trace: () => T): T {
+  const outer = currentLabel;
+  currentLabel = { ...outer, ...label };
+  try {
+    return trace();
+  } finally {
+    currentLabel = outer;
+  }
+}
 
 /** Applies an op to tensors: infers the output types and makes the node. */
 export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): readonly Tensor[] {
   const types = op.infer(inputs, attrs);
   const outputs: Tensor[] = [];
-  const node: Node = { id: nextId++, op, inputs, attrs, outputs };
+  const node: Node = { id: nextId++, op, inputs, attrs, outputs, label: currentLabel };
   types.forEach(({ shape, dtype }, index) => {
     outputs.push({ node, index, shape, dtype });
   });

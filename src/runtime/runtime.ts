@@ -9,6 +9,7 @@ import { Worker } from 'node:worker_threads';
 import { IdatError } from '../errors.js';
 import type { Program } from '../graph/emit.js';
 import { formatShape, size, type TensorType } from '../graph/tensor.js';
+import type { ProfiledRun } from './kernel-times.js';
 import type { Provider, Reply, Request } from './worker.js';
 
 export const DEVICES = ['auto', 'cpu', 'cuda', 'webgpu'] as const;
@@ -27,11 +28,21 @@ export interface Session {
   close(): Promise<void>;
 }
 
+/** A session that records how long each kernel takes, which slows it down a little. */
+export interface ProfiledSession extends Session {
+  /** Ends the recording: one entry for each run so far. */
+  kernelTimes(): Promise<ProfiledRun[]>;
+}
+
 export interface Runtime {
   readonly device: Provider;
   readonly threads: number;
+  /** The same runtime with another number of threads for what it loads from now on. */
+  withThreads(threads: number): Runtime;
   /** Makes a program ready to run. */
   load(program: Program): Promise<Session>;
+  /** As `load`, under the runtime's own profiler. */
+  loadProfiled(program: Program): Promise<ProfiledSession>;
   /** Ends the worker and everything loaded in it. */
   close(): Promise<void>;
 }
@@ -48,28 +59,35 @@ export async function startRuntime(options: { device?: Device; threads?: number 
   const { device = 'auto', threads = availableParallelism() } = options;
   const worker = new RpcWorker();
   try {
-    const provider = await worker.call({ kind: 'start', device, threads });
-    return {
-      device: provider as Provider,
-      threads,
-      load: async (program) => {
-        const session = (await worker.call({ kind: 'load', program })) as number;
-        return {
-          run: async (feeds) => {
-            checkFeeds(program.inputs, feeds);
-            return (await worker.call({ kind: 'run', session, feeds })) as Record<string, Float32Array>;
-          },
-          close: async () => {
-            await worker.call({ kind: 'release', session });
-          },
-        };
-      },
-      close: () => worker.close(),
-    };
+    return runtimeOf(worker, (await worker.call({ kind: 'start', device })) as Provider, threads);
   } catch (error) {
     await worker.close();
     throw error;
   }
+}
+
+function runtimeOf(worker: RpcWorker, device: Provider, threads: number): Runtime {
+  const load = async (program: Program, profile: boolean): Promise<ProfiledSession> => {
+    const session = (await worker.call({ kind: 'load', program, threads, profile })) as number;
+    return {
+      run: async (feeds) => {
+        checkFeeds(program.inputs, feeds);
+        return (await worker.call({ kind: 'run', session, feeds })) as Record<string, Float32Array>;
+      },
+      kernelTimes: async () => (await worker.call({ kind: 'kernelTimes', session })) as ProfiledRun[],
+      close: async () => {
+        await worker.call({ kind: 'release', session });
+      },
+    };
+  };
+  return {
+    device,
+    threads,
+    withThreads: (count) => runtimeOf(worker, device, count),
+    load: (program) => load(program, false),
+    loadProfiled: (program) => load(program, true),
+    close: () => worker.close(),
+  };
 }
 
 function checkFeeds(inputs: Readonly<Record<string, TensorType>>, feeds: Readonly<Record<string, Feed>>): void {

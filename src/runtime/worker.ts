@@ -1,20 +1,23 @@
 /**
  * The worker in which ONNX Runtime runs. The only file that imports it.
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { dirname, join, parse } from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
 import type { Program } from '../graph/emit.js';
+import { type ProfiledRun, readKernelTimes } from './kernel-times.js';
 import type { Device, Feed } from './runtime.js';
 
 export type Provider = Exclude<Device, 'auto'>;
 
 export type Request =
-  | { kind: 'start'; device: Device; threads: number }
-  | { kind: 'load'; program: Program }
+  | { kind: 'start'; device: Device }
+  | { kind: 'load'; program: Program; threads: number; profile: boolean }
   | { kind: 'run'; session: number; feeds: Readonly<Record<string, Feed>> }
+  | { kind: 'kernelTimes'; session: number }
   | { kind: 'release'; session: number }
   | { kind: 'stop' };
 
@@ -23,36 +26,34 @@ export type Reply = { id: number; value: unknown } | { id: number; code: string;
 interface Loaded {
   readonly session: InferenceSession;
   readonly program: Program;
+  /** Where the runtime's profiler writes. */
+  readonly profileFolder: string | null;
 }
 
 let provider: Provider = 'cpu';
-let threads = 1;
 let nextSession = 0;
 const sessions = new Map<number, Loaded>();
 
 async function handle(request: Request): Promise<{ value: unknown; transfer?: ArrayBuffer[] }> {
   switch (request.kind) {
     case 'start':
-      threads = request.threads;
       provider = chooseProvider(request.device);
       return { value: provider };
     case 'load': {
       const id = nextSession++;
-      sessions.set(id, { session: await load(request.program), program: request.program });
+      sessions.set(id, await load(request));
       return { value: id };
     }
     case 'run':
       return run(sessions.get(request.session)!, request.feeds);
-    case 'release': {
-      await sessions.get(request.session)?.session.release();
-      sessions.delete(request.session);
+    case 'kernelTimes':
+      return { value: kernelTimes(sessions.get(request.session)!) };
+    case 'release':
+      await release(request.session);
       return { value: null };
-    }
-    case 'stop': {
-      for (const { session } of sessions.values()) await session.release();
-      sessions.clear();
+    case 'stop':
+      for (const id of sessions.keys()) await release(id);
       return { value: null };
-    }
   }
 }
 
@@ -83,25 +84,43 @@ function hasCuda(): boolean {
   );
 }
 
-async function load(program: Program): Promise<InferenceSession> {
+async function load({ program, threads, profile }: Request & { kind: 'load' }): Promise<Loaded> {
   // Weights are read from where they lie: the model names them relative to the root of the file system.
   const root = program.files[0] ? parse(program.files[0].path).root : '/';
+  const profileFolder = profile ? mkdtempSync(join(tmpdir(), 'idat-profile-')) : null;
   try {
-    return await InferenceSession.create(program.model, {
+    const session = await InferenceSession.create(program.model, {
       executionProviders: [provider],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       executionMode: 'sequential',
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
+      ...(profileFolder !== null && { enableProfiling: true, profileFilePrefix: join(profileFolder, 'kernels') }),
       extra: { session: { model_external_initializers_file_folder_path: root } },
     });
+    return { session, program, profileFolder };
   } catch (error) {
+    if (profileFolder !== null) rmSync(profileFolder, { recursive: true });
     const reason = error instanceof Error ? error.message : String(error);
     throw Object.assign(new Error(`ONNX Runtime could not load the graph on ${provider}: ${reason}`), {
       code: provider === 'cpu' ? 'runtime.load' : 'runtime.device',
     });
   }
+}
+
+/** Ends the session's profiler and reads what it wrote; the runtime chooses the file's name. */
+function kernelTimes({ session, profileFolder }: Loaded): ProfiledRun[] {
+  session.endProfiling();
+  const [file] = readdirSync(profileFolder!);
+  return readKernelTimes(readFileSync(join(profileFolder!, file!), 'utf8'));
+}
+
+async function release(id: number): Promise<void> {
+  const { session, profileFolder } = sessions.get(id) ?? {};
+  sessions.delete(id);
+  await session?.release();
+  if (profileFolder) rmSync(profileFolder, { recursive: true });
 }
 
 async function run({ session, program }: Loaded, feeds: Readonly<Record<string, Feed>>) {

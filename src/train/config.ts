@@ -47,7 +47,7 @@ export const FineTuneConfig = z.strictObject({
   microBatch: z
     .union([z.literal('auto'), count])
     .default('auto')
-    .describe('images for each call of the runtime; does not change the mathematics'),
+    .describe('images for each call of the runtime; auto: measured; does not change the mathematics'),
   frozen: z
     .enum(FROZEN_PRECISIONS)
     .default('float32')
@@ -59,7 +59,7 @@ export const FineTuneConfig = z.strictObject({
     .default('last')
     .describe('which epoch is reported: the last, the best on val, or the best on test as in the paper'),
   device: z.enum(DEVICES).default('auto').describe('where to compute'),
-  threads: count.optional().describe('threads for one operation (default: one for each core)'),
+  threads: count.optional().describe('threads for one operation (default: measured; one for each core, or 1)'),
   orient: z.boolean().default(true).describe('turn photographs as their EXIF tag says'),
   strict: z.boolean().default(false).describe('stop at an unreadable image instead of leaving it out'),
   cacheDir: z.string().optional().describe('folder for decoded images and what the frozen part computes for them'),
@@ -84,7 +84,11 @@ export type FineTuneSettings = Omit<z.output<typeof FineTuneConfig>, 'variant'> 
  */
 export function parseConfig(input: FineTuneInput): FineTuneSettings {
   const parsed = FineTuneConfig.safeParse(input, { reportInput: true });
-  if (!parsed.success) throw new IdatError('config.field', parsed.error.issues.map(explain).join('\n'));
+  if (!parsed.success)
+    throw new IdatError(
+      'config.field',
+      parsed.error.issues.map((issue) => explainIssue(issue, FineTuneConfig)).join('\n'),
+    );
   const { variant, ...config } = parsed.data;
   const named: { adapter?: string; distill?: string } = variant === undefined ? {} : parseVariant(variant);
   if (variant !== undefined && config.teacher === null) {
@@ -129,9 +133,10 @@ export function variantName({ adapter, teacher, distill }: FineTuneSettings): st
   return place === undefined ? `${adapter}-${distill}` : `iDAT-${place.toUpperCase()}-${distill}`;
 }
 
-function explain(issue: z.core.$ZodIssue): string {
+/** What is wrong with a field, in a sentence: `epochs: expected …, got …`. */
+export function explainIssue(issue: z.core.$ZodIssue, schema: z.ZodObject): string {
   if (issue.code === 'unrecognized_keys') {
-    const known = Object.keys(FineTuneConfig.shape);
+    const known = Object.keys(schema.shape);
     return issue.keys
       .map((key) => `${key}: no such setting; did you mean ${nearest(key, known, 2).join(' or ')}?`)
       .join('\n');

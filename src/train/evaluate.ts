@@ -6,6 +6,9 @@ import type { ModelInputs } from './inputs.js';
 import { autoMicroBatch, countCorrect } from './micro-batch.js';
 import { buildForward, type CompileOptions, type ModelSpec, type Prefix, type TrainableLayout } from './step.js';
 
+/** Images in one call, at most. */
+export const EVALUATED_AT_ONCE = 64;
+
 /** A model ready to classify. */
 export interface Classifier {
   readonly model: ModelSpec;
@@ -29,7 +32,7 @@ export async function loadClassifier(
   model: ModelSpec,
   { prefix = null, ...options }: CompileOptions & { prefix?: Prefix | null } = {},
 ): Promise<Classifier> {
-  const batch = autoMicroBatch(64, tokensOf(model, prefix), model.backbone.config.width);
+  const batch = autoMicroBatch(EVALUATED_AT_ONCE, tokensOf(model, prefix), model.backbone.config.width);
   const { program, layout } = buildForward({ model, batch, prefix, ...options });
   const session = await runtime.load(program);
   return {

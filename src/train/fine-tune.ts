@@ -4,12 +4,12 @@
 import { resolve } from 'node:path';
 import { openDataset } from '../data/index.js';
 import { IdatError } from '../errors.js';
-import { AdamW, decayRanges } from './adamw.js';
-import { type FineTuneInput, type FineTuneSettings, parseConfig } from './config.js';
+import { type FineTuneInput, parseConfig } from './config.js';
 import { evaluate } from './evaluate.js';
 import { interrupted, type Run, trainPhase } from './fit.js';
 import { bestEpoch } from './metrics.js';
 import { fingerprints, type Pixels } from './pixels.js';
+import { profileSteps } from './profile.js';
 import type { RunControl } from './progress.js';
 import {
   createRunDirectory,
@@ -32,9 +32,9 @@ import {
   backboneRecord,
   type Compiled,
   compile,
-  microBatchOf,
   modelSpecs,
   openBackbones,
+  optimizersOf,
   prefixesOf,
   versions,
   withAbsolutePaths,
@@ -42,8 +42,9 @@ import {
   withRuntime,
 } from './setup.js';
 import { openSplits, type Splits } from './splits.js';
-import { initialState, type Role, type TrainState } from './state.js';
+import { initialState } from './state.js';
 import type { TrainableLayout } from './step.js';
+import { tuneCall } from './tuning.js';
 
 export interface FineTuneResult extends RunResult {
   /** The run directory. */
@@ -62,16 +63,21 @@ export async function fineTune(input: FineTuneInput, control: RunControl = {}): 
   const dataset = await openDataset(settings.data, { seed: settings.seed });
   return withPixels(dataset, settings, backbones, control, async (pixels) => {
     control.onProgress?.({ kind: 'note', text: dataset.note });
-    return withRuntime(settings, async (runtime) => {
+    return withRuntime(settings, async (started) => {
       const specs = modelSpecs(settings, backbones, dataset.classes.length);
       const prefixes = prefixesOf(specs, settings);
-      const microBatch = microBatchOf(settings, specs, prefixes, pixels.trainval!.student.count);
+      const onNote = (text: string) => control.onProgress?.({ kind: 'note', text });
+      const images = pixels.trainval!.student.count;
+      const tuned = await tuneCall(started, settings, specs, prefixes, { images, thorough: false, onNote });
+      const { microBatch, threads, why } = tuned;
+      if (why !== null) onNote(why);
+      const runtime = started.withThreads(threads);
       const compiled = await compile(runtime, settings, specs, prefixes, microBatch);
       const record: RunRecord = {
         format: 'idat-run-1',
         versions: await versions(),
         settings,
-        resolved: { device: runtime.device, threads: runtime.threads, microBatch },
+        resolved: { device: runtime.device, threads, microBatch, ...(why !== null && { why }) },
         data: {
           source: settings.data,
           kind: dataset.kind,
@@ -84,6 +90,12 @@ export async function fineTune(input: FineTuneInput, control: RunControl = {}): 
       };
       const dir = await createRunDirectory(settings);
       await writeRecord(dir, record, dataset.classes);
+      if (control.onProfile) {
+        const profile = await withSplits({ ...compiled, settings, control }, pixels, async (splits) =>
+          profileSteps(runtime, settings, specs, prefixes, microBatch, await splits.training('trainval')),
+        );
+        await control.onProfile(profile, dir);
+      }
       return train(dir, record, compiled, pixels, control);
     });
   });
@@ -179,7 +191,7 @@ async function train(
 
 /** The splits of one phase: what is kept for them in memory is free again for the next. */
 async function withSplits<T>(
-  { models, prefixes, settings, control }: Run & Compiled,
+  { models, prefixes, settings, control }: Pick<Run & Compiled, 'models' | 'prefixes' | 'settings' | 'control'>,
   pixels: Pixels,
   action: (splits: Splits) => Promise<T>,
 ): Promise<T> {
@@ -193,20 +205,6 @@ async function withSplits<T>(
   } finally {
     await splits.close();
   }
-}
-
-function optimizersOf(
-  { weightDecay }: FineTuneSettings,
-  layouts: Record<Role, TrainableLayout | null>,
-  state: TrainState,
-): Record<Role, AdamW | null> {
-  const optimizer = (role: Role) => {
-    const layout = layouts[role];
-    return (
-      layout && new AdamW(layout.size, { weightDecay, decayRanges: decayRanges(layout.slots) }, state[role]!.adamw)
-    );
-  };
-  return { student: optimizer('student'), teacher: optimizer('teacher') };
 }
 
 function headSize({ slots }: TrainableLayout): number {

@@ -119,7 +119,7 @@ export async function runStep(
 }
 
 /** @throws IdatError `train.diverged` at the first number that is infinite or none */
-function checkFinite(
+export function checkFinite(
   losses: Losses,
   gradients: Partial<Record<Role, Float32Array>>,
   models: TunedModels,

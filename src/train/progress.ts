@@ -1,4 +1,5 @@
 /** What a run tells its caller while it works. */
+import type { StepProfile } from './profile.js';
 
 /** Sums over images of one epoch, or their means. */
 export interface Losses {
@@ -47,6 +48,8 @@ export type Progress =
 /** How a caller follows and stops a run. */
 export interface RunControl {
   onProgress?: (event: Progress) => void;
+  /** When given, a few steps are run under the profiler before training, on copies, and it gets the outcome. */
+  onProfile?: (profile: StepProfile, runDir: string) => Promise<void>;
   /** When aborted, the running step is finished and all is saved. */
   signal?: AbortSignal;
 }

@@ -20,7 +20,7 @@ export interface RunRecord {
   versions: { idat: string; onnxruntime: string; node: string };
   settings: FineTuneSettings;
   /** What `auto` and the defaults came to; a resumed run keeps to it. */
-  resolved: { device: Provider; threads: number; microBatch: number };
+  resolved: { device: Provider; threads: number; microBatch: number; why?: string };
   data: { source: string; kind: string; note: string; fingerprints: Record<string, string> };
   classes: number;
   student: BackboneRecord;

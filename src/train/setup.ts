@@ -8,8 +8,10 @@ import type { Backbone } from '../backbones/backbone.js';
 import { resolveBackbone } from '../backbones/registry.js';
 import type { Dataset } from '../data/index.js';
 import { IdatError } from '../errors.js';
+import type { WeightSink } from '../graph/emit.js';
 import { type Runtime, type Session, startRuntime } from '../runtime/runtime.js';
 import { withWeightFile } from '../runtime/weight-file.js';
+import { AdamW, decayRanges } from './adamw.js';
 import type { FineTuneSettings } from './config.js';
 import { type Classifier, loadClassifier, tokensOf } from './evaluate.js';
 import { autoMicroBatch } from './micro-batch.js';
@@ -18,8 +20,15 @@ import { loadPrefix } from './prefix-store.js';
 import type { RunControl } from './progress.js';
 import type { BackboneRecord, RunRecord, TunedModels } from './run-directory.js';
 import type { LoadedPrefixes } from './splits.js';
-import type { Role } from './state.js';
-import { buildPrefix, buildTrainStep, type ModelSpec, type Prefix } from './step.js';
+import type { Role, TrainState } from './state.js';
+import {
+  buildPrefix,
+  buildTrainStep,
+  type ModelSpec,
+  type Prefix,
+  type TrainableLayout,
+  type TrainStep,
+} from './step.js';
 
 const ROLES = ['student', 'teacher'] as const;
 
@@ -150,30 +159,44 @@ export interface Compiled {
   classifier: Classifier;
 }
 
-export async function compile(
-  runtime: Runtime,
+/** The step that the settings ask for. @param sink takes weights that compiling computes */
+export function stepOf(
   settings: FineTuneSettings,
   { student, teacher }: Specs,
   prefixes: Prefixes,
   microBatch: number,
-): Promise<Compiled> {
+  sink?: WeightSink,
+): TrainStep {
   const { distill: loss, temperature, alpha, beta, distillGradient: gradient } = settings;
   const distillation = teacher && { loss, temperature, alpha, beta, gradient };
   const { disable, frozen } = settings;
+  return buildTrainStep({ student, teacher, distillation, microBatch, prefixes, disable, frozen, sink });
+}
+
+export const tunedModels = ({ student, teacher }: Specs, step: TrainStep): TunedModels => ({
+  student: { spec: student, layout: step.student },
+  teacher: teacher && { spec: teacher, layout: step.teacher! },
+});
+
+export async function compile(
+  runtime: Runtime,
+  settings: FineTuneSettings,
+  specs: Specs,
+  prefixes: Prefixes,
+  microBatch: number,
+): Promise<Compiled> {
+  const { disable, frozen } = settings;
+  const { student } = specs;
   const { dropPath } = student;
   const evaluation =
     prefixes.student && dropPath > 0 ? buildPrefix({ ...student, dropPath: 0 }, disable) : prefixes.student;
   return withWeightFile(async (sink) => {
-    const options = { disable, frozen, sink };
-    const step = buildTrainStep({ student, teacher, distillation, microBatch, prefixes, ...options });
+    const step = stepOf(settings, specs, prefixes, microBatch, sink);
     return {
-      prefixes: await loadPrefixes(runtime, { student, teacher }, prefixes, evaluation),
-      models: {
-        student: { spec: student, layout: step.student },
-        teacher: teacher && { spec: teacher, layout: step.teacher! },
-      },
+      prefixes: await loadPrefixes(runtime, specs, prefixes, evaluation),
+      models: tunedModels(specs, step),
       step: await runtime.load(step.program),
-      classifier: await loadClassifier(runtime, student, { prefix: evaluation, ...options }),
+      classifier: await loadClassifier(runtime, student, { prefix: evaluation, disable, frozen, sink }),
     };
   });
 }
@@ -196,4 +219,19 @@ async function loadPrefixes(
       ? student
       : evaluation && (await loadPrefix(runtime, specs.student, evaluation, onnxruntime)),
   };
+}
+
+/** One optimiser a model, going on from the state. */
+export function optimizersOf(
+  { weightDecay }: FineTuneSettings,
+  layouts: Record<Role, TrainableLayout | null>,
+  state: TrainState,
+): Record<Role, AdamW | null> {
+  const optimizer = (role: Role) => {
+    const layout = layouts[role];
+    return (
+      layout && new AdamW(layout.size, { weightDecay, decayRanges: decayRanges(layout.slots) }, state[role]!.adamw)
+    );
+  };
+  return { student: optimizer('student'), teacher: optimizer('teacher') };
 }

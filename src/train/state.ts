@@ -8,9 +8,9 @@ import { encodeSafetensors, type TensorSource } from '../files/safetensors.js';
 import { openSafetensors } from '../files/safetensors-node.js';
 import type { AdamWState } from './adamw.js';
 import type { EpochMetrics, Losses, Phase } from './progress.js';
-import type { TrainableLayout } from './step.js';
+import type { Role, TrainableLayout } from './step.js';
 
-export type Role = 'student' | 'teacher';
+export type { Role };
 
 /** Sums over the batches of an epoch so far. */
 export interface EpochSums {

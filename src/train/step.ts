@@ -2,6 +2,7 @@
  * The compiled step: student, teacher, their losses and every gradient as one program.
  */
 import type { Backbone } from '../backbones/backbone.js';
+import { labelHooks } from '../backbones/hooks.js';
 import { patchCount, traceViT } from '../backbones/vit.js';
 import { crossEntropy, lossByName } from '../distill/index.js';
 import { IdatError } from '../errors.js';
@@ -12,11 +13,13 @@ import { layout, packGradients, parameterName, type Slot, unpackParameters } fro
 import { cutFrozenPrefix, FROZEN_PREFIX } from '../graph/passes/frozen-prefix.js';
 import { applyPasses, FINAL_PASSES, FORWARD_PASSES, TRACE_PASSES } from '../graph/passes/index.js';
 import { quantiseFrozen } from '../graph/passes/quantise-frozen.js';
-import { formatShape, type Shape, sameShape, type Tensor } from '../graph/tensor.js';
+import { formatShape, type Shape, sameShape, type Tensor, within } from '../graph/tensor.js';
 import { methodByName } from '../methods/index.js';
 import { type Initialiser, type Scope, truncatedNormal, zeroInit } from '../methods/method.js';
 import { randomStream } from '../random.js';
 import { autoMicroBatch } from './micro-batch.js';
+
+export type Role = 'student' | 'teacher';
 
 /** In which precision products with frozen weights are computed: all in float32, or some in 8-bit integers. */
 export const FROZEN_PRECISIONS = ['float32', 'int8-forward', 'int8'] as const;
@@ -63,7 +66,7 @@ export interface TrainableLayout {
   /** Number of trainable numbers. */
   readonly size: number;
   /** The starting values; the same seed and role give the same numbers. */
-  initial(seed: number, role: 'student' | 'teacher'): Float32Array;
+  initial(seed: number, role: Role): Float32Array;
 }
 
 /**
@@ -126,19 +129,23 @@ export function buildTrainStep(options: StepOptions): TrainStep {
   const labels = input('labels', [microBatch], 'int64');
   const weights = input('weights', [microBatch]);
   const mean = (perImage: Tensor) => sumAll(mul(perImage, weights));
+  const ownLossOf = (role: Role, logits: Tensor) =>
+    within({ role, part: 'distill.cross-entropy' }, () => mean(crossEntropy(logits, labels)));
 
   const s = prepareModel(student, 'student', microBatch, prefixes?.student, disable);
   const outputs: Record<string, Tensor> = { 'student.logits': s.logits };
-  let total = mean(crossEntropy(s.logits, labels));
+  let total = ownLossOf('student', s.logits);
   outputs['loss.student'] = total;
 
   const t = teacher && prepareModel(teacher, 'teacher', microBatch, prefixes?.teacher, disable);
   if (t && distillation) {
     const { loss, temperature, alpha, beta, gradient } = distillation;
-    const ownLoss = mean(crossEntropy(t.logits, labels));
+    const ownLoss = ownLossOf('teacher', t.logits);
     const taught = gradient === 'both' ? t.logits : stopGradient(t.logits);
-    const distill = mean(lossByName(loss).perImage(s.logits, taught, temperature));
-    total = add(add(total, scale(ownLoss, alpha)), scale(distill, beta));
+    const distill = within({ part: `distill.${loss}` }, () =>
+      mean(lossByName(loss).perImage(s.logits, taught, temperature)),
+    );
+    total = within({ part: 'train.total loss' }, () => add(add(total, scale(ownLoss, alpha)), scale(distill, beta)));
     outputs['teacher.logits'] = t.logits;
     outputs['loss.teacher'] = ownLoss;
     outputs['loss.distill'] = distill;
@@ -149,8 +156,10 @@ export function buildTrainStep(options: StepOptions): TrainStep {
   const models = t ? [s, t] : [s];
   const probes = inspect ? [...models.map((m) => m.logits), s.images] : [];
   const found = gradients(total, [...models.flatMap((m) => m.parameters), ...probes]);
-  outputs['student.gradient'] = packGradients(found.splice(0, s.parameters.length));
-  if (t) outputs['teacher.gradient'] = packGradients(found.splice(0, t.parameters.length));
+  const pack = (role: Role, gradients: readonly Tensor[]) =>
+    within({ role, part: 'train.gradient vector', backward: true }, () => packGradients(gradients));
+  outputs['student.gradient'] = pack('student', found.splice(0, s.parameters.length));
+  if (t) outputs['teacher.gradient'] = pack('teacher', found.splice(0, t.parameters.length));
   if (inspect) {
     outputs['student.logits.gradient'] = found.shift()!;
     if (t) outputs['teacher.logits.gradient'] = found.shift()!;
@@ -221,6 +230,10 @@ function prepareModel(
 
 /** Traces backbone, method and head; names of its inputs start with `role`. */
 function traceModel(model: ModelSpec, role: string, batch: number, disable: readonly string[]): TracedModel {
+  return within(role ? { role } : {}, () => traceParts(model, role, batch, disable));
+}
+
+function traceParts(model: ModelSpec, role: string, batch: number, disable: readonly string[]): TracedModel {
   const { config, weights } = model.backbone;
   const named = (name: string) => inputName(role, name);
   const images = input(named('images'), [batch, config.channels, config.imageSize, config.imageSize]);
@@ -228,14 +241,17 @@ function traceModel(model: ModelSpec, role: string, batch: number, disable: read
 
   const trainables = new TrainableScope();
   const method = methodByName(model.method);
-  const hooks = method.hooks(trainables, config, method.options.parse(model.methodOptions));
+  const hooks = labelHooks(method.hooks(trainables, config, method.options.parse(model.methodOptions)), {
+    part: `methods.${method.name}`,
+  });
   const weight = (name: string, shape: readonly number[]) =>
     method.trains(name)
       ? trainables.tensor(name, shape, () => weights.values(name, shape))
       : weights.constant(name, shape);
-  const features = traceViT(config, weight, hooks, { images, dropPath });
+  const features = within({ part: 'backbones.residual' }, () => traceViT(config, weight, hooks, { images, dropPath }));
   const kernel = trainables.tensor('head.weight', [model.classes, config.width], truncatedNormal(0.02));
-  const whole = linear(features, kernel, trainables.tensor('head.bias', [model.classes], zeroInit));
+  const bias = trainables.tensor('head.bias', [model.classes], zeroInit);
+  const whole = within({ part: 'train.head' }, () => linear(features, kernel, bias));
   const logits = applyPasses(TRACE_PASSES, [whole], disable)[0]!;
   return {
     images,
@@ -297,7 +313,7 @@ function compile(
   { disable, frozen = 'float32', sink }: CompileOptions,
 ): Program {
   const groups = models.map((m) => ({ inputName: m.parametersInput, parameters: m.parameters }));
-  const graph = unpackParameters(outputs, groups);
+  const graph = within({ part: 'train.parameters' }, () => unpackParameters(outputs, groups));
   let final = applyPasses(FINAL_PASSES, Object.values(graph), disable);
   if (frozen !== 'float32') final = quantiseFrozen(final, frozen === 'int8' ? 'both' : 'forward');
   return emit(Object.fromEntries(Object.keys(graph).map((name, i) => [name, final[i]!])), sink);

@@ -3,14 +3,18 @@ import { Command } from 'commander';
 import { fineTune } from '../../index.js';
 import { addConfigFlags, configFrom } from '../config-flags.js';
 import { describeRun } from '../describe-run.js';
+import { withProfile } from '../profile.js';
 import { withProgress } from '../with-progress.js';
 
 const command = new Command('train')
   .description('fine-tune a backbone on a data set, alone or taught by a smaller one')
   .argument('<data>', 'a folder or .zip: the lists of VTAB-1K, or one folder a class')
+  .option('--profile', 'first measure where the time of a step goes: profile.json, .md and .svg in the run directory')
   .option('--json', 'print the result as one JSON object');
 
 export const train = addConfigFlags(command).action(async (data: string, flags) => {
-  const result = await withProgress((control) => fineTune(configFrom(data, flags), control));
+  const result = await withProgress((control) =>
+    fineTune(configFrom(data, flags), flags.profile ? withProfile(control) : control),
+  );
   process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : `${describeRun(result)}\n`);
 });

@@ -36,6 +36,7 @@ export const int8ProductOp: Op<null> = {
     }
     return [y];
   },
+  flops: ({ inputs: [, weight], outputs: [y] }) => 2 * size(y!.shape) * weight!.shape[0]!,
   differentiable: false,
   cases: [],
 };

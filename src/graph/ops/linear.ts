@@ -13,7 +13,6 @@ import { reshape } from './reshape.js';
  */
 export const linearOp: Op<null> = {
   name: 'linear',
-  matrixProduct: true,
   infer([x, weight, bias]) {
     const [out, width] = weight!.shape;
     if (
@@ -42,6 +41,7 @@ export const linearOp: Op<null> = {
   },
   rows: (axis, { inputs: [x, ...rest] }) =>
     axis < x!.shape.length - 1 ? { inputs: [axis, ...rest.map(() => null)], attrs: () => null } : undefined,
+  flops: ({ inputs: [, weight], outputs: [y] }) => 2 * size(y!.shape) * weight!.shape[1]!,
   vjp([dy], { inputs: [x, weight, bias] }) {
     const rows = (t: Tensor) => reshape(t, [size(t.shape.slice(0, -1)), t.shape.at(-1)!]);
     const dx = matmul(dy!.shape.length < 2 ? rows(dy!) : dy!, weight!);

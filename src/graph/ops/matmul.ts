@@ -7,6 +7,7 @@ import {
   type Op,
   type Shape,
   shapeError,
+  size,
   strides,
   type Tensor,
 } from '../tensor.js';
@@ -22,7 +23,6 @@ const swapLast = (shape: Shape): Shape => [...shape.slice(0, -2), shape.at(-1)!,
 /** Matrix product over the last two axes, a [..., m, k] · b [..., k, n] -> [..., m, n]; leading axes broadcast. */
 export const matmulOp: Op<MatmulAttrs> = {
   name: 'matmul',
-  matrixProduct: true,
   infer([a, b], { transposeA, transposeB }) {
     if (a!.shape.length < 2 || b!.shape.length < 2) {
       throw shapeError('matmul', `needs two matrices, got ${formatShape(a!.shape)} and ${formatShape(b!.shape)}`);
@@ -51,6 +51,8 @@ export const matmulOp: Op<MatmulAttrs> = {
     if (axis !== rank - 2) return undefined;
     return { inputs: [a!.shape.length - (attrs.transposeA ? 1 : 2), null], attrs: () => attrs };
   },
+  flops: ({ inputs: [a], outputs: [c], attrs }) =>
+    2 * size(c!.shape) * a!.shape.at((attrs as MatmulAttrs).transposeA ? -2 : -1)!,
   // C = A·B: dA = dC·Bᵀ, dB = Aᵀ·dC; with a transposed operand, the transpose of the same
   vjp([dy], { inputs: [a, b] }, { transposeA, transposeB }) {
     const da = transposeA ? matmul(b!, dy!, transposeB, true) : matmul(dy!, b!, false, !transposeB);

@@ -33,7 +33,7 @@ export function cutFrozenPrefix(
 ): FrozenPrefix | null {
   const reach = reachOf(outputs, images);
   const boundary = withoutRecomputable(crossing(outputs, reach), reach);
-  const multiplies = topologicalOrder(boundary).some((node) => node.op.matrixProduct && reach.get(node) === 'images');
+  const multiplies = topologicalOrder(boundary).some((node) => node.op.flops && reach.get(node) === 'images');
   if (!multiplies) return null;
 
   const inputs = new Map(boundary.map((t, i) => [t, input(nameOf(i), t.shape, t.dtype)]));
@@ -74,7 +74,7 @@ function withoutRecomputable(boundary: readonly Tensor[], reach: ReadonlyMap<Nod
   const kept = new Set(boundary);
   const isCheap = ({ node }: Tensor): boolean =>
     reach.get(node) === 'constants' ||
-    (!node.op.matrixProduct && node.inputs.length > 0 && node.inputs.every((t) => kept.has(t) || isCheap(t)));
+    (!node.op.flops && node.inputs.length > 0 && node.inputs.every((t) => kept.has(t) || isCheap(t)));
   for (const t of [...boundary].reverse()) if (isCheap(t)) kept.delete(t);
   return [...kept];
 }

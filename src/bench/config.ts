@@ -1,0 +1,53 @@
+/** What a benchmark is of. */
+import { z } from 'zod';
+import { IdatError } from '../errors.js';
+import { explainIssue, FineTuneConfig, type FineTuneSettings, parseConfig } from '../train/config.js';
+
+/** The bundled models: what is measured when nothing is asked for. */
+const BUNDLED = { student: 'vit_micro_patch4_32.cifar10', teacher: 'vit_nano_patch4_32.cifar10' };
+
+const { shape } = FineTuneConfig;
+
+/** The fields of a run that decide its speed, and how to measure. */
+export const BenchConfig = z.strictObject({
+  student: z.string().optional().describe('backbone: a name or a .safetensors file (default: the bundled pair)'),
+  teacher: shape.teacher.describe('smaller backbone beside it: a name or a file'),
+  ...FineTuneConfig.pick({
+    adapter: true,
+    teacherAdapter: true,
+    hidden: true,
+    scale: true,
+    distill: true,
+    imageSize: true,
+    dropPath: true,
+    batchSize: true,
+    microBatch: true,
+    frozen: true,
+    disable: true,
+    device: true,
+    threads: true,
+  }).shape,
+  classes: z.int().min(2).max(100_000).default(10).describe('classes of the new heads'),
+  readings: z.int().min(1).max(1000).default(5).describe('readings of each figure; medians are reported'),
+});
+
+export type BenchInput = z.input<typeof BenchConfig>;
+
+export interface BenchSettings {
+  /** As of a run, on no data. */
+  readonly run: FineTuneSettings;
+  readonly classes: number;
+  readonly readings: number;
+}
+
+/** @throws IdatError `config.field` */
+export function parseBenchConfig(input: BenchInput): BenchSettings {
+  const parsed = BenchConfig.safeParse(input, { reportInput: true });
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map((issue) => explainIssue(issue, BenchConfig));
+    throw new IdatError('config.field', issues.join('\n'));
+  }
+  const { classes, readings, student, teacher, ...rest } = parsed.data;
+  const models = student === undefined && teacher === null ? BUNDLED : { student: student ?? BUNDLED.student, teacher };
+  return { run: parseConfig({ ...rest, ...models, data: 'synthetic' }), classes, readings };
+}

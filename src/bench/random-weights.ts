@@ -1,0 +1,74 @@
+/**
+ * Backbones for measuring: the real file where it is on this disk, and otherwise random weights of the same sizes. How
+ * long a step takes does not depend on the values.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Backbone, ViTConfig } from '../backbones/backbone.js';
+import { backboneFromFile } from '../backbones/checkpoint.js';
+import { type KnownBackbone, knownBackbone, resolveBackbone } from '../backbones/registry.js';
+import { traceViT } from '../backbones/vit.js';
+import { IdatError } from '../errors.js';
+import { safetensorsPieces, type TensorSource } from '../files/safetensors.js';
+import { constant, input } from '../graph/ops/index.js';
+import { size } from '../graph/tensor.js';
+import { randomStream } from '../random.js';
+
+export interface MeasurableBackbone {
+  readonly backbone: Backbone;
+  readonly random: boolean;
+}
+
+/** Runs `action` with a folder for random weights, which is gone afterwards. */
+export async function withWeightsFolder<T>(action: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'idat-bench-'));
+  try {
+    return await action(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * @param folder where random weights may be written
+ * @throws IdatError for unknown names and files that cannot be read
+ */
+export async function measurableBackbone(
+  nameOrPath: string,
+  imageSize: number | undefined,
+  folder: string,
+): Promise<MeasurableBackbone> {
+  try {
+    return { backbone: await resolveBackbone(nameOrPath, { imageSize }), random: false };
+  } catch (error) {
+    if (!(error instanceof IdatError) || error.code !== 'backbone.absent') throw error;
+    const known = knownBackbone(nameOrPath)!;
+    const path = join(folder, `${known.name}.safetensors`);
+    await writeFile(path, safetensorsPieces(randomTensors(known)));
+    const config = imageSize === undefined ? known.config : { ...known.config, imageSize };
+    return { backbone: await backboneFromFile(path, { name: known.name, config }), random: true };
+  }
+}
+
+/** Every tensor a ViT of these sizes asks for, all filled from one block of small random numbers. */
+function randomTensors({ config, name }: KnownBackbone): TensorSource[] {
+  const shapes = tensorShapes(config);
+  const random = randomStream(0, 'bench', name);
+  const block = Float32Array.from({ length: 4096 }, () => 0.05 * random.normal());
+  const longest = Math.max(...[...shapes.values()].map(size));
+  const values = Float32Array.from({ length: longest }, (_, i) => block[i % block.length]!);
+  return [...shapes].map(([tensor, shape]) => ({ name: tensor, shape, data: values.subarray(0, size(shape)) }));
+}
+
+/** Asks the tracing code itself, so that no list of names has to be kept. */
+function tensorShapes(config: ViTConfig): Map<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>();
+  const note = (name: string, shape: readonly number[]) => {
+    shapes.set(name, shape);
+    return constant(shape, { kind: 'file', path: name, offset: 0, load: () => new Float32Array(size(shape)) });
+  };
+  const images = input('images', [1, config.channels, config.imageSize, config.imageSize]);
+  traceViT(config, note, {}, { images, dropPath: null });
+  return shapes;
+}

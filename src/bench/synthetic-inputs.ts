@@ -1,0 +1,32 @@
+import type { PixelStore } from '../data/index.js';
+import { pixelInputs, type SplitInputs } from '../train/inputs.js';
+import type { Specs } from '../train/setup.js';
+
+/** Images of noise at each model's size, in memory. */
+export function syntheticInputs({ student, teacher }: Specs, count: number, classes: number): SplitInputs {
+  const store = (size: number): PixelStore => {
+    const length = 3 * size * size;
+    const noise = Uint8Array.from({ length }, (_, i) => (i * 7919) % 256);
+    return {
+      count,
+      size,
+      labels: Int32Array.from({ length: count }, (_, i) => i % classes),
+      names: Array.from({ length: count }, (_, i) => `noise ${i}`),
+      skipped: [],
+      fingerprint: 'noise',
+      pixelsKey: 'noise',
+      fromCache: false,
+      cacheProblem: null,
+      read: async (indices) => {
+        const images = new Uint8Array(indices.length * length);
+        for (let i = 0; i < indices.length; i++) images.set(noise, i * length);
+        return images;
+      },
+      close: async () => {},
+    };
+  };
+  return {
+    student: pixelInputs(store(student.backbone.config.imageSize), student),
+    teacher: teacher && pixelInputs(store(teacher.backbone.config.imageSize), teacher),
+  };
+}

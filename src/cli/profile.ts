@@ -1,0 +1,23 @@
+/** What `--profile` adds to a run. */
+import { join } from 'node:path';
+import type { StepProfile } from '../train/profile.js';
+import type { RunControl } from '../train/progress.js';
+import { shortPath } from './describe-run.js';
+
+/** Writes the profile as soon as it is taken, and says where. */
+export function withProfile(control: RunControl): RunControl {
+  return {
+    ...control,
+    onProfile: async (profile, runDir) => {
+      await writeProfile(runDir, profile);
+      const text = `profile of ${profile.steps} steps: ${shortPath(join(runDir, 'profile.md'))}, profile.svg beside it`;
+      control.onProgress?.({ kind: 'note', text });
+    },
+  };
+}
+
+/** Loads the chart library only where there is something to draw: it takes longer than all else at the start. */
+export async function writeProfile(folder: string, profile: StepProfile): Promise<void> {
+  const report = await import('../report/profile.js');
+  await report.writeProfile(folder, profile);
+}

@@ -1,0 +1,22 @@
+/** What a graph costs, read off its shapes. */
+import { constantOp } from './ops/constant.js';
+import { type DType, size, type Tensor, topologicalOrder } from './tensor.js';
+
+const ITEM_BYTES: Record<DType, number> = { float32: 4, int64: 8, int8: 1, uint8: 1 };
+
+/**
+ * The floating-point operations of all matrix products that lead to `outputs`: what a machine's measured peak is held
+ * against. Element-wise work, softmax and normalisation are not counted.
+ */
+export const countFlops = (outputs: readonly Tensor[]): number =>
+  topologicalOrder(outputs).reduce((sum, node) => sum + (node.op.flops?.(node) ?? 0), 0);
+
+/**
+ * Bytes of all tensors that are computed on the way to `outputs`. A runtime frees many of them before the last is made,
+ * so this bounds the memory of a run from above.
+ */
+export function activationBytes(outputs: readonly Tensor[]): number {
+  const made = topologicalOrder(outputs).filter(({ op }) => op !== constantOp);
+  const bytes = ({ shape, dtype }: Tensor) => ITEM_BYTES[dtype] * size(shape);
+  return made.reduce((sum, { outputs: tensors }) => sum + tensors.reduce((part, t) => part + bytes(t), 0), 0);
+}

@@ -1,0 +1,169 @@
+/**
+ * Chooses how a batch is worked through, images a call and threads, by measuring a few calls; what was measured is
+ * remembered for this machine, runtime and program.
+ */
+import { createHash } from 'node:crypto';
+import { constant } from '../graph/ops/index.js';
+import { size } from '../graph/tensor.js';
+import { thisMachine } from '../runtime/machine.js';
+import type { Feed, Runtime } from '../runtime/runtime.js';
+import { withWeightFile } from '../runtime/weight-file.js';
+import { type Call, type Reading, searchCall } from './call-search.js';
+import type { FineTuneSettings } from './config.js';
+import { microBatchOf, type Prefixes, prefixesOf, type Specs, stepOf, versions } from './setup.js';
+import type { ModelSpec, TrainStep } from './step.js';
+import { recallTuning, rememberTuning } from './tuning-cache.js';
+
+export interface TunedCall extends Call {
+  /** Why so, in a sentence; null where both were given. */
+  readonly why: string | null;
+}
+
+export interface TuningOptions {
+  /** Images at hand, which bound a batch. */
+  readonly images: number;
+  /** Measure whatever it takes, anew, and remember it; otherwise a start is not held up for longer than some seconds. */
+  readonly thorough: boolean;
+  /** Told when what was measured cannot be remembered. */
+  readonly onNote?: (text: string) => void;
+}
+
+/** Candidates are begun within this time. */
+const BUDGET_MS = 2000;
+/** A step with more work than this in its first call would take over a second to load and time on two cores. */
+const LARGEST_MEASURED_FLOPS = 2e10;
+/** A candidate is called at least so often and for so long, after once to warm up; a hopeless one less often. */
+const QUICK = { calls: 3, ms: 150, hopelessCalls: 1 };
+const THOROUGH = { calls: 5, ms: 500, hopelessCalls: 2 };
+/** Of the class count, which hardly matters for speed, the key knows nothing. */
+const KEY_CLASSES = 10;
+
+/** Images a call and threads: given, remembered, measured, or by rule. */
+export async function tuneCall(
+  runtime: Runtime,
+  settings: FineTuneSettings,
+  specs: Specs,
+  prefixes: Prefixes,
+  { images, thorough, onNote }: TuningOptions,
+): Promise<TunedCall> {
+  const batchSize = Math.min(settings.batchSize, images);
+  const first = { microBatch: microBatchOf(settings, specs, prefixes, images), threads: runtime.threads };
+  const otherThreads = settings.threads === undefined && runtime.device === 'cpu' && runtime.threads > 1 ? [1] : [];
+  if (settings.microBatch !== 'auto' && otherThreads.length === 0) return { ...first, why: null };
+
+  const unit = unitStep(settings, specs);
+  const key = await keyOf(runtime, settings, unit, batchSize);
+  const known = thorough ? null : await recallTuning(key);
+  if (known) return { microBatch: known.microBatch, threads: known.threads, why: `${known.why}, on ${known.measured}` };
+  if (!thorough && unit.program.flops * first.microBatch > LARGEST_MEASURED_FLOPS) {
+    return { ...first, why: `${inWords(first)}, by rule; idat bench measures what is best and remembers it` };
+  }
+
+  const given = settings.microBatch !== 'auto';
+  const fitting = process.availableMemory() / unit.program.activationBytes;
+  const started = performance.now();
+  const { best, readings } = await searchCall({
+    batchSize,
+    first,
+    otherThreads,
+    smallest: given ? first.microBatch : 1,
+    largest: given ? first.microBatch : Math.max(first.microBatch, Math.min(batchSize, fitting)),
+    measure: ({ microBatch, threads }, hopelessMs) =>
+      withWeightFile((sink) =>
+        timeCall(
+          runtime.withThreads(threads),
+          stepOf(settings, specs, prefixes, microBatch, sink),
+          hopelessMs,
+          thorough ? THOROUGH : QUICK,
+        ),
+      ),
+    outOfTime: () => !thorough && performance.now() - started > BUDGET_MS,
+  });
+  const entry = { ...best, why: explain(best, readings), measured: new Date().toISOString().slice(0, 10) };
+  await rememberTuning(key, entry).catch((error: Error) => onNote?.(`cannot remember the choice: ${error.message}`));
+  return { microBatch: best.microBatch, threads: best.threads, why: entry.why };
+}
+
+/** The step for one image, which stands for all others, without reading a weight. */
+function unitStep(settings: FineTuneSettings, specs: Specs): TrainStep {
+  const bareSpecs = { student: bare(specs.student), teacher: specs.teacher && bare(specs.teacher) };
+  const disable = [...settings.disable, 'fold-constants'];
+  const exact = { ...settings, frozen: 'float32' as const, disable };
+  return stepOf(exact, bareSpecs, prefixesOf(bareSpecs, exact), 1);
+}
+
+/** The model without its weights: what decides the program but not its numbers. */
+function bare(spec: ModelSpec): ModelSpec {
+  const weights = {
+    has: spec.backbone.weights.has.bind(spec.backbone.weights),
+    constant: (name: string, shape: readonly number[]) =>
+      constant(shape, { kind: 'file', path: `/${name}`, offset: 0, load: () => new Float32Array(size(shape)) }),
+    values: (_: string, shape: readonly number[]) => new Float32Array(size(shape)),
+  };
+  return { ...spec, classes: KEY_CLASSES, backbone: { ...spec.backbone, weights } };
+}
+
+/** All that decides which call is fastest. */
+async function keyOf(
+  runtime: Runtime,
+  { microBatch, threads, frozen, disable }: FineTuneSettings,
+  unit: TrainStep,
+  batchSize: number,
+): Promise<string> {
+  const { cpu, cores, platform } = thisMachine();
+  const program = createHash('sha256').update(unit.program.model).digest('hex');
+  const { onnxruntime } = await versions();
+  const machine = [cpu, cores, platform, onnxruntime, runtime.device];
+  const all = [machine, program, frozen, disable, batchSize, microBatch, threads ?? 'auto'];
+  return createHash('sha256').update(JSON.stringify(all)).digest('hex').slice(0, 32);
+}
+
+/** Milliseconds of a call: the shortest of several, as all else that the machine does only adds. */
+async function timeCall(
+  runtime: Runtime,
+  step: TrainStep,
+  hopelessMs: number,
+  { calls, ms, hopelessCalls }: { calls: number; ms: number; hopelessCalls: number },
+): Promise<number> {
+  const session = await runtime.load(step.program);
+  try {
+    const feeds = syntheticFeeds(step);
+    await session.run(feeds);
+    const times: number[] = [];
+    for (const began = performance.now(); times.length < calls || performance.now() - began < ms; ) {
+      const started = performance.now();
+      await session.run(feeds);
+      times.push(performance.now() - started);
+      if (times.length === hopelessCalls && Math.min(...times) > hopelessMs) break;
+    }
+    return Math.min(...times);
+  } finally {
+    await session.close();
+  }
+}
+
+/** Inputs that keep a step as busy as real ones: its time does not depend on what is in the images. */
+export function syntheticFeeds({ program, student, teacher }: TrainStep): Record<string, Feed> {
+  const feed = (name: string, count: number): Feed => {
+    if (name === 'labels') return new BigInt64Array(count);
+    if (name === 'weights') return new Float32Array(count).fill(1 / count);
+    if (name === 'student.parameters') return student.initial(0, 'student');
+    if (name === 'teacher.parameters') return teacher!.initial(0, 'teacher');
+    if (name.endsWith('.dropPath')) return new Float32Array(count).fill(1);
+    return Float32Array.from({ length: count }, (_, i) => Math.sin(i));
+  };
+  return Object.fromEntries(Object.entries(program.inputs).map(([name, { shape }]) => [name, feed(name, size(shape))]));
+}
+
+const inWords = ({ microBatch, threads }: Call): string =>
+  `${microBatch} ${microBatch === 1 ? 'image' : 'images'} a call on ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+
+/** The choice and what it was held against. */
+function explain(best: Reading, readings: readonly Reading[]): string {
+  const ms = ({ msPerImage }: Reading) => (msPerImage < 100 ? msPerImage.toPrecision(3) : msPerImage.toFixed(0));
+  const others = readings
+    .filter((reading) => reading !== best)
+    .map((reading) => `${reading.microBatch} on ${reading.threads}: ${ms(reading)}`);
+  const compared = others.length > 0 ? ` (${others.join(', ')})` : '';
+  return `${inWords(best)}: ${ms(best)} ms an image${compared}, measured`;
+}
