@@ -144,7 +144,7 @@ describe('a run', () => {
       code: 'run.interrupted',
     });
     const first = resolved(join(root, 'first'));
-    expect(first.why).toMatch(/^\d images? a call on 1 thread: .* ms an image \(.*\), measured$/);
+    expect(first.why).toMatch(/^\d images? a call on 1 thread: .* ms an image.*, measured$/);
     expect(notes).toContain(first.why);
 
     // Whatever a later measurement might say, it is not made: the entry decides, and an old run not even asks for it.

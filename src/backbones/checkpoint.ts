@@ -114,7 +114,7 @@ class FileWeights implements Weights {
   constant(name: string, shape: readonly number[]) {
     const entry = this.find(name, shape);
     if (entry.dtype !== 'F32' || !sameShape(entry.shape, shape)) return constant(shape, this.values(name, shape));
-    const load = () => this.load(entry);
+    const load = (first = 0, count = size(shape) - first) => this.load(entry, 4 * first, 4 * count);
     return constant(shape, { kind: 'file', path: this.path, offset: entry.offset, load });
   }
 
@@ -156,12 +156,13 @@ class FileWeights implements Weights {
     return entry;
   }
 
-  private load(entry: TensorEntry): Float32Array {
-    const bytes = new Uint8Array(entry.byteLength);
+  /** @param firstByte, byteCount the part wanted; default: all of it */
+  private load(entry: TensorEntry, firstByte = 0, byteCount = entry.byteLength): Float32Array {
+    const bytes = new Uint8Array(byteCount);
     const file = openSync(this.path, 'r');
     try {
       for (let done = 0; done < bytes.length; ) {
-        const read = readSync(file, bytes, done, bytes.length - done, entry.offset + done);
+        const read = readSync(file, bytes, done, bytes.length - done, entry.offset + firstByte + done);
         if (read === 0)
           throw new IdatError('backbone.tensor', `${this.path}: the file became shorter while it was read`);
         done += read;
@@ -169,7 +170,8 @@ class FileWeights implements Weights {
     } finally {
       closeSync(file);
     }
-    return toFloat32(bytes, entry.dtype as 'F32');
+    // bytes read into an array of their own need no copy to be read as numbers
+    return entry.dtype === 'F32' ? new Float32Array(bytes.buffer) : toFloat32(bytes, entry.dtype as 'F16');
   }
 }
 

@@ -2,7 +2,7 @@
  * The few array routines that the float64 definitions of the ops share. Slow and plain on purpose: they are what the
  * fast path is compared with.
  */
-import { broadcastShapes, type NdArray, type Shape, size, strides } from './tensor.js';
+import { broadcastShapes, type NdArray, type Shape, sameShape, size, strides } from './tensor.js';
 
 export const ndarray = (shape: Shape, data: ArrayLike<number> = new Float64Array(size(shape))): NdArray => ({
   shape,
@@ -27,6 +27,10 @@ export const map = (x: NdArray, f: (value: number) => number): NdArray => ({ sha
 /** Element-wise function of two arrays, with broadcasting. */
 export function zip(a: NdArray, b: NdArray, f: (a: number, b: number) => number): NdArray {
   const shape = broadcastShapes(a.shape, b.shape, 'zip');
+  if (b.data.length === 1 && sameShape(shape, a.shape)) {
+    const only = b.data[0]!;
+    return map(a, (value) => f(value, only)); // frozen weights are scaled this way, and they are large
+  }
   const at = [a, b].map((x) => broadcastStrides(x.shape, shape));
   const result = ndarray(shape);
   forEachIndex(shape, (index, flat) => {

@@ -172,7 +172,8 @@ async function train(
     });
     const report = (done: number, total: number) =>
       control.onProgress?.({ kind: 'evaluate', done, total, split: 'test' });
-    return evaluate(run.classifier, test, keptParameters(state, 'student')!, report, control.signal);
+    await run.step.close(); // frees the weights it holds before the classifier brings its own
+    return evaluate(await run.classifier(), test, keptParameters(state, 'student')!, report, control.signal);
   });
   if (!score) throw await interrupted(run, state);
   const result: RunResult = {

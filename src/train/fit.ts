@@ -23,7 +23,7 @@ export interface Run {
   readonly models: TunedModels;
   /** The compiled step. */
   readonly step: Session;
-  readonly classifier: Classifier;
+  classifier(): Promise<Classifier>;
   readonly timings: EpochTiming[];
   readonly control: RunControl;
 }
@@ -142,7 +142,7 @@ export function checkFinite(
 async function lookAt(run: Run, state: TrainState, { split, data }: NonNullable<PhasePlan['look']>): Promise<number> {
   const { onProgress, signal } = run.control;
   const report = (done: number, total: number) => onProgress?.({ kind: 'evaluate', done, total, split });
-  const score = await evaluate(run.classifier, data, state.student.parameters, report, signal);
+  const score = await evaluate(await run.classifier(), data, state.student.parameters, report, signal);
   if (!score) throw await interrupted(run, state);
   return score.accuracy;
 }

@@ -156,7 +156,8 @@ export interface Compiled {
   models: TunedModels;
   prefixes: LoadedPrefixes;
   step: Session;
-  classifier: Classifier;
+  /** Loaded when it is first asked for: it holds the student's weights once more. */
+  classifier(): Promise<Classifier>;
 }
 
 /** The step that the settings ask for. @param sink takes weights that compiling computes */
@@ -190,13 +191,19 @@ export async function compile(
   const { dropPath } = student;
   const evaluation =
     prefixes.student && dropPath > 0 ? buildPrefix({ ...student, dropPath: 0 }, disable) : prefixes.student;
+  let classifier: Promise<Classifier> | undefined;
+  const load = () =>
+    withWeightFile((sink) => loadClassifier(runtime, student, { prefix: evaluation, disable, frozen, sink }));
   return withWeightFile(async (sink) => {
     const step = stepOf(settings, specs, prefixes, microBatch, sink);
     return {
       prefixes: await loadPrefixes(runtime.withThreads(prefixThreads), specs, prefixes, evaluation),
       models: tunedModels(specs, step),
       step: await runtime.load(step.program),
-      classifier: await loadClassifier(runtime, student, { prefix: evaluation, disable, frozen, sink }),
+      classifier: () => {
+        classifier ??= load();
+        return classifier;
+      },
     };
   });
 }

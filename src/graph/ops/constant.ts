@@ -15,8 +15,8 @@ export type ConstantData =
       readonly path: string;
       /** Byte offset of the first number; little-endian float32, row-major. */
       readonly offset: number;
-      /** Reads the same numbers into memory: for folding and for runtimes without files. */
-      readonly load: () => Float32Array;
+      /** Reads the same numbers, or `count` of them from `first` on: for folding and for runtimes without files. */
+      readonly load: (first?: number, count?: number) => Float32Array;
     };
 
 export interface ConstantAttrs {
@@ -69,7 +69,8 @@ export function sliceConstant(t: Tensor, start: number, end: number): Tensor {
   const rows = (values: Numbers) => values.subarray(start * width, end * width) as Float32Array;
   if (data.kind === 'memory') return constant(shape, rows(data.values));
   if (data.kind === 'computed') return computedConstant(shape, () => rows(data.load()));
-  return constant(shape, { ...data, offset: data.offset + 4 * start * width, load: () => rows(data.load()) });
+  const load = (first = 0, count = size(shape) - first) => data.load(start * width + first, count);
+  return constant(shape, { ...data, offset: data.offset + 4 * start * width, load });
 }
 
 /** The value of a constant scalar tensor, or undefined when `t` is anything else. */

@@ -51,43 +51,72 @@ function isFrozenProduct({ op, inputs: [x, weight], attrs }: Node): boolean {
 function quantise(weight: Tensor, turned: boolean): { weight: Tensor; scales: Tensor } {
   const [rows, columns] = weight.shape as [number, number];
   const [K, N] = turned ? [columns, rows] : [rows, columns];
-  const at = turned ? { k: 1, n: columns } : { k: columns, n: 1 };
-  const scalesOf = (values: Float32Array) => columnScales(values, K, N, at);
+  // both are asked for once, one soon after the other: the large source is computed once and not kept
+  let waiting: { scales: Float32Array; rounded: Int8Array } | null = null;
+  const take = () => {
+    const found = waiting ?? roundWeight(constantValues(weight), rows, columns, turned);
+    waiting = waiting ? null : found;
+    return found;
+  };
   return {
-    scales: computedConstant([N], () => scalesOf(constantValues(weight))),
-    weight: constant([K, N], {
-      kind: 'computed',
-      dtype: 'int8',
-      load: () => {
-        const values = constantValues(weight);
-        return roundColumns(values, scalesOf(values), K, N, at);
-      },
-    }),
+    scales: computedConstant([N], () => take().scales),
+    weight: constant([K, N], { kind: 'computed', dtype: 'int8', load: () => take().rounded }),
   };
 }
 
-/** Steps of the source array along the inner and the output axis. */
-interface Steps {
-  readonly k: number;
-  readonly n: number;
+/** The largest number of each column (of each row, when turned) becomes 127; a column of zeros keeps the scale 1. */
+function roundWeight(values: Float32Array, rows: number, columns: number, turned: boolean) {
+  const scales = turned ? largestInRows(values, rows, columns) : largestInColumns(values, columns);
+  for (let n = 0; n < scales.length; n++) scales[n] = scales[n]! / 127 || 1;
+  const rounded = turned ? roundTurned(values, scales, rows, columns) : roundStraight(values, scales);
+  return { scales, rounded };
 }
 
-/** The largest number of each column / 127; 1 for a column of zeros. */
-function columnScales(values: Float32Array, K: number, N: number, at: Steps): Float32Array {
-  const scales = new Float32Array(N);
-  for (let k = 0; k < K; k++) {
-    for (let n = 0; n < N; n++) {
-      const size = Math.abs(values[k * at.k + n * at.n]!);
-      if (size > scales[n]!) scales[n] = size;
+function largestInRows(values: Float32Array, rows: number, columns: number): Float32Array {
+  const largest = new Float32Array(rows);
+  for (let row = 0; row < rows; row++) {
+    let top = 0;
+    for (let at = row * columns; at < (row + 1) * columns; at++) top = Math.max(top, Math.abs(values[at]!));
+    largest[row] = top;
+  }
+  return largest;
+}
+
+function largestInColumns(values: Float32Array, columns: number): Float32Array {
+  const largest = new Float32Array(columns);
+  for (let start = 0; start < values.length; start += columns) {
+    for (let n = 0; n < columns; n++) {
+      const size = Math.abs(values[start + n]!);
+      if (size > largest[n]!) largest[n] = size;
     }
   }
-  return scales.map((largest) => largest / 127 || 1);
+  return largest;
 }
 
-function roundColumns(values: Float32Array, scales: Float32Array, K: number, N: number, at: Steps): Int8Array {
-  const rounded = new Int8Array(K * N);
-  for (let k = 0; k < K; k++) {
-    for (let n = 0; n < N; n++) rounded[k * N + n] = Math.round(values[k * at.k + n * at.n]! / scales[n]!);
+/** To the nearest whole number, halves away from zero: storing in an Int8Array cuts off what is behind the point. */
+const nearest = (value: number) => value + (value < 0 ? -0.5 : 0.5);
+
+/** [K, N] -> [K, N] */
+function roundStraight(values: Float32Array, scales: Float32Array): Int8Array {
+  const N = scales.length;
+  const rounded = new Int8Array(values.length);
+  for (let start = 0; start < values.length; start += N) {
+    for (let n = 0; n < N; n++) rounded[start + n] = nearest(values[start + n]! / scales[n]!);
+  }
+  return rounded;
+}
+
+/** Rows turned at a time, so that what is read and what is written stay in the processor's cache. */
+const BLOCK = 32;
+
+/** [N, K] -> [K, N] */
+function roundTurned(values: Float32Array, scales: Float32Array, N: number, K: number): Int8Array {
+  const rounded = new Int8Array(values.length);
+  for (let start = 0; start < N; start += BLOCK) {
+    const end = Math.min(start + BLOCK, N);
+    for (let k = 0; k < K; k++) {
+      for (let n = start; n < end; n++) rounded[k * N + n] = nearest(values[n * K + k]! / scales[n]!);
+    }
   }
   return rounded;
 }
