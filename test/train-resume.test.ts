@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fineTune, resume } from '../src/index.js';
+import { type FineTuneInput, fineTune, resume } from '../src/index.js';
 import { makeImageFolder, runBytes, settings, temporaryFolder } from './train-support.js';
 
 const CHILD = fileURLToPath(new URL('./train-child.mjs', import.meta.url));
@@ -18,11 +18,11 @@ beforeAll(async () => {
 }, 120_000);
 
 /** Starts a run and aborts it after some steps, expecting it to say how to go on. */
-async function stopAfter(steps: number, out: string): Promise<void> {
+async function stopAfter(steps: number, out: string, more: Partial<FineTuneInput> = {}): Promise<void> {
   const stop = new AbortController();
   let seen = 0;
   const onProgress = ({ kind }: { kind: string }) => kind === 'step' && ++seen === steps && stop.abort();
-  const run = fineTune({ ...settings(data, out), protocol: 'paper' }, { onProgress, signal: stop.signal });
+  const run = fineTune({ ...settings(data, out), protocol: 'paper', ...more }, { onProgress, signal: stop.signal });
   await expect(run).rejects.toMatchObject({
     code: 'run.interrupted',
     message: expect.stringContaining(`idat resume ${out}`),
@@ -55,9 +55,12 @@ describe('resume', () => {
 
   it('keeps the last good state when the disk is full, and says so', async () => {
     const out = join(root, 'full');
-    await stopAfter(5, out);
+    const roomy = join(root, 'full-roomy');
+    // A limit on the size of files stands in for the disk; folded weights would meet it before the state does.
+    const disable = ['fold-constants'];
+    await fineTune({ ...settings(data, roomy), protocol: 'paper', disable });
+    await stopAfter(5, out, { disable });
     const before = readFileSync(join(out, 'state.safetensors'));
-    // A limit on the size of files stands in for the disk.
     const limited = spawn('sh', [
       '-c',
       'trap "" XFSZ; ulimit -f 100; exec "$@"',
@@ -75,7 +78,7 @@ describe('resume', () => {
     expect(text).toContain('files.write: cannot write');
     expect(readFileSync(join(out, 'state.safetensors'))).toEqual(before);
     await resume(out);
-    expect(runBytes(out)).toEqual(runBytes(undisturbed));
+    expect(runBytes(out)).toEqual(runBytes(roomy));
   });
 
   it('derives the other files from the state again', async () => {

@@ -166,6 +166,11 @@ describe('a run', () => {
   it('measures nothing where both are given', async () => {
     const data = await makeImageFolder(root);
     await fineTune({ ...settings(data, join(root, 'given')), epochs: 1, warmupEpochs: 0 });
-    expect(resolved(join(root, 'given'))).toEqual({ device: 'cpu', threads: 1, microBatch: 8 });
+    expect(resolved(join(root, 'given'))).toEqual({
+      device: 'cpu',
+      threads: 1,
+      prefixThreads: 1,
+      microBatch: 8,
+    });
   });
 });

@@ -72,12 +72,13 @@ export async function fineTune(input: FineTuneInput, control: RunControl = {}): 
       const { microBatch, threads, why } = tuned;
       if (why !== null) onNote(why);
       const runtime = started.withThreads(threads);
-      const compiled = await compile(runtime, settings, specs, prefixes, microBatch);
+      const resolved = { device: runtime.device, threads, prefixThreads: started.threads, microBatch };
+      const compiled = await compile(runtime, settings, specs, prefixes, resolved);
       const record: RunRecord = {
         format: 'idat-run-1',
         versions: await versions(),
         settings,
-        resolved: { device: runtime.device, threads, microBatch, ...(why !== null && { why }) },
+        resolved: { ...resolved, ...(why !== null && { why }) },
         data: {
           source: settings.data,
           kind: dataset.kind,
@@ -120,7 +121,7 @@ export async function resume(runDir: string, control: RunControl = {}): Promise<
     checkData(dir, record, fingerprints(pixels));
     return withRuntime(record.resolved, async (runtime) => {
       const specs = modelSpecs(settings, backbones, record.classes);
-      const compiled = await compile(runtime, settings, specs, prefixesOf(specs, settings), record.resolved.microBatch);
+      const compiled = await compile(runtime, settings, specs, prefixesOf(specs, settings), record.resolved);
       return train(dir, record, compiled, pixels, control);
     });
   });

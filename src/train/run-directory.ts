@@ -20,7 +20,15 @@ export interface RunRecord {
   versions: { idat: string; onnxruntime: string; node: string };
   settings: FineTuneSettings;
   /** What `auto` and the defaults came to; a resumed run keeps to it. */
-  resolved: { device: Provider; threads: number; microBatch: number; why?: string };
+  resolved: {
+    device: Provider;
+    /** For the step and what belongs to it. */
+    threads: number;
+    /** For frozen prefixes: the step behind them may be so small that one thread is best, which they are not. */
+    prefixThreads: number;
+    microBatch: number;
+    why?: string;
+  };
   data: { source: string; kind: string; note: string; fingerprints: Record<string, string> };
   classes: number;
   student: BackboneRecord;

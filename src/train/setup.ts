@@ -184,7 +184,7 @@ export async function compile(
   settings: FineTuneSettings,
   specs: Specs,
   prefixes: Prefixes,
-  microBatch: number,
+  { microBatch, prefixThreads }: Pick<RunRecord['resolved'], 'microBatch' | 'prefixThreads'>,
 ): Promise<Compiled> {
   const { disable, frozen } = settings;
   const { student } = specs;
@@ -197,7 +197,7 @@ export async function compile(
   return withWeightFile(async (sink) => {
     const step = stepOf(settings, specs, prefixes, microBatch, sink);
     return {
-      prefixes: await loadPrefixes(runtime, specs, prefixes, evaluation),
+      prefixes: await loadPrefixes(runtime.withThreads(prefixThreads), specs, prefixes, evaluation),
       models: tunedModels(specs, step),
       step: await runtime.load(step.program),
       classifier: () => {
