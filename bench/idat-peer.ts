@@ -6,16 +6,18 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { matrixPeakFeeds, matrixPeakProgram } from '../src/bench/matrix-peak.js';
 import { writeFileAtomic } from '../src/files/atomic-write.js';
 import { encodeSafetensors } from '../src/files/safetensors.js';
+import { size } from '../src/graph/tensor.js';
 import { type Session, startRuntime } from '../src/runtime/runtime.js';
+import { withWeightFile } from '../src/runtime/weight-file.js';
 import type { MicroBatch } from '../src/train/batches.js';
 import { type Classifier, loadClassifier, tokensOf } from '../src/train/evaluate.js';
 import { runStep } from '../src/train/fit.js';
 import { autoMicroBatch, pieces } from '../src/train/micro-batch.js';
-import { buildTrainStep, type TrainStep } from '../src/train/step.js';
+import { buildPrefix, buildTrainStep, type Prefix, type TrainStep } from '../src/train/step.js';
 import { serve } from './contestant.js';
-import { productFlops, productPeak } from './kernel-profile.js';
 import {
   type AdapterName,
   asTensors,
@@ -28,6 +30,7 @@ import {
   ROLES,
   readBatch,
 } from './problem.js';
+import { summarise } from './readings.js';
 import { startRunClock } from './run-clock.js';
 import { type VariantName, variantNamed } from './variants.js';
 
@@ -41,6 +44,8 @@ interface LoadedStep {
   readonly session: Session;
   readonly microBatch: number;
   readonly models: { student: { parameters: Float32Array }; teacher: { parameters: Float32Array } };
+  /** For each input of the step that images decide: the numbers of one image after the other. */
+  readonly inputs: Readonly<Record<string, { values: Float32Array; length: number }>>;
 }
 
 const folder = process.argv[2]!;
@@ -51,13 +56,10 @@ const takeRunMs = startRunClock();
 const steps = new Map<string, LoadedStep>();
 const classifiers = new Map<string, Classifier>();
 
-const specs = ({ variant, adapter }: Which) => {
-  const spec = (role: 'student' | 'teacher') => ({
-    ...modelSpec(backbones[role], adapter),
-    ...variantNamed(variant).model,
-  });
-  return { student: spec('student'), teacher: spec('teacher') };
-};
+const specs = ({ adapter }: Pick<Which, 'adapter'>) => ({
+  student: modelSpec(backbones.student, adapter),
+  teacher: modelSpec(backbones.teacher, adapter),
+});
 
 async function stepOf(which: Which): Promise<LoadedStep> {
   const key = `${which.variant} ${which.adapter}`;
@@ -65,50 +67,83 @@ async function stepOf(which: Which): Promise<LoadedStep> {
   if (known) return known;
   const { student, teacher } = specs(which);
   const microBatch = autoMicroBatch(BATCH_SIZE, tokensOf(student), student.backbone.config.width);
-  const options = { student, teacher, distillation: DISTILLATION, microBatch };
-  const step = buildTrainStep({ ...options, ...variantNamed(which.variant).step });
-  const models = {
-    student: { parameters: initialParameters(step.student, 'student') },
-    teacher: { parameters: initialParameters(step.teacher!, 'teacher') },
-  };
-  const loaded = { step, session: await runtime.load(step.program), microBatch, models };
+  const variant = variantNamed(which.variant);
+  const prefixes = variant.prefix
+    ? { student: buildPrefix(student), teacher: buildPrefix(teacher) }
+    : { student: null, teacher: null };
+  const inputs: LoadedStep['inputs'] = Object.assign(
+    {},
+    ...(await Promise.all(ROLES.map((role) => inputsOf(role, prefixes[role])))),
+  );
+  const loaded = await withWeightFile(async (sink) => {
+    const options = { student, teacher, distillation: DISTILLATION, microBatch, prefixes, sink, ...variant.step };
+    const step = buildTrainStep(options);
+    const models = {
+      student: { parameters: initialParameters(step.student, 'student') },
+      teacher: { parameters: initialParameters(step.teacher!, 'teacher') },
+    };
+    return { step, session: await runtime.load(step.program), microBatch: options.microBatch, models, inputs };
+  });
   steps.set(key, loaded);
   return loaded;
 }
 
 async function classifierOf(which: Which): Promise<Classifier> {
   const key = `${which.variant} ${which.adapter}`;
-  const classifier = classifiers.get(key) ?? (await loadClassifier(runtime, specs(which).student));
+  const classifier =
+    classifiers.get(key) ??
+    (await withWeightFile((sink) =>
+      loadClassifier(runtime, specs(which).student, { frozen: variantNamed(which.variant).step.frozen, sink }),
+    ));
   classifiers.set(key, classifier);
   return classifier;
 }
 
-const imagesAt = (positions: readonly number[]): Float32Array => {
-  const picked = new Float32Array(positions.length * IMAGE_LENGTH);
+function rowsAt(values: Float32Array, length: number, positions: readonly number[]): Float32Array {
+  const picked = new Float32Array(positions.length * length);
   positions.forEach((at, i) => {
-    picked.set(images.subarray(at * IMAGE_LENGTH, (at + 1) * IMAGE_LENGTH), i * IMAGE_LENGTH);
+    picked.set(values.subarray(at * length, (at + 1) * length), i * length);
   });
   return picked;
-};
+}
 
-/** What a variant's step reads for these images. A step behind a frozen prefix would read the prefix's results here. */
-function inputsOf(positions: readonly number[]): Record<string, Float32Array> {
-  const pixels = imagesAt(positions);
-  return { 'student.images': pixels, 'teacher.images': pixels };
+const imagesAt = (positions: readonly number[]): Float32Array => rowsAt(images, IMAGE_LENGTH, positions);
+
+/** What a step reads of all images in one model: their pixels, or what the prefix makes of them. */
+async function inputsOf(role: (typeof ROLES)[number], prefix: Prefix | null): Promise<LoadedStep['inputs']> {
+  if (!prefix) return { [`${role}.images`]: { values: images, length: IMAGE_LENGTH } };
+  const lengths = prefix.tensors.map(({ shape }) => size(shape));
+  const values = lengths.map((length) => new Float32Array(BATCH_SIZE * length));
+  const session = await runtime.load(prefix.program);
+  for (const { positions } of pieces(BATCH_SIZE, prefix.batch)) {
+    const outputs = await session.run({ images: imagesAt(positions) });
+    prefix.tensors.forEach(({ name }, i) => {
+      positions.forEach((at, row) => {
+        const length = lengths[i]!;
+        values[i]!.set(outputs[name]!.subarray(row * length, (row + 1) * length), at * length);
+      });
+    });
+  }
+  await session.close();
+  return Object.fromEntries(
+    prefix.tensors.map(({ name }, i) => [`${role}.${name}`, { values: values[i]!, length: lengths[i]! }]),
+  );
 }
 
 /** The first `count` images of the batch, cut up as training cuts up a batch. */
-function microBatches(count: number, microBatch: number): MicroBatch[] {
+function microBatches(count: number, { microBatch, inputs }: LoadedStep): MicroBatch[] {
   return pieces(count, microBatch).map(({ positions, weights }) => {
     const own = BigInt64Array.from(positions, (at) => labels[at]!);
-    return { feeds: { labels: own, weights, ...inputsOf(positions) }, labels: own, weights };
+    const feeds = Object.entries(inputs).map(([name, { values, length }]) => [name, rowsAt(values, length, positions)]);
+    return { feeds: { labels: own, weights, ...Object.fromEntries(feeds) }, labels: own, weights };
   });
 }
 
 /** Losses of the first images; gradients into a file, named as `student.blocks.3.adapter.linear1.weight`. */
 async function check({ batch, ...which }: Which & { batch: number }): Promise<object> {
-  const { step, session, microBatch, models } = await stepOf(which);
-  const { losses, gradients } = await runStep(session, microBatches(batch, microBatch), models);
+  const loaded = await stepOf(which);
+  const { step, session, models } = loaded;
+  const { losses, gradients } = await runStep(session, microBatches(batch, loaded), models);
   const path = join(folder, `gradients.idat ${which.variant}.safetensors`);
   const tensors = ROLES.flatMap((role) => asTensors(step[role]!, gradients[role]!, `${role}.`));
   await writeFileAtomic(path, encodeSafetensors(tensors));
@@ -126,9 +161,9 @@ async function seconds({ part, count, ...which }: Which & { part: 'step' | 'forw
 }
 
 async function stepWork(which: Which, count: number) {
-  const { session, microBatch, models } = await stepOf(which);
-  const batch = microBatches(count, microBatch);
-  return () => runStep(session, batch, models);
+  const loaded = await stepOf(which);
+  const batch = microBatches(count, loaded);
+  return () => runStep(loaded.session, batch, loaded.models);
 }
 
 async function forwardWork(which: Which, count: number) {
@@ -136,7 +171,7 @@ async function forwardWork(which: Which, count: number) {
   const parameters = initialParameters(classifier.layout, 'student');
   const calls = pieces(count, classifier.batch).map(({ positions }) => imagesAt(positions));
   return async () => {
-    for (const pixels of calls) await classifier.logits(pixels, parameters);
+    for (const pixels of calls) await classifier.logits({ images: pixels }, parameters);
   };
 }
 
@@ -144,19 +179,30 @@ async function forwardWork(which: Which, count: number) {
 async function logits(which: Which): Promise<object> {
   const classifier = await classifierOf(which);
   const [first] = pieces(classifier.batch, classifier.batch);
-  const all = await classifier.logits(imagesAt(first!.positions), initialParameters(classifier.layout, 'student'));
+  const all = await classifier.logits(
+    { images: imagesAt(first!.positions) },
+    initialParameters(classifier.layout, 'student'),
+  );
   return { logits: [...all.subarray(0, all.length / classifier.batch)] };
 }
 
 /** Floating-point operations an image costs in the matrix products of the compiled step. */
 async function flops(which: Which): Promise<object> {
-  const { step, microBatch, models } = await stepOf(which);
-  const [{ feeds }] = microBatches(microBatch, microBatch) as [MicroBatch];
-  const parameters = {
-    'student.parameters': models.student.parameters,
-    'teacher.parameters': models.teacher.parameters,
-  };
-  return { flopsPerImage: (await productFlops(step.program, { ...feeds, ...parameters })) / microBatch };
+  const { step, microBatch } = await stepOf(which);
+  return { flopsPerImage: step.program.flops / microBatch };
+}
+
+const PRODUCT_RUNS = 20;
+
+/** GFLOP/s of one product with a constant weight, in the kernel alone: the median of 20. */
+async function productPeak(): Promise<number> {
+  const program = matrixPeakProgram();
+  const session = await runtime.loadProfiled(program);
+  for (let run = 0; run < PRODUCT_RUNS; run++) await session.run(matrixPeakFeeds());
+  const kernels = (await session.kernelTimes()).flatMap((run) => run.kernels);
+  await session.close();
+  const times = kernels.filter(({ op }) => op === 'Gemm').map(({ ms }) => ms);
+  return (program.flops * PRODUCT_RUNS) / times.length / summarise(times).median / 1e6;
 }
 
 const ort = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
@@ -170,7 +216,7 @@ const handlers = {
     batch: part === 'step' ? (await stepOf(which)).microBatch : (await classifierOf(which)).batch,
     threads: runtime.threads,
   }),
-  product: async () => ({ gigaflopsPerSecond: await productPeak(runtime.threads) }),
+  product: async () => ({ gigaflopsPerSecond: await productPeak() }),
 };
 await serve({ versions: { node: process.versions.node, onnxruntime: version } }, handlers);
 await runtime.close();

@@ -90,7 +90,7 @@ async function measureFreshProcesses(plan: Plan, result: Result): Promise<void> 
     result.secondsToFirstStep = starts;
   });
   await attempt('linear probing', async () => {
-    result.linearProbing = (await watchLinearProbing(folder, quick ? 16 : 64, 2)).epochSeconds;
+    result.linearProbing = (await watchLinearProbing(folder, quick ? 32 : 128, 2)).epochSeconds;
   });
 }
 
