@@ -5,6 +5,7 @@ import { resolveBackbone } from '../backbones/registry.js';
 import { decodeImage, normaliseInto, openDataset, preprocess } from '../data/index.js';
 import { IdatError } from '../errors.js';
 import { openSafetensors } from '../files/safetensors-node.js';
+import { checkInt8 } from '../runtime/check-int8.js';
 import type { Device } from '../runtime/runtime.js';
 import { withWeightFile } from '../runtime/weight-file.js';
 import type { Protocol } from './config.js';
@@ -125,6 +126,7 @@ async function withStudent<T>(
   return withRuntime({ device, threads: options.threads ?? resolved.threads }, async (runtime) => {
     const spec = modelSpec(settings, 'student', backbone, record.classes);
     const { disable, frozen } = settings;
+    if (frozen !== 'float32') await checkInt8(runtime);
     const classifier = await withWeightFile((sink) => loadClassifier(runtime, spec, { disable, frozen, sink }));
     const parameters = await readTuned(join(dir, 'student.safetensors'), classifier.layout);
     return action({ record, classes, classifier, parameters });

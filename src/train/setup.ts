@@ -9,6 +9,7 @@ import { resolveBackbone } from '../backbones/registry.js';
 import type { Dataset } from '../data/index.js';
 import { IdatError } from '../errors.js';
 import type { WeightSink } from '../graph/emit.js';
+import { checkInt8 } from '../runtime/check-int8.js';
 import { type Runtime, type Session, startRuntime } from '../runtime/runtime.js';
 import { withWeightFile } from '../runtime/weight-file.js';
 import { AdamW, decayRanges } from './adamw.js';
@@ -194,6 +195,7 @@ export async function compile(
   let classifier: Promise<Classifier> | undefined;
   const load = () =>
     withWeightFile((sink) => loadClassifier(runtime, student, { prefix: evaluation, disable, frozen, sink }));
+  if (frozen !== 'float32') await checkInt8(runtime);
   return withWeightFile(async (sink) => {
     const step = stepOf(settings, specs, prefixes, microBatch, sink);
     return {
