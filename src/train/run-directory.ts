@@ -25,7 +25,8 @@ export interface RunRecord {
     /** For the step and what belongs to it. */
     threads: number;
     /** For frozen prefixes: the step behind them may be so small that one thread is best, which they are not. */
-    prefixThreads: number;
+    /** Missing in runs of versions without frozen prefixes. */
+    prefixThreads?: number;
     microBatch: number;
     why?: string;
   };

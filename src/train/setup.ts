@@ -189,9 +189,8 @@ export async function compile(
 ): Promise<Compiled> {
   const { disable, frozen } = settings;
   const { student } = specs;
-  const { dropPath } = student;
-  const evaluation =
-    prefixes.student && dropPath > 0 ? buildPrefix({ ...student, dropPath: 0 }, disable) : prefixes.student;
+  // rounded as `idat eval` rounds it, a model gives the same accuracy there: all of it then, and no prefix in float32
+  const evaluation = frozen === 'float32' ? evaluationPrefix(student, prefixes.student, disable) : null;
   let classifier: Promise<Classifier> | undefined;
   const load = () =>
     withWeightFile((sink) => loadClassifier(runtime, student, { prefix: evaluation, disable, frozen, sink }));
@@ -199,7 +198,7 @@ export async function compile(
   return withWeightFile(async (sink) => {
     const step = stepOf(settings, specs, prefixes, microBatch, sink);
     return {
-      prefixes: await loadPrefixes(runtime.withThreads(prefixThreads), specs, prefixes, evaluation),
+      prefixes: await loadPrefixes(runtime.withThreads(prefixThreads ?? runtime.threads), specs, prefixes, evaluation),
       models: tunedModels(specs, step),
       step: await runtime.load(step.program),
       classifier: () => {
@@ -208,6 +207,11 @@ export async function compile(
       },
     };
   });
+}
+
+/** Evaluation drops no paths, which may leave another prefix than training has. */
+function evaluationPrefix(student: ModelSpec, prefix: Prefix | null, disable: readonly string[]): Prefix | null {
+  return prefix && student.dropPath > 0 ? buildPrefix({ ...student, dropPath: 0 }, disable) : prefix;
 }
 
 async function loadPrefixes(
