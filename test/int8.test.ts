@@ -7,7 +7,7 @@ import { emit } from '../src/graph/emit.js';
 import { interpret } from '../src/graph/interpret.js';
 import { constant, input, int8Product, linear, matmul, parameter, reshape, sumAll } from '../src/graph/ops/index.js';
 import { quantiseFrozen } from '../src/graph/passes/quantise-frozen.js';
-import { type Node, type Shape, size, type Tensor, topologicalOrder } from '../src/graph/tensor.js';
+import { type NdArray, type Node, type Shape, size, type Tensor, topologicalOrder } from '../src/graph/tensor.js';
 import { METHODS } from '../src/methods/index.js';
 import { randomStream } from '../src/random.js';
 import { type Feed, type Runtime, startRuntime } from '../src/runtime/runtime.js';
@@ -123,7 +123,7 @@ describe('rounded weights', () => {
       [forward, (k: number, n: number) => weight[n * K + k]!],
       [backward, (k: number, n: number) => weight[k * K + n]!],
     ] as const) {
-      const [whole, scales] = interpret(node.inputs.slice(1), {}) as [{ data: Float64Array }, { data: Float64Array }];
+      const [whole, scales] = [1, 2].map((i) => interpret([node.inputs[i]!], {})[0]!) as [NdArray, NdArray];
       const columns = scales.data.length;
       for (let n = 0; n < columns; n++) {
         let largest = 0;
