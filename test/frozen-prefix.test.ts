@@ -1,8 +1,7 @@
 /** The frozen prefix: where a model is cut, and that the two parts are the whole. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Backbone, ViTConfig } from '../src/backbones/backbone.js';
-import { traceViT } from '../src/backbones/vit.js';
+import type { ViTConfig } from '../src/backbones/backbone.js';
 import { crossEntropy } from '../src/distill/index.js';
 import { gradients } from '../src/graph/differentiate.js';
 import type { Program } from '../src/graph/emit.js';
@@ -10,7 +9,6 @@ import { interpret } from '../src/graph/interpret.js';
 import {
   add,
   broadcastTo,
-  constant,
   gelu,
   input,
   layerNorm,
@@ -23,80 +21,13 @@ import {
 } from '../src/graph/ops/index.js';
 import { cutFrozenPrefix } from '../src/graph/passes/frozen-prefix.js';
 import { pushDownSlices } from '../src/graph/passes/push-down-slices.js';
-import { type Shape, size, type Tensor } from '../src/graph/tensor.js';
-import { METHODS, methodByName } from '../src/methods/index.js';
+import { size, type Tensor } from '../src/graph/tensor.js';
 import { type Feed, type Runtime, startRuntime } from '../src/runtime/runtime.js';
 import { dropPathMultipliers } from '../src/train/drop-path.js';
 import { buildForward, buildPrefix, buildTrainStep, type ModelSpec } from '../src/train/step.js';
+import { alternating, frozen, models, specOf, trace, values } from './small-models.js';
 
-const values = (shape: Shape, salt: number, factor = 1) =>
-  Float32Array.from({ length: size(shape) }, (_, i) => factor * Math.sin(i * 1.7 + salt * 3.1 + 0.5));
-const weightValues = (name: string, shape: Shape) => values(shape, name.length, 0.3);
-const frozen = (name: string, shape: Shape) => constant(shape, weightValues(name, shape));
 const nameOf = (index: number) => `prefix.${index}`;
-
-interface Model {
-  config: ViTConfig;
-  method: string;
-  dropPath: number;
-}
-
-const models: fc.Arbitrary<Model> = fc
-  .record({
-    heads: fc.integer({ min: 1, max: 2 }),
-    perHead: fc.constantFrom(2, 4),
-    patchSize: fc.constantFrom(2, 4),
-    grid: fc.integer({ min: 1, max: 2 }),
-    depth: fc.integer({ min: 1, max: 3 }),
-    mlpWidth: fc.integer({ min: 3, max: 9 }),
-    qkvBias: fc.boolean(),
-    method: fc.constantFrom(...METHODS.map(({ name }) => name)),
-    dropPath: fc.constantFrom(0, 0.4),
-  })
-  .map(({ heads, perHead, patchSize, grid, depth, mlpWidth, qkvBias, method, dropPath }) => ({
-    config: {
-      imageSize: patchSize * grid,
-      patchSize,
-      channels: 3,
-      width: heads * perHead,
-      depth,
-      heads,
-      mlpWidth,
-      qkvBias,
-      layerNormEps: 1e-6,
-    },
-    method,
-    dropPath,
-  }));
-
-/** A model's loss as a graph of ours, with every leaf's numbers. */
-function trace({ config, method: name, dropPath: rate }: Model, B: number) {
-  const parameters = new Map<string, Tensor>();
-  const tensor = (own: string, shape: Shape) => {
-    if (!parameters.has(own)) parameters.set(own, parameter(own, shape));
-    return parameters.get(own)!;
-  };
-  const method = methodByName(name);
-  const hooks = method.hooks({ tensor }, config, method.options.parse({ hidden: 2 }));
-  const images = input('images', [B, 3, config.imageSize, config.imageSize]);
-  const dropPath = rate > 0 ? input('dropPath', [config.depth, 2, B]) : null;
-  const weight = (own: string, shape: Shape) => (method.trains(own) ? tensor(own, shape) : frozen(own, shape));
-  const features = traceViT(config, weight, hooks, { images, dropPath });
-  const logits = linear(features, tensor('head.weight', [3, config.width]), tensor('head.bias', [3]));
-  const numbers: Record<string, ArrayLike<number>> = {
-    images: values(images.shape, 1),
-    dropPath: dropPathMultipliers(config.depth, rate, B, alternating()),
-    labels: Array.from({ length: B }, (_, b) => b % 3),
-  };
-  for (const [own, { shape }] of parameters) numbers[own] = values(shape, own.length, 0.2);
-  return { logits, images, parameters: [...parameters.values()], numbers };
-}
-
-/** Drops about every other branch where anything is dropped at all. */
-function alternating() {
-  let draws = 0;
-  return { uniform: () => (draws++ % 2 === 0 ? 0 : 0.999) } as never;
-}
 
 const lossAndGradients = (logits: Tensor, parameters: readonly Tensor[]): Tensor[] => {
   const loss = sumAll(crossEntropy(logits, input('labels', [logits.shape[0]!], 'int64')));
@@ -178,12 +109,6 @@ describe('in the runtime', () => {
     runtime = await startRuntime({ device: 'cpu', threads: 1 });
   });
   afterAll(() => runtime.close());
-
-  const specOf = ({ config, method, dropPath }: Model): ModelSpec => {
-    const weights = { has: () => true, values: weightValues, constant: frozen };
-    const backbone: Backbone = { name: '', config, weights, mean: [0], std: [1], path: '', sha256: '' };
-    return { backbone, method, methodOptions: {}, classes: 3, dropPath };
-  };
 
   async function run(program: Program, feeds: Readonly<Record<string, Feed>>) {
     const session = await runtime.load(program);

@@ -22,23 +22,25 @@ export async function withWeightFile<T>(action: (sink: WeightSink) => Promise<T>
 }
 
 function createWeightFile(): WeightSink & { remove(): void } {
-  const folder = realpathSync(tmpdir());
+  const folder = tmpdir();
   const fail = (error: unknown): never => {
     const { code } = error as NodeJS.ErrnoException;
     const reason = `${folder}: cannot keep folded weights here (${code}); free some space or set TMPDIR to another folder`;
     throw new IdatError('runtime.weights', reason, { cause: error });
   };
-  let own: string;
+  let own: string | undefined;
   let file: number;
   try {
-    own = mkdtempSync(join(folder, 'idat-weights-'));
+    own = mkdtempSync(join(realpathSync(folder), 'idat-weights-'));
     file = openSync(join(own, 'weights.bin'), 'wx');
   } catch (error) {
+    if (own !== undefined) rmSync(own, { recursive: true, force: true });
     return fail(error);
   }
+  const path = join(own, 'weights.bin');
   let end = 0;
   return {
-    path: join(own, 'weights.bin'),
+    path,
     append(bytes) {
       const offset = Math.ceil(end / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
       try {

@@ -56,5 +56,5 @@ function roundTo8Bits(x: NdArray): NdArray {
 function roundHalfEven(value: number): number {
   const below = Math.floor(value);
   const rest = value - below;
-  return rest === 0.5 ? below + (below % 2) : Math.round(value);
+  return rest === 0.5 ? below + Math.abs(below % 2) : Math.round(value);
 }

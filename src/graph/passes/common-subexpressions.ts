@@ -38,6 +38,6 @@ function attributesKey(node: Node, numberOf: (object: unknown) => number): strin
   if (node.op !== constantOp) return JSON.stringify(node.attrs);
   const { shape, data } = node.attrs as ConstantAttrs;
   if (data.kind === 'file') return JSON.stringify([shape, data.path, data.offset]);
-  if (data.kind === 'memory' && data.values.length === 1) return JSON.stringify([shape, data.values[0]]);
+  if (data.kind === 'memory' && data.values.length === 1) return JSON.stringify([shape, `${data.values[0]}`]);
   return JSON.stringify([shape, numberOf(data.kind === 'memory' ? data.values : data.load)]);
 }

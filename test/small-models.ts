@@ -1,0 +1,99 @@
+/** Random small vision transformers with numbers for everything they read. */
+import fc from 'fast-check';
+import type { Backbone, ViTConfig } from '../src/backbones/backbone.js';
+import { traceViT } from '../src/backbones/vit.js';
+import { constant, input, linear, parameter } from '../src/graph/ops/index.js';
+import { type Shape, size, type Tensor } from '../src/graph/tensor.js';
+import { METHODS, methodByName } from '../src/methods/index.js';
+import { dropPathMultipliers } from '../src/train/drop-path.js';
+import type { ModelSpec } from '../src/train/step.js';
+
+export const values = (shape: Shape, salt: number, factor = 1): Float32Array =>
+  Float32Array.from({ length: size(shape) }, (_, i) => factor * Math.sin(i * 1.7 + salt * 3.1 + 0.5));
+export const weightValues = (name: string, shape: Shape): Float32Array => values(shape, name.length, 0.3);
+export const frozen = (name: string, shape: Shape): Tensor => constant(shape, weightValues(name, shape));
+
+export interface Model {
+  config: ViTConfig;
+  method: string;
+  dropPath: number;
+}
+
+export const models: fc.Arbitrary<Model> = fc
+  .record({
+    heads: fc.integer({ min: 1, max: 2 }),
+    perHead: fc.constantFrom(2, 4),
+    patchSize: fc.constantFrom(2, 4),
+    grid: fc.integer({ min: 1, max: 2 }),
+    depth: fc.integer({ min: 1, max: 3 }),
+    mlpWidth: fc.integer({ min: 3, max: 9 }),
+    qkvBias: fc.boolean(),
+    method: fc.constantFrom(...METHODS.map(({ name }) => name)),
+    dropPath: fc.constantFrom(0, 0.4),
+  })
+  .map(({ heads, perHead, patchSize, grid, depth, mlpWidth, qkvBias, method, dropPath }) => ({
+    config: {
+      imageSize: patchSize * grid,
+      patchSize,
+      channels: 3,
+      width: heads * perHead,
+      depth,
+      heads,
+      mlpWidth,
+      qkvBias,
+      layerNormEps: 1e-6,
+    },
+    method,
+    dropPath,
+  }));
+
+/** A model as a graph of ours, with every leaf's numbers; its leaves' names start with `role`. */
+export function trace(
+  { config, method: name, dropPath: rate }: Model,
+  B: number,
+  { role = '', classes = 3, weight: given = frozen } = {},
+) {
+  const parameters = new Map<string, Tensor>();
+  const tensor = (own: string, shape: Shape) => {
+    if (!parameters.has(own)) parameters.set(own, parameter(`${role}${own}`, shape));
+    return parameters.get(own)!;
+  };
+  const method = methodByName(name);
+  const hooks = method.hooks({ tensor }, config, method.options.parse({ hidden: 2 }));
+  const images = input(`${role}images`, [B, 3, config.imageSize, config.imageSize]);
+  const dropPath = rate > 0 ? input(`${role}dropPath`, [config.depth, 2, B]) : null;
+  const weight = (own: string, shape: Shape) => (method.trains(own) ? tensor(own, shape) : given(own, shape));
+  const features = traceViT(config, weight, hooks, { images, dropPath });
+  const logits = linear(features, tensor('head.weight', [classes, config.width]), tensor('head.bias', [classes]));
+  const salt = role === 'teacher.' ? 1 : 0; // equal models that are traced for two roles differ in their numbers
+  const numbers: Record<string, ArrayLike<number>> = {
+    [`${role}images`]: values(images.shape, 1 + salt),
+    [`${role}dropPath`]: dropPathMultipliers(config.depth, rate, B, alternating()),
+    labels: Array.from({ length: B }, (_, b) => b % classes),
+  };
+  for (const [own, { shape }] of parameters) numbers[`${role}${own}`] = values(shape, own.length + salt, 0.2);
+  return { logits, images, parameters: [...parameters.values()], numbers };
+}
+
+/** Drops about every other branch where anything is dropped at all. */
+export function alternating() {
+  let draws = 0;
+  return { uniform: () => (draws++ % 2 === 0 ? 0 : 0.999) } as never;
+}
+
+/** A model as the step is given it. */
+export function specOf({ config, method, dropPath }: Model, classes = 3, weight = frozen): ModelSpec {
+  const weights = { has: () => true, values: weightValues, constant: weight };
+  const backbone: Backbone = { name: '', config, weights, mean: [0], std: [1], path: '', sha256: '' };
+  return { backbone, method, methodOptions: {}, classes, dropPath };
+}
+
+/** The same tensor whenever a weight of that name and shape is asked for, as a student that teaches itself has it. */
+export function sharedWeights(): typeof frozen {
+  const known = new Map<string, Tensor>();
+  return (name, shape) => {
+    const key = `${name} ${shape}`;
+    if (!known.has(key)) known.set(key, frozen(name, shape));
+    return known.get(key)!;
+  };
+}
