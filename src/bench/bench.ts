@@ -5,8 +5,7 @@ import { type Machine, thisMachine } from '../runtime/machine.js';
 import type { Feed, Runtime } from '../runtime/runtime.js';
 import { withWeightFile } from '../runtime/weight-file.js';
 import { variantName } from '../train/config.js';
-import { EVALUATED_AT_ONCE, tokensOf } from '../train/evaluate.js';
-import { autoMicroBatch } from '../train/micro-batch.js';
+import { evaluationBatch } from '../train/evaluate.js';
 import { profileSteps, type StepProfile } from '../train/profile.js';
 import { modelSpecs, type Prefixes, prefixesOf, type Specs, stepOf, versions, withRuntime } from '../train/setup.js';
 import { buildForward, type CompileOptions, type ModelSpec } from '../train/step.js';
@@ -204,8 +203,7 @@ async function load(
 
 /** A model's forward pass, at the size of call that evaluation uses. */
 function loadForward(runtime: Runtime, model: ModelSpec, options: CompileOptions): Promise<Subject> {
-  const { config } = model.backbone;
-  const batch = autoMicroBatch(EVALUATED_AT_ONCE, tokensOf(model), config.width);
+  const batch = evaluationBatch(model);
   const { program, layout } = buildForward({ model, batch, ...options });
   const images = Float32Array.from({ length: size(program.inputs.images!.shape) }, (_, i) => Math.sin(i));
   return load(runtime, program, batch, { images, parameters: layout.initial(0, 'student') });

@@ -7,7 +7,12 @@ import { autoMicroBatch, countCorrect } from './micro-batch.js';
 import { buildForward, type CompileOptions, type ModelSpec, type Prefix, type TrainableLayout } from './step.js';
 
 /** Images in one call, at most. */
-export const EVALUATED_AT_ONCE = 64;
+const EVALUATED_AT_ONCE = 64;
+
+/** Nothing is kept for a backward pass, so that four times the images of a training call take no more memory. */
+export function evaluationBatch(model: ModelSpec, prefix: Prefix | null = null): number {
+  return 4 * autoMicroBatch(EVALUATED_AT_ONCE / 4, tokensOf(model, prefix), model.backbone.config.width);
+}
 
 /** A model ready to classify. */
 export interface Classifier {
@@ -26,14 +31,13 @@ export interface Score {
   accuracy: number;
 }
 
-/** @param options.prefix the model's frozen prefix, whose results are given in place of images */
+/** @param options.images how many there will be at most @param options.prefix the model's frozen prefix, whose results are given in place of images */
 export async function loadClassifier(
   runtime: Runtime,
   model: ModelSpec,
-  { prefix = null, ...options }: CompileOptions & { prefix?: Prefix | null } = {},
+  { prefix = null, images = Infinity, ...options }: CompileOptions & { prefix?: Prefix | null; images?: number } = {},
 ): Promise<Classifier> {
-  // nothing is kept for a backward pass, so that calls of four times as many images take no more memory
-  const batch = 4 * autoMicroBatch(EVALUATED_AT_ONCE / 4, tokensOf(model, prefix), model.backbone.config.width);
+  const batch = Math.min(images, evaluationBatch(model, prefix));
   const { program, layout } = buildForward({ model, batch, prefix, ...options });
   const session = await runtime.load(program);
   return {

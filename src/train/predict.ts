@@ -89,7 +89,8 @@ export async function predict(
   options: RunOptions & { top?: number } = {},
 ): Promise<Prediction[]> {
   const files = (await Promise.all(paths.map(imagesAt))).flat();
-  return withStudent(runDir, options, async ({ record, classes, classifier, parameters }) => {
+  return withStudent(runDir, { ...options, images: Math.max(1, files.length) }, async (student) => {
+    const { record, classes, classifier, parameters } = student;
     const results: Prediction[] = [];
     for (let start = 0; start < files.length; start += classifier.batch) {
       if (options.signal?.aborted) throw new IdatError('run.interrupted', 'stopped before all images were seen');
@@ -110,7 +111,7 @@ export async function predict(
 
 async function withStudent<T>(
   runDir: string,
-  options: RunOptions,
+  options: RunOptions & { images?: number },
   action: (student: TrainedStudent) => Promise<T>,
 ): Promise<T> {
   const dir = resolve(runDir);
@@ -126,8 +127,9 @@ async function withStudent<T>(
   return withRuntime({ device, threads: options.threads ?? resolved.threads }, async (runtime) => {
     const spec = modelSpec(settings, 'student', backbone, record.classes);
     const { disable, frozen } = settings;
+    const { images = Infinity } = options;
     if (frozen !== 'float32') await checkInt8(runtime);
-    const classifier = await withWeightFile((sink) => loadClassifier(runtime, spec, { disable, frozen, sink }));
+    const classifier = await withWeightFile((sink) => loadClassifier(runtime, spec, { images, disable, frozen, sink }));
     const parameters = await readTuned(join(dir, 'student.safetensors'), classifier.layout);
     return action({ record, classes, classifier, parameters });
   });
