@@ -66,7 +66,7 @@ export const FineTuneConfig = z.strictObject({
   prefixMemory: z
     .number()
     .min(0)
-    .default(256)
+    .default(128)
     .describe('MiB of memory for what the frozen part computes for each image; more goes to the disk'),
   out: z.string().optional().describe('run directory (default: runs/<data>-<variant>-<n>)'),
 });
