@@ -96,7 +96,7 @@ export function profileChart(profile: StepProfile): string {
 function titlesOf(profile: StepProfile, panels: readonly Panel[], grids: readonly { top: number }[]) {
   return [
     {
-      text: `Where a step's ${profile.stepMs.toPrecision(3)} ms go`,
+      text: `Where a step's ${Number(profile.stepMs.toPrecision(3)).toLocaleString('en')} ms go`,
       subtext: profileTitle(profile),
       left: 16,
       top: 10,
