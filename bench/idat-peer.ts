@@ -16,7 +16,8 @@ import type { MicroBatch } from '../src/train/batches.js';
 import { type Classifier, loadClassifier, tokensOf } from '../src/train/evaluate.js';
 import { runStep } from '../src/train/fit.js';
 import { autoMicroBatch, pieces } from '../src/train/micro-batch.js';
-import { buildPrefix, buildTrainStep, type Prefix, type TrainStep } from '../src/train/step.js';
+import type { Prefix } from '../src/train/model.js';
+import { buildPrefix, buildTrainStep, type TrainStep } from '../src/train/step.js';
 import { serve } from './contestant.js';
 import {
   type AdapterName,

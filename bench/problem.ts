@@ -10,7 +10,8 @@ import { writeFileAtomic } from '../src/files/atomic-write.js';
 import { encodeSafetensors, type TensorSource } from '../src/files/safetensors.js';
 import { openSafetensors } from '../src/files/safetensors-node.js';
 import { randomStream } from '../src/random.js';
-import { buildForward, type Distillation, type ModelSpec, type TrainableLayout } from '../src/train/step.js';
+import type { ModelSpec, TrainableLayout } from '../src/train/model.js';
+import { buildForward, type Distillation } from '../src/train/step.js';
 
 export const ADAPTERS = ['parallel', 'sequential'] as const;
 export type AdapterName = (typeof ADAPTERS)[number];

@@ -24,7 +24,8 @@ import { pushDownSlices } from '../src/graph/passes/push-down-slices.js';
 import { size, type Tensor } from '../src/graph/tensor.js';
 import { type Feed, type Runtime, startRuntime } from '../src/runtime/runtime.js';
 import { dropPathMultipliers } from '../src/train/drop-path.js';
-import { buildForward, buildPrefix, buildTrainStep, type ModelSpec } from '../src/train/step.js';
+import type { ModelSpec } from '../src/train/model.js';
+import { buildForward, buildPrefix, buildTrainStep } from '../src/train/step.js';
 import { alternating, frozen, models, specOf, trace, values } from './small-models.js';
 
 const nameOf = (index: number) => `prefix.${index}`;

@@ -11,7 +11,8 @@ import { interpret } from '../src/graph/interpret.js';
 import { constant, input, reduceMean, scale, sumAll, zeros } from '../src/graph/ops/index.js';
 import { METHODS, methodByName } from '../src/methods/index.js';
 import { startRuntime } from '../src/runtime/runtime.js';
-import { buildForward, buildTrainStep, type ModelSpec } from '../src/train/step.js';
+import type { ModelSpec } from '../src/train/model.js';
+import { buildForward, buildTrainStep } from '../src/train/step.js';
 
 /** Golden numbers of the specification, computed with PyTorch. */
 const GOLDEN = {

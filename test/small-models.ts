@@ -6,7 +6,7 @@ import { constant, input, linear, parameter } from '../src/graph/ops/index.js';
 import { type Shape, size, type Tensor } from '../src/graph/tensor.js';
 import { METHODS, methodByName } from '../src/methods/index.js';
 import { dropPathMultipliers } from '../src/train/drop-path.js';
-import type { ModelSpec } from '../src/train/step.js';
+import type { ModelSpec } from '../src/train/model.js';
 
 export const values = (shape: Shape, salt: number, factor = 1): Float32Array =>
   Float32Array.from({ length: size(shape) }, (_, i) => factor * Math.sin(i * 1.7 + salt * 3.1 + 0.5));

@@ -9,7 +9,8 @@ import { dropPathMultipliers } from '../src/train/drop-path.js';
 import { runStep } from '../src/train/fit.js';
 import { pixelInputs } from '../src/train/inputs.js';
 import { autoMicroBatch, countCorrect, pieces } from '../src/train/micro-batch.js';
-import { buildTrainStep, type ModelSpec } from '../src/train/step.js';
+import type { ModelSpec } from '../src/train/model.js';
+import { buildTrainStep } from '../src/train/step.js';
 import { STUDENT, TEACHER } from './train-support.js';
 
 const given = { data: 'images', student: STUDENT };

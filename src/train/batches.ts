@@ -7,9 +7,9 @@ import type { Feed } from '../runtime/runtime.js';
 import { dropPathMultipliers } from './drop-path.js';
 import type { SplitInputs } from './inputs.js';
 import { pieces } from './micro-batch.js';
+import type { ModelSpec } from './model.js';
 import type { Phase } from './progress.js';
 import type { Role } from './state.js';
-import type { ModelSpec } from './step.js';
 
 /** One call of the step, but for the parameters. */
 export interface MicroBatch {

@@ -4,7 +4,8 @@ import type { Runtime } from '../runtime/runtime.js';
 import { ahead } from './batches.js';
 import type { ModelInputs } from './inputs.js';
 import { autoMicroBatch, countCorrect } from './micro-batch.js';
-import { buildForward, type CompileOptions, type ModelSpec, type Prefix, type TrainableLayout } from './step.js';
+import type { ModelSpec, Prefix, TrainableLayout } from './model.js';
+import { buildForward, type CompileOptions } from './step.js';
 
 /** Images in one call, at most. */
 const EVALUATED_AT_ONCE = 64;

@@ -8,6 +8,7 @@ import { type FineTuneInput, parseConfig } from './config.js';
 import { evaluate } from './evaluate.js';
 import { interrupted, type Run, trainPhase } from './fit.js';
 import { bestEpoch } from './metrics.js';
+import type { TrainableLayout } from './model.js';
 import { fingerprints, type Pixels } from './pixels.js';
 import { profileSteps } from './profile.js';
 import type { RunControl } from './progress.js';
@@ -43,7 +44,6 @@ import {
 } from './setup.js';
 import { openSplits, type Splits } from './splits.js';
 import { initialState } from './state.js';
-import type { TrainableLayout } from './step.js';
 import { tuneCall } from './tuning.js';
 
 export interface FineTuneResult extends RunResult {

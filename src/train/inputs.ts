@@ -2,7 +2,7 @@
  * What a model reads for each image of a split: its pixels, or what its frozen prefix makes of them.
  */
 import { normaliseInto, type PixelStore } from '../data/index.js';
-import type { ModelSpec } from './step.js';
+import type { ModelSpec } from './model.js';
 
 /** A split as one model reads it. */
 export interface ModelInputs {

@@ -11,11 +11,11 @@ import { withWeightFile } from '../runtime/weight-file.js';
 import type { Protocol } from './config.js';
 import { type Classifier, evaluate, loadClassifier, type Score } from './evaluate.js';
 import { pixelInputs } from './inputs.js';
+import type { TrainableLayout } from './model.js';
 import { closePixels, openPixels } from './pixels.js';
 import type { RunControl } from './progress.js';
 import { type RunRecord, readClasses, readRecord } from './run-directory.js';
 import { modelSpec, withRuntime } from './setup.js';
-import type { TrainableLayout } from './step.js';
 
 export interface RunOptions extends RunControl {
   /** Default: where the run was trained. */

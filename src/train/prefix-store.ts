@@ -7,8 +7,8 @@ import type { PixelStore } from '../data/index.js';
 import { size } from '../graph/tensor.js';
 import type { Runtime, Session } from '../runtime/runtime.js';
 import { type BatchInputs, type ModelInputs, pixelInputs } from './inputs.js';
+import type { ModelSpec, Prefix } from './model.js';
 import { newRecord, openPrefixFile, type PrefixFile, type PrefixFileShape, recordBytes } from './prefix-file.js';
-import type { ModelSpec, Prefix } from './step.js';
 
 /** Raised whenever records of the same key would hold other numbers, or the same in another order. */
 const RECORD_VERSION = 1;

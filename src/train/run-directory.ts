@@ -10,9 +10,9 @@ import { writeFileAtomic } from '../files/atomic-write.js';
 import { encodeSafetensors } from '../files/safetensors.js';
 import type { Provider } from '../runtime/worker.js';
 import { type FineTuneSettings, type Protocol, parseConfig, variantName } from './config.js';
+import type { ModelSpec, TrainableLayout } from './model.js';
 import type { Phase } from './progress.js';
 import { encodeState, type Role, readState, type TrainState } from './state.js';
-import type { ModelSpec, TrainableLayout } from './step.js';
 
 /** config.json: all that is needed to repeat the run. */
 export interface RunRecord {

@@ -16,20 +16,14 @@ import { AdamW, decayRanges } from './adamw.js';
 import type { FineTuneSettings } from './config.js';
 import { type Classifier, loadClassifier, tokensOf } from './evaluate.js';
 import { autoMicroBatch } from './micro-batch.js';
+import type { ModelSpec, Prefix, TrainableLayout } from './model.js';
 import { closePixels, openPixels, type Pixels, splitsOf } from './pixels.js';
 import { loadPrefix } from './prefix-store.js';
 import type { RunControl } from './progress.js';
 import type { BackboneRecord, RunRecord, TunedModels } from './run-directory.js';
 import type { LoadedPrefixes } from './splits.js';
 import type { Role, TrainState } from './state.js';
-import {
-  buildPrefix,
-  buildTrainStep,
-  type ModelSpec,
-  type Prefix,
-  type TrainableLayout,
-  type TrainStep,
-} from './step.js';
+import { buildPrefix, buildTrainStep, type TrainStep } from './step.js';
 
 const ROLES = ['student', 'teacher'] as const;
 

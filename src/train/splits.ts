@@ -2,6 +2,7 @@
  * Opens the splits of a data set as the models of a run read them, and closes them together.
  */
 import { type ModelInputs, pixelInputs, type SplitInputs } from './inputs.js';
+import type { ModelSpec } from './model.js';
 import type { Pixels, SplitName } from './pixels.js';
 import {
   type LoadedPrefix,
@@ -11,7 +12,6 @@ import {
   type PrefixStore,
 } from './prefix-store.js';
 import type { TunedModels } from './run-directory.js';
-import type { ModelSpec } from './step.js';
 
 /** The frozen prefixes of a run; null where a model has none. */
 export interface LoadedPrefixes {

@@ -7,8 +7,8 @@ import { IdatError } from '../errors.js';
 import { encodeSafetensors, type TensorSource } from '../files/safetensors.js';
 import { openSafetensors } from '../files/safetensors-node.js';
 import type { AdamWState } from './adamw.js';
+import type { Role, TrainableLayout } from './model.js';
 import type { EpochMetrics, Losses, Phase } from './progress.js';
-import type { Role, TrainableLayout } from './step.js';
 
 export type { Role };
 

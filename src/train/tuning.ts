@@ -10,8 +10,9 @@ import type { Feed, Runtime } from '../runtime/runtime.js';
 import { withWeightFile } from '../runtime/weight-file.js';
 import { type Call, type Reading, searchCall } from './call-search.js';
 import type { FineTuneSettings } from './config.js';
+import type { ModelSpec } from './model.js';
 import { microBatchOf, type Prefixes, prefixesOf, type Specs, stepOf, versions } from './setup.js';
-import type { ModelSpec, TrainStep } from './step.js';
+import type { TrainStep } from './step.js';
 import { recallTuning, rememberTuning } from './tuning-cache.js';
 
 export interface TunedCall extends Call {

@@ -10,7 +10,7 @@ import type { Backbone, ViTConfig } from '../backbones/backbone.js';
 import { backboneFromFile } from '../backbones/checkpoint.js';
 import { IdatError } from '../errors.js';
 import { openSafetensors, type TensorData } from '../files/safetensors-node.js';
-import type { ModelSpec, TrainableLayout } from '../train/step.js';
+import type { ModelSpec, TrainableLayout } from '../train/model.js';
 
 export type Role = 'student' | 'teacher';
 

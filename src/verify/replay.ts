@@ -7,14 +7,9 @@ import type { Feed, Runtime, Session } from '../runtime/runtime.js';
 import { AdamW, decayRanges, decays } from '../train/adamw.js';
 import { dropPathMultipliers } from '../train/drop-path.js';
 import { addInto, pieces } from '../train/micro-batch.js';
+import type { ModelSpec, TrainableLayout } from '../train/model.js';
 import { learningRate } from '../train/schedule.js';
-import {
-  buildForward,
-  buildTrainStep,
-  type Distillation,
-  type ModelSpec,
-  type TrainableLayout,
-} from '../train/step.js';
+import { buildForward, buildTrainStep, type Distillation } from '../train/step.js';
 import {
   type Batch,
   baselinesSchema,
