@@ -12,7 +12,7 @@ import { constant, input, reduceMean, scale, sumAll, zeros } from '../src/graph/
 import { METHODS, methodByName } from '../src/methods/index.js';
 import { startRuntime } from '../src/runtime/runtime.js';
 import type { ModelSpec } from '../src/train/model.js';
-import { buildForward, buildTrainStep } from '../src/train/step.js';
+import { buildForward, buildTrainStep, type Distillation, type GradientFlow } from '../src/train/step.js';
 
 /** Golden numbers of the specification, computed with PyTorch. */
 const GOLDEN = {
@@ -195,8 +195,8 @@ it('losses are weighted by alpha and beta, and distillation trains whom it shoul
     Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * 1.7 + name.length));
   const weights = { has: () => true, values, constant: (n: string, s: readonly number[]) => constant(s, values(n, s)) };
   const model: ModelSpec = { ...spec(config, 'parallel', {}, 3), backbone: { ...hollow(config), weights } };
-  const run = async (alpha: number, beta: number, gradient: 'both' | 'student') => {
-    const distillation = { loss: 'kl', temperature: 5, alpha, beta, gradient };
+  const run = async (alpha: number, beta: number, gradient: GradientFlow, more: Partial<Distillation> = {}) => {
+    const distillation = { loss: 'kl', temperature: 5, alpha, beta, gradient, ...more };
     const step = buildTrainStep({ student: model, teacher: model, distillation, microBatch: 2 });
     const session = await runtime.load(step.program);
     const images = values('images', [2, 3, 8, 8]);
@@ -207,6 +207,7 @@ it('losses are weighted by alpha and beta, and distillation trains whom it shoul
       'teacher.parameters': step.teacher!.initial(1, 'teacher'),
       labels: BigInt64Array.of(0n, 2n),
       weights: Float32Array.of(0.5, 0.5),
+      ...(more.beta === 'fed' && { beta: Float32Array.of(beta) }),
     });
     await session.close();
     const parts = ['student', 'teacher', 'distill', 'total'].map((name) => out[`loss.${name}`]![0]!);
@@ -219,6 +220,12 @@ it('losses are weighted by alpha and beta, and distillation trains whom it shoul
   expect((await run(0, 1, 'both')).teacher).toBeGreaterThan(1e-7);
   expect((await run(0, 0, 'both')).teacher).toBe(0);
   expect((await run(0, 100, 'student')).student).not.toBe((await run(0, 0, 'student')).student);
+  expect((await run(0, 100, 'teacher')).student).toBe((await run(0, 0, 'student')).student);
+  expect((await run(0, 1, 'teacher')).teacher).toBeCloseTo((await run(0, 1, 'both')).teacher, 8);
+  expect(await run(2, 3, 'both', { beta: 'fed' })).toEqual(await run(2, 3, 'both'));
+  const squared = await run(0, 1, 'student', { squaredTemperature: true });
+  expect(squared.parts[2]).toBeCloseTo(25 * parts[2]!, 5);
+  expect(squared.student).toBeCloseTo((await run(0, 25, 'student')).student, 6);
   await runtime.close();
 });
 

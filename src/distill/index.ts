@@ -7,6 +7,7 @@ import { mae } from './mae.js';
 import { mse } from './mse.js';
 
 export { crossEntropy } from './cross-entropy.js';
+export { distillationWeight, WEIGHT_SHAPES } from './weight-schedule.js';
 
 export const LOSSES: readonly DistillationLoss[] = [kl, mse, cosine, mae];
 

@@ -3,6 +3,8 @@ import type { Tensor } from '../graph/tensor.js';
 
 export interface DistillationLoss {
   readonly name: string;
+  /** Whether it compares probabilities softened by a temperature τ, so that its gradient shrinks as 1/τ². */
+  readonly softens: boolean;
   /** The formula, for help and docs. */
   readonly formula: string;
   /**

@@ -2,12 +2,12 @@
  * What a fine-tuning run is made of: one schema for the library, the command line and the run directory.
  */
 import { z } from 'zod';
-import { LOSSES } from '../distill/index.js';
+import { LOSSES, lossByName, WEIGHT_SHAPES } from '../distill/index.js';
 import { IdatError, nearest } from '../errors.js';
 import { PASS_NAMES } from '../graph/passes/index.js';
 import { METHODS } from '../methods/index.js';
 import { DEVICES } from '../runtime/runtime.js';
-import { FROZEN_PRECISIONS } from './step.js';
+import { FROZEN_PRECISIONS, GRADIENT_FLOWS } from './step.js';
 
 export const PROTOCOLS = ['last', 'val', 'paper'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
@@ -30,8 +30,11 @@ export const FineTuneConfig = z.strictObject({
   distill: names(LOSSES).default('mse').describe('distillation loss'),
   temperature: z.number().positive().default(5).describe('softens the logits of kl'),
   alpha: factor.default(1).describe('weight of the teacher’s cross-entropy'),
-  beta: factor.default(1).describe('weight of the distillation loss'),
-  distillGradient: z.enum(['both', 'student']).default('both').describe('which models the distillation loss trains'),
+  beta: factor.default(1).describe('weight of the distillation loss, in the first epoch where it changes'),
+  betaEnd: factor.optional().describe('weight of the distillation loss in the last epoch (default: as in the first)'),
+  betaShape: z.enum(WEIGHT_SHAPES).default('linear').describe('how it goes from the first to the last'),
+  squaredTemperature: z.boolean().default(false).describe('multiply kl by the temperature squared'),
+  distillGradient: z.enum(GRADIENT_FLOWS).default('both').describe('which models the distillation loss trains'),
   imageSize: count
     .optional()
     .describe('side of the input in pixels (default: the checkpoint’s); positions are resized'),
@@ -95,13 +98,20 @@ export function parseConfig(input: FineTuneInput): FineTuneSettings {
     throw new IdatError('config.field', `teacher: ${variant} distils from a teacher, expected the name or file of one`);
   }
   const adapter = input.adapter ?? named.adapter ?? config.adapter;
+  const distill = input.distill ?? named.distill ?? config.distill;
+  if (config.squaredTemperature && !lossByName(distill).softens) {
+    throw new IdatError(
+      'config.field',
+      `squaredTemperature: ${distill} has no temperature, expected a loss that has, such as kl`,
+    );
+  }
   const warmupEpochs = config.warmupEpochs ?? Math.min(10, Math.floor(config.epochs / 10));
   const cooldownEpochs = config.cooldownEpochs ?? Math.min(10, Math.floor(config.epochs / 10));
   return {
     ...config,
     adapter,
     teacherAdapter: config.teacherAdapter ?? adapter,
-    distill: input.distill ?? named.distill ?? config.distill,
+    distill,
     warmupEpochs,
     cooldownEpochs,
   };

@@ -1,8 +1,9 @@
 /**
  * The training loop.
  */
+import { distillationWeight } from '../distill/index.js';
 import { IdatError } from '../errors.js';
-import type { Session } from '../runtime/runtime.js';
+import type { Feed, Session } from '../runtime/runtime.js';
 import type { AdamW } from './adamw.js';
 import { ahead, type Call, epochBatches, nextBatch } from './batches.js';
 import type { FineTuneSettings } from './config.js';
@@ -54,11 +55,12 @@ export async function trainPhase(
     const started = performance.now();
     const lr = learningRate(state.epoch, settings);
     const order = { seed: settings.seed, phase: state.phase, epoch: state.epoch, firstStep: state.step };
+    const fed = scheduledFeeds(settings, state.epoch);
     const calls = ahead(epochBatches({ data: plan.data, models, batchSize, microBatch: run.microBatch, ...order }));
 
     try {
       while (state.step < steps) {
-        const { losses, gradients, correct } = await runStep(run.step, nextBatch(calls), state);
+        const { losses, gradients, correct } = await runStep(run.step, nextBatch(calls), state, fed);
         checkFinite(losses, gradients, run.models, state);
         optimizers.student!.step(state.student.parameters, gradients.student!, lr);
         if (state.teacher) optimizers.teacher!.step(state.teacher.parameters, gradients.teacher!, lr);
@@ -94,11 +96,21 @@ export async function trainPhase(
 
 const LOSSES = ['student', 'teacher', 'distill', 'total'] as const;
 
+/** What the step is fed that changes from epoch to epoch. */
+export function scheduledFeeds(
+  { teacher, betaEnd, ...schedule }: FineTuneSettings,
+  epoch: number,
+): Record<string, Feed> {
+  if (teacher === null || betaEnd === undefined) return {};
+  return { beta: Float32Array.of(distillationWeight(epoch, { ...schedule, betaEnd })) };
+}
+
 /** Losses and gradients of a batch: the sums over its micro-batches. */
 export async function runStep(
   session: Session,
   batch: AsyncIterable<Call> | Iterable<Call>,
   models: { student: { parameters: Float32Array }; teacher: { parameters: Float32Array } | null },
+  fed: Readonly<Record<string, Feed>> = {},
 ) {
   const losses: Losses = { student: 0, teacher: 0, distill: 0, total: 0 };
   const gradients: Partial<Record<Role, Float32Array>> = {};
@@ -108,7 +120,7 @@ export async function runStep(
     ...(models.teacher && { 'teacher.parameters': models.teacher.parameters }),
   };
   for await (const { feeds, labels, weights } of batch) {
-    const outputs = await session.run({ ...feeds, ...parameters });
+    const outputs = await session.run({ ...feeds, ...parameters, ...fed });
     for (const name of LOSSES) losses[name] += outputs[`loss.${name}`]?.[0] ?? 0; // without a teacher it has no losses
     for (const role of ['student', 'teacher'] as const) {
       const gradient = outputs[`${role}.gradient`];

@@ -4,11 +4,11 @@
  */
 import { labelIn } from '../graph/label.js';
 import type { ProfiledRun } from '../runtime/kernel-times.js';
-import type { Runtime, Session } from '../runtime/runtime.js';
+import type { Feed, Runtime, Session } from '../runtime/runtime.js';
 import { withWeightFile } from '../runtime/weight-file.js';
 import { ahead, type EpochPlan, epochBatches, type MicroBatch, nextBatch } from './batches.js';
 import { type FineTuneSettings, variantName } from './config.js';
-import { checkFinite, runStep } from './fit.js';
+import { checkFinite, runStep, scheduledFeeds } from './fit.js';
 import type { SplitInputs } from './inputs.js';
 import type { TunedModels } from './run-directory.js';
 import { learningRate } from './schedule.js';
@@ -146,10 +146,15 @@ async function timeSteps(
   const calls = ahead(withClock(source, (ms) => (times.reading += ms)));
   const waitedFor = (batch: AsyncGenerator<MicroBatch>) => withClock(batch, (ms) => (times.waiting += ms));
   try {
-    await warmUp(session, calls, state);
+    await warmUp(session, calls, state, scheduledFeeds(settings, 0));
     times.reading = 0;
     for (let began = performance.now(); ; began = performance.now()) {
-      const { losses, gradients } = await runStep(timedSession, waitedFor(nextBatch(calls)), state);
+      const { losses, gradients } = await runStep(
+        timedSession,
+        waitedFor(nextBatch(calls)),
+        state,
+        scheduledFeeds(settings, 0),
+      );
       checkFinite(losses, gradients, models, state);
       const computed = performance.now();
       for (const role of ['student', 'teacher'] as const) {
@@ -169,10 +174,11 @@ async function warmUp(
   session: Session,
   calls: AsyncIterator<MicroBatch>,
   state: Pick<TrainState, 'student' | 'teacher'>,
+  fed: Record<string, Feed>,
 ) {
   let first = true;
   for await (const call of nextBatch(calls)) {
-    if (first) await runStep(session, [call], state);
+    if (first) await runStep(session, [call], state, fed);
     first = false;
   }
 }

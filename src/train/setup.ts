@@ -163,8 +163,9 @@ export function stepOf(
   microBatch: number,
   sink?: WeightSink,
 ): TrainStep {
-  const { distill: loss, temperature, alpha, beta, distillGradient: gradient } = settings;
-  const distillation = teacher && { loss, temperature, alpha, beta, gradient };
+  const { distill: loss, temperature, squaredTemperature, alpha, betaEnd, distillGradient: gradient } = settings;
+  const beta = betaEnd === undefined ? settings.beta : ('fed' as const);
+  const distillation = teacher && { loss, temperature, squaredTemperature, alpha, beta, gradient };
   const { disable, frozen } = settings;
   return buildTrainStep({ student, teacher, distillation, microBatch, prefixes, disable, frozen, sink });
 }

@@ -39,6 +39,10 @@ export interface CompileOptions {
   readonly sink?: WeightSink | undefined;
 }
 
+/** The models that the distillation term trains. */
+export const GRADIENT_FLOWS = ['both', 'student', 'teacher'] as const;
+export type GradientFlow = (typeof GRADIENT_FLOWS)[number];
+
 export interface Distillation {
   /** Name of a loss of src/distill: kl, mse, cosine, mae. */
   readonly loss: string;
@@ -46,10 +50,12 @@ export interface Distillation {
   readonly temperature: number;
   /** Weight of the teacher's cross-entropy. */
   readonly alpha: number;
-  /** Weight of the distillation term. */
-  readonly beta: number;
-  /** Where the distillation term's gradient flows: into both models as in the authors' code, or the student only. */
-  readonly gradient: 'both' | 'student';
+  /** Multiplies a loss that softens by τ², which makes up for what the temperature takes from its gradient. Default: no. */
+  readonly squaredTemperature?: boolean;
+  /** Weight of the distillation term; `fed`: given anew to each call, as the input `beta` []. */
+  readonly beta: number | 'fed';
+  /** Where the distillation term's gradient flows: into both models as in the authors' code, or into one only. */
+  readonly gradient: GradientFlow;
 }
 
 /**
@@ -58,7 +64,7 @@ export interface Distillation {
  * Inputs: `student.images` [m, 3, S, S] (normalised float32; with a prefix `student.prefix.0` [m, …] and so on),
  * `labels` int64 [m], `weights` float32 [m], `student.parameters` [P], with a teacher also `teacher.images` and
  * `teacher.parameters`, and with drop path `student.dropPath`, `teacher.dropPath` [depth, 2, m]: the multiplier (0 or
- * 1/keep) of each block's attention and MLP branch for each image.
+ * 1/keep) of each block's attention and MLP branch for each image; where it is fed, `beta` [].
  *
  * Outputs: scalars `loss.student`, `loss.teacher`, `loss.distill`, `loss.total`; `student.logits` [m, K],
  * `teacher.logits`; `student.gradient` [P], `teacher.gradient` [Q].
@@ -109,13 +115,15 @@ export function buildTrainStep(options: StepOptions): TrainStep {
 
   const t = teacher && prepareModel(teacher, 'teacher', microBatch, prefixes?.teacher, disable, passes);
   if (t && distillation) {
-    const { loss, temperature, alpha, beta, gradient } = distillation;
+    const { alpha, beta } = distillation;
     const ownLoss = ownLossOf('teacher', t.logits);
-    const taught = gradient === 'both' ? t.logits : stopGradient(t.logits);
-    const distill = within({ part: `distill.${loss}` }, () =>
-      mean(lossByName(loss).perImage(s.logits, taught, temperature)),
+    const distill = within({ part: `distill.${distillation.loss}` }, () =>
+      mean(distillationLoss(s.logits, t.logits, distillation)),
     );
-    total = within({ part: 'train.total loss' }, () => add(add(total, scale(ownLoss, alpha)), scale(distill, beta)));
+    total = within({ part: 'train.total loss' }, () => {
+      const weighted = beta === 'fed' ? mul(distill, input('beta', [])) : scale(distill, beta);
+      return add(add(total, scale(ownLoss, alpha)), weighted);
+    });
     outputs['teacher.logits'] = t.logits;
     outputs['loss.teacher'] = ownLoss;
     outputs['loss.distill'] = distill;
@@ -136,6 +144,18 @@ export function buildTrainStep(options: StepOptions): TrainStep {
     outputs['student.images.gradient'] = found.shift()!;
   }
   return { program: compile(outputs, models, options), student: s.layout, teacher: t?.layout ?? null };
+}
+
+/** The distillation term of each image [B], which sends its gradient only where it shall flow. */
+function distillationLoss(student: Tensor, teacher: Tensor, options: Distillation): Tensor {
+  const { temperature, squaredTemperature = false, gradient } = options;
+  const loss = lossByName(options.loss);
+  const [s, t] = [
+    gradient === 'teacher' ? stopGradient(student) : student,
+    gradient === 'student' ? stopGradient(teacher) : teacher,
+  ];
+  const perImage = loss.perImage(s, t, temperature);
+  return squaredTemperature && loss.softens ? scale(perImage, temperature ** 2) : perImage;
 }
 
 export interface ForwardOptions extends CompileOptions {
