@@ -57,7 +57,16 @@ describe('cutting', () => {
   });
 
   const boundaryOf = (method: string, dropPath: number) => {
-    const config = { imageSize: 8, patchSize: 4, channels: 3, width: 6, depth: 3, heads: 2, mlpWidth: 12 };
+    const config = {
+      family: 'vit' as const,
+      imageSize: 8,
+      patchSize: 4,
+      channels: 3,
+      width: 6,
+      depth: 3,
+      heads: 2,
+      mlpWidth: 12,
+    };
     const traced = trace({ config: { ...config, qkvBias: true, layerNormEps: 1e-6 }, method, dropPath }, 2);
     return cutFrozenPrefix(pushDownSlices.apply([traced.logits]), traced.images, nameOf)?.boundary.map((t) => t.shape);
   };
@@ -180,6 +189,7 @@ describe('in the runtime', () => {
   }, 60_000);
 
   const config: ViTConfig = {
+    family: 'vit',
     imageSize: 16,
     patchSize: 4,
     channels: 3,

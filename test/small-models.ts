@@ -1,7 +1,7 @@
 /** Random small vision transformers with numbers for everything they read. */
 import fc from 'fast-check';
+import { traceBackbone } from '../src/backbones/architecture.js';
 import type { Backbone, ViTConfig } from '../src/backbones/backbone.js';
-import { traceViT } from '../src/backbones/vit.js';
 import { constant, input, linear, parameter } from '../src/graph/ops/index.js';
 import { type Shape, size, type Tensor } from '../src/graph/tensor.js';
 import { METHODS, methodByName } from '../src/methods/index.js';
@@ -33,6 +33,7 @@ export const models: fc.Arbitrary<Model> = fc
   })
   .map(({ heads, perHead, patchSize, grid, depth, mlpWidth, qkvBias, method, dropPath }) => ({
     config: {
+      family: 'vit',
       imageSize: patchSize * grid,
       patchSize,
       channels: 3,
@@ -63,7 +64,7 @@ export function trace(
   const images = input(`${role}images`, [B, 3, config.imageSize, config.imageSize]);
   const dropPath = rate > 0 ? input(`${role}dropPath`, [config.depth, 2, B]) : null;
   const weight = (own: string, shape: Shape) => (method.trains(own) ? tensor(own, shape) : given(own, shape));
-  const features = traceViT(config, weight, hooks, { images, dropPath });
+  const features = traceBackbone(config, weight, hooks, { images, dropPath });
   const logits = linear(features, tensor('head.weight', [classes, config.width]), tensor('head.bias', [classes]));
   const salt = role === 'teacher.' ? 1 : 0; // equal models that are traced for two roles differ in their numbers
   const numbers: Record<string, ArrayLike<number>> = {

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { IdatError, nearest } from '../errors.js';
 import { cacheFolder } from '../files/cache-folder.js';
-import type { Backbone, ViTConfig } from './backbone.js';
+import type { Backbone, BackboneConfig } from './backbone.js';
 import { backboneFromFile } from './checkpoint.js';
 
 export interface KnownBackbone {
   /** timm's name: architecture.tag */
   readonly name: string;
-  readonly config: ViTConfig;
+  readonly config: BackboneConfig;
   /** Where the file comes from. */
   readonly source: string;
 }
@@ -18,13 +18,28 @@ export interface KnownBackbone {
 /** ViT-…/16 at 224 pixels: heads are 64 wide, the MLP is four times the width. */
 function vit16(size: string, width: number, depth: number): KnownBackbone {
   const name = `vit_${size}_patch16_224.augreg_in21k`;
-  const fixed = { imageSize: 224, patchSize: 16, channels: 3, qkvBias: true, layerNormEps: 1e-6 };
+  const fixed = {
+    family: 'vit',
+    imageSize: 224,
+    patchSize: 16,
+    channels: 3,
+    qkvBias: true,
+    layerNormEps: 1e-6,
+  } as const;
   const config = { ...fixed, width, depth, heads: width / 64, mlpWidth: 4 * width };
   return { name, config, source: `https://huggingface.co/timm/${name} (model.safetensors)` };
 }
 
 function bundled(name: string, width: number, heads: number): KnownBackbone {
-  const fixed = { imageSize: 32, patchSize: 4, channels: 3, qkvBias: true, layerNormEps: 1e-6, depth: 6 };
+  const fixed = {
+    family: 'vit',
+    imageSize: 32,
+    patchSize: 4,
+    channels: 3,
+    qkvBias: true,
+    layerNormEps: 1e-6,
+    depth: 6,
+  } as const;
   return { name, config: { ...fixed, width, heads, mlpWidth: 4 * width }, source: 'bundled with idat' };
 }
 

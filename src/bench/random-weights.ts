@@ -5,10 +5,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Backbone, ViTConfig } from '../backbones/backbone.js';
+import { traceBackbone } from '../backbones/architecture.js';
+import type { Backbone, BackboneConfig } from '../backbones/backbone.js';
 import { backboneFromFile } from '../backbones/checkpoint.js';
 import { type KnownBackbone, knownBackbone, resolveBackbone } from '../backbones/registry.js';
-import { traceViT } from '../backbones/vit.js';
 import { IdatError } from '../errors.js';
 import { safetensorsPieces, type TensorSource } from '../files/safetensors.js';
 import { constant, input } from '../graph/ops/index.js';
@@ -52,7 +52,7 @@ export async function measurableBackbone(
 }
 
 /**
- * Every tensor a ViT of these sizes asks for, filled from one block of small random numbers, each from another place on:
+ * Every tensor a backbone of these sizes asks for, filled from one block of small random numbers, each from another place on:
  * of equal tensors the runtime keeps one, which is faster and smaller than any real model.
  */
 function randomTensors({ config, name }: KnownBackbone): TensorSource[] {
@@ -65,13 +65,13 @@ function randomTensors({ config, name }: KnownBackbone): TensorSource[] {
 }
 
 /** Asks the tracing code itself, so that no list of names has to be kept. */
-function tensorShapes(config: ViTConfig): Map<string, readonly number[]> {
+function tensorShapes(config: BackboneConfig): Map<string, readonly number[]> {
   const shapes = new Map<string, readonly number[]>();
   const note = (name: string, shape: readonly number[]) => {
     shapes.set(name, shape);
     return constant(shape, { kind: 'file', path: name, offset: 0, load: () => new Float32Array(size(shape)) });
   };
   const images = input('images', [1, config.channels, config.imageSize, config.imageSize]);
-  traceViT(config, note, {}, { images, dropPath: null });
+  traceBackbone(config, note, {}, { images, dropPath: null });
   return shapes;
 }

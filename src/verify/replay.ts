@@ -2,6 +2,7 @@
  * Replaying the sections that need the compiled step: one step with every gradient, and whole runs.
  */
 import type { z } from 'zod';
+import { blocks } from '../backbones/architecture.js';
 import type { Program } from '../graph/emit.js';
 import type { Feed, Runtime, Session } from '../runtime/runtime.js';
 import { AdamW, decayRanges, decays } from '../train/adamw.js';
@@ -118,7 +119,7 @@ async function dropPath(
   const found: Partial<Record<Role, Float32Array>> = {};
   for (const role of ROLES) {
     const values = tensors.floats(`multipliers/${role}`);
-    const { depth } = (await directory.model(role)).spec('linear_probe').backbone.config;
+    const depth = blocks((await directory.model(role)).spec('linear_probe').backbone.config).length;
     const kept = dropPathMultipliers(depth, rate, values.length / (2 * depth), { uniform: () => 0 } as never);
     report(
       'drop path: multipliers',
