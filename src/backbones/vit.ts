@@ -101,21 +101,36 @@ function patchEmbedding(
 
 /** Multi-head self-attention: softmax(q·kᵀ/√(D/H))·v, heads joined and projected. x [B, T, D] -> [B, T, D] */
 function attention(config: ViTConfig, weight: WeightSource, hooks: Hooks, block: number, x: Tensor): Tensor {
-  const { width: D, heads: H, qkvBias } = config;
+  const { width: D, heads: H, qkvBias, layerNormEps: eps } = config;
   const [B, T] = x.shape as [number, number];
   const name = `blocks.${block}.attn`;
-  let qkv = linear(x, weight(`${name}.qkv.weight`, [3 * D, D]), qkvBias ? weight(`${name}.qkv.bias`, [3 * D]) : null);
+  const project = (t: Tensor) =>
+    linear(t, weight(`${name}.qkv.weight`, [3 * D, D]), qkvBias ? weight(`${name}.qkv.bias`, [3 * D]) : null);
+  const inHeads = (qkv: Tensor) => split(qkv, 2, [D, D, D]).map((t) => perHead(t, H)) as [Tensor, Tensor, Tensor];
+  let qkv = project(x);
   qkv = hooks.qkv?.(block, qkv, x) ?? qkv;
-  const perHead = (t: Tensor) => transpose(reshape(t, [B, T, H, D / H]), [0, 2, 1, 3]); // [B, H, T, D/H]
-  const [queries, ...rest] = split(qkv, 2, [D, D, D]).map(perHead) as [Tensor, Tensor, Tensor];
-  let [keys, values] = rest;
-  if (hooks.keysValues) ({ keys, values } = hooks.keysValues(block, keys, values));
+  let [queries, keys, values] = inHeads(qkv);
+  if (hooks.keysValues) {
+    const norm1 = (t: Tensor) =>
+      layerNorm(t, weight(`blocks.${block}.norm1.weight`, [D]), weight(`blocks.${block}.norm1.bias`, [D]), eps);
+    const ofOthers = (tokens: Tensor) => {
+      const [, keys, values] = inHeads(project(norm1(tokens)));
+      return { keys, values };
+    };
+    ({ keys, values } = hooks.keysValues(block, { keys, values }, ofOthers));
+  }
 
-  const scores = matmul(scale(queries, (D / H) ** -0.5), keys, false, true); // [B, H, T, T]
+  const scores = matmul(scale(queries, (D / H) ** -0.5), keys, false, true); // [B, H, T, T + what hooks added]
   const heads = matmul(softmax(scores), values); // [B, H, T, D/H]
   const joined = reshape(transpose(heads, [0, 2, 1, 3]), [B, T, D]);
   const projected = linear(joined, weight(`${name}.proj.weight`, [D, D]), weight(`${name}.proj.bias`, [D]));
   return hooks.projection?.(block, projected) ?? projected;
+}
+
+/** [B, T, D] -> [B, H, T, D/H] */
+function perHead(t: Tensor, H: number): Tensor {
+  const [B, T, D] = t.shape as [number, number, number];
+  return transpose(reshape(t, [B, T, H, D / H]), [0, 2, 1, 3]);
 }
 
 /** fc2(GELU(fc1 x)). x [B, T, D] -> [B, T, D] */
