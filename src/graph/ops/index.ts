@@ -9,6 +9,7 @@ import { divOp } from './div.js';
 import { erfOp } from './erf.js';
 import { expOp } from './exp.js';
 import { flipOp } from './flip.js';
+import { gatherOp, scatterAddOp } from './gather.js';
 import { geluOp } from './gelu.js';
 import { int8ProductOp } from './int8-product.js';
 import { layerNormOp } from './layer-norm.js';
@@ -40,6 +41,7 @@ export { div } from './div.js';
 export { erf } from './erf.js';
 export { exp } from './exp.js';
 export { flip } from './flip.js';
+export { gather } from './gather.js';
 export { gelu } from './gelu.js';
 export { input } from './input.js';
 export { int8Product } from './int8-product.js';
@@ -75,6 +77,7 @@ export const ALL_OPS: readonly Op<any>[] = [
   erfOp,
   expOp,
   flipOp,
+  gatherOp,
   geluOp,
   int8ProductOp,
   layerNormOp,
@@ -87,6 +90,7 @@ export const ALL_OPS: readonly Op<any>[] = [
   reduceSumOp,
   reshapeOp,
   scaledGeluOp,
+  scatterAddOp,
   signOp,
   softmaxOp,
   splitOp,
