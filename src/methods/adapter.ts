@@ -1,8 +1,11 @@
 /** The bottleneck that the adapter methods share: A(x) = W2·GELU(W1·x + b1) + b2. */
 import { z } from 'zod';
+import { blocks } from '../backbones/architecture.js';
+import type { BackboneConfig } from '../backbones/backbone.js';
 import { gelu, linear } from '../graph/ops/index.js';
 import type { Tensor } from '../graph/tensor.js';
-import { type Scope, truncatedNormal, zeroInit } from './method.js';
+import { truncatedNormal, zeroInit } from './initialisers.js';
+import type { Scope } from './method.js';
 
 export const hiddenOption = z.int().min(1).max(65_536).default(4).describe('hidden dimension of each adapter');
 export const scaleOption = z.number().default(0.1).describe('factor on the adapter’s output');
@@ -23,3 +26,7 @@ export function adapter(scope: Scope, name: string, x: Tensor, hidden: number): 
     );
   return dense('linear2', hidden, D, gelu(dense('linear1', D, hidden, x)));
 }
+
+/** Numbers of one adapter in every block: Σ 2Dh + h + D. */
+export const adapterCount = (config: BackboneConfig, hidden: number): number =>
+  blocks(config).reduce((sum, { width: D }) => sum + 2 * D * hidden + hidden + D, 0);

@@ -10,7 +10,9 @@ import type { SplitInputs } from './inputs.js';
 import { pieces } from './micro-batch.js';
 import type { ModelSpec } from './model.js';
 import type { Phase } from './progress.js';
+import { drawn } from './scope.js';
 import type { Role } from './state.js';
+import type { TrainStep } from './step.js';
 
 /** One call of the step, but for the parameters. */
 export interface MicroBatch {
@@ -22,6 +24,8 @@ export interface MicroBatch {
 export interface EpochPlan {
   data: SplitInputs;
   models: { student: ModelSpec; teacher: ModelSpec | null };
+  /** What each model draws at random in every step. */
+  draws: TrainStep['draws'];
   batchSize: number;
   microBatch: number;
   seed: number;
@@ -41,7 +45,7 @@ export function epochOrder(count: number, batchSize: number, seed: number, phase
 
 /** The batches of an epoch from `firstStep` on, each as its micro-batches. */
 export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch[]> {
-  const { data, models, batchSize, microBatch, seed, phase, epoch, firstStep } = plan;
+  const { data, models, draws, batchSize, microBatch, seed, phase, epoch, firstStep } = plan;
   const order = epochOrder(data.student.count, batchSize, seed, phase, epoch);
   for (let step = firstStep; step < order.length; step++) {
     const indices = order[step]!;
@@ -58,6 +62,11 @@ export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch[
         const { feeds } = batch[i]!;
         for (const [name, values] of Object.entries(inputs.at(positions))) feeds[`${role}.${name}`] = values;
         if (multipliers) feeds[`${role}.dropPath`] = pickColumns(multipliers, batchSize, positions);
+        for (const draw of draws[role]) {
+          feeds[`${role}.${draw.name}`] = drawn(draw, positions, (...purpose) =>
+            randomStream(seed, 'draw', role, phase, epoch, step, ...purpose),
+          );
+        }
       });
     }
     yield batch;

@@ -170,8 +170,8 @@ export function stepOf(
 }
 
 export const tunedModels = ({ student, teacher }: Specs, step: TrainStep): TunedModels => ({
-  student: { spec: student, layout: step.student },
-  teacher: teacher && { spec: teacher, layout: step.teacher! },
+  student: { spec: student, layout: step.student, draws: step.draws.student },
+  teacher: teacher && { spec: teacher, layout: step.teacher!, draws: step.draws.teacher },
 });
 
 export async function compile(
@@ -203,9 +203,9 @@ export async function compile(
   });
 }
 
-/** Evaluation drops no paths, which may leave another prefix than training has. */
+/** Evaluation drops nothing, which may leave another prefix than training has. */
 function evaluationPrefix(student: ModelSpec, prefix: Prefix | null, disable: readonly string[]): Prefix | null {
-  return prefix && student.dropPath > 0 ? buildPrefix({ ...student, dropPath: 0 }, disable) : prefix;
+  return prefix && buildPrefix(student, disable, false);
 }
 
 async function loadPrefixes(

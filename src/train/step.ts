@@ -24,6 +24,7 @@ import {
   type TrainableLayout,
   traceModel,
 } from './model.js';
+import type { Draw } from './scope.js';
 
 /** In which precision products with frozen weights are computed: all in float32, or some in 8-bit integers. */
 export const FROZEN_PRECISIONS = ['float32', 'int8-forward', 'int8'] as const;
@@ -58,7 +59,7 @@ export interface Distillation {
  * Inputs: `student.images` [m, 3, S, S] (normalised float32; with a prefix `student.prefix.0` [m, …] and so on),
  * `labels` int64 [m], `weights` float32 [m], `student.parameters` [P], with a teacher also `teacher.images` and
  * `teacher.parameters`, and with drop path `student.dropPath`, `teacher.dropPath` [depth, 2, m]: the multiplier (0 or
- * 1/keep) of each block's attention and MLP branch for each image.
+ * 1/keep) of each block's attention and MLP branch for each image; with a method that drops numbers, what is in `draws`.
  *
  * Outputs: scalars `loss.student`, `loss.teacher`, `loss.distill`, `loss.total`; `student.logits` [m, K],
  * `teacher.logits`; `student.gradient` [P], `teacher.gradient` [Q].
@@ -70,6 +71,8 @@ export interface TrainStep {
   readonly program: Program;
   readonly student: TrainableLayout;
   readonly teacher: TrainableLayout | null;
+  /** What each model draws at random in every step, drop path apart: the inputs `student.${name}`, uint8. */
+  readonly draws: { readonly student: readonly Draw[]; readonly teacher: readonly Draw[] };
 }
 
 export interface StepOptions extends CompileOptions {
@@ -101,12 +104,13 @@ export function buildTrainStep(options: StepOptions): TrainStep {
   const ownLossOf = (role: Role, logits: Tensor) =>
     within({ role, part: 'distill.cross-entropy' }, () => mean(crossEntropy(logits, labels)));
 
-  const s = prepareModel(student, 'student', microBatch, prefixes?.student, disable);
+  const tracing = { batch: microBatch, training: true, disable };
+  const s = prepareModel(student, prefixes?.student, { role: 'student', ...tracing });
   const outputs: Record<string, Tensor> = { 'student.logits': s.logits };
   let total = ownLossOf('student', s.logits);
   outputs['loss.student'] = total;
 
-  const t = teacher && prepareModel(teacher, 'teacher', microBatch, prefixes?.teacher, disable);
+  const t = teacher && prepareModel(teacher, prefixes?.teacher, { role: 'teacher', ...tracing });
   if (t && distillation) {
     const { loss, temperature, alpha, beta, gradient } = distillation;
     const ownLoss = ownLossOf('teacher', t.logits);
@@ -134,13 +138,21 @@ export function buildTrainStep(options: StepOptions): TrainStep {
     if (t) outputs['teacher.logits.gradient'] = found.shift()!;
     outputs['student.images.gradient'] = found.shift()!;
   }
-  return { program: compile(outputs, models, options), student: s.layout, teacher: t?.layout ?? null };
+  const program = compile(outputs, models, options);
+  const drawsOf = (role: Role, model: TracedModel | null) =>
+    model?.draws.filter(({ name }) => `${role}.${name}` in program.inputs) ?? [];
+  return {
+    program,
+    student: s.layout,
+    teacher: t?.layout ?? null,
+    draws: { student: drawsOf('student', s), teacher: drawsOf('teacher', t) },
+  };
 }
 
 export interface ForwardOptions extends CompileOptions {
   readonly model: ModelSpec;
   readonly batch: number;
-  /** As for the step, but built for the model without drop path. */
+  /** As for the step, but built for evaluation. */
   readonly prefix?: Prefix | null;
 }
 
@@ -149,18 +161,21 @@ export function buildForward(options: ForwardOptions): { program: Program; layou
   const { model, batch, prefix, disable = [] } = options;
   // folding saves work in the backward pass, and forward costs some
   const passes = [...disable, 'fold-constants'];
-  const prepared = prepareModel({ ...model, dropPath: 0 }, '', batch, prefix, passes);
+  const prepared = prepareModel(model, prefix, { role: '', batch, training: false, disable: passes });
   return { program: compile({ logits: prepared.logits }, [prepared], options), layout: prepared.layout };
 }
 
 /** Images in one call of a prefix: its results are kept, and should not depend on the size of a run's batches. */
 const PREFIX_BATCH = 16;
 
-/** Compiles the frozen prefix of a model; null where it has none worth running apart (see graph/passes/frozen-prefix.ts). */
-export function buildPrefix(model: ModelSpec, disable: readonly string[] = []): Prefix | null {
+/**
+ * Compiles the frozen prefix of a model; null where it has none worth running apart (see graph/passes/frozen-prefix.ts).
+ * @param training whether it is the prefix of a step, or of the forward pass, in which nothing is dropped
+ */
+export function buildPrefix(model: ModelSpec, disable: readonly string[] = [], training = true): Prefix | null {
   if (disable.includes(FROZEN_PREFIX)) return null;
   const batch = autoMicroBatch(PREFIX_BATCH, streamSize(model.backbone.config));
-  const traced = traceModel(model, '', batch, disable);
+  const traced = traceModel(model, { role: '', batch, training, disable });
   const cut = cutFrozenPrefix([traced.logits], traced.images, prefixInput);
   if (!cut) return null;
   const tensors = cut.boundary.map((t, i) => ({ name: prefixInput(i), shape: imageShape(t, batch) }));

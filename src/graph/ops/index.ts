@@ -20,6 +20,7 @@ import { mulOp } from './mul.js';
 import { negOp } from './neg.js';
 import { oneHotOp } from './one-hot.js';
 import { reduceSumOp } from './reduce-sum.js';
+import { reluOp } from './relu.js';
 import { reshapeOp } from './reshape.js';
 import { scaledGeluOp } from './scaled-gelu.js';
 import { signOp } from './sign.js';
@@ -28,6 +29,7 @@ import { sqrtOp } from './sqrt.js';
 import { standardiseOp } from './standardise.js';
 import { stopGradientOp } from './stop-gradient.js';
 import { subOp } from './sub.js';
+import { toFloatOp } from './to-float.js';
 import { transposeOp } from './transpose.js';
 import { zerosOp } from './zeros.js';
 
@@ -54,6 +56,7 @@ export { neg } from './neg.js';
 export { oneHot } from './one-hot.js';
 export { parameter } from './parameter.js';
 export { reduceMean, reduceSum, sumAll } from './reduce-sum.js';
+export { relu } from './relu.js';
 export { reshape } from './reshape.js';
 export { scaledGelu } from './scaled-gelu.js';
 export { sign } from './sign.js';
@@ -63,6 +66,7 @@ export { sqrt } from './sqrt.js';
 export { standardise } from './standardise.js';
 export { stopGradient } from './stop-gradient.js';
 export { sub } from './sub.js';
+export { toFloat } from './to-float.js';
 export { transpose } from './transpose.js';
 export { zeros } from './zeros.js';
 
@@ -88,6 +92,7 @@ export const ALL_OPS: readonly Op<any>[] = [
   negOp,
   oneHotOp,
   reduceSumOp,
+  reluOp,
   reshapeOp,
   scaledGeluOp,
   scatterAddOp,
@@ -98,6 +103,7 @@ export const ALL_OPS: readonly Op<any>[] = [
   standardiseOp,
   stopGradientOp,
   subOp,
+  toFloatOp,
   transposeOp,
   zerosOp,
 ];
