@@ -3,12 +3,28 @@ import { IdatError, nearest } from '../errors.js';
 import { full } from './full.js';
 import { linearProbe } from './linear.js';
 import type { Method } from './method.js';
+import { mona } from './mona.js';
+import { mosa } from './mosa.js';
 import { parallel } from './parallel.js';
 import { parallelShared } from './parallel-shared.js';
+import { resTuning } from './res-tuning.js';
 import { sequential } from './sequential.js';
+import { vptDeep } from './vpt-deep.js';
+import { vptShallow } from './vpt-shallow.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: methods of different options in one list
-export const METHODS: readonly Method<any>[] = [sequential, parallel, parallelShared, linearProbe, full];
+export const METHODS: readonly Method<any>[] = [
+  sequential,
+  parallel,
+  parallelShared,
+  vptShallow,
+  vptDeep,
+  mona,
+  mosa,
+  resTuning,
+  linearProbe,
+  full,
+];
 
 /** @throws IdatError `method.unknown`, offering the nearest names */
 // biome-ignore lint/suspicious/noExplicitAny: the options are checked by the method's own schema
