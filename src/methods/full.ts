@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { blocks } from '../backbones/architecture.js';
 import type { BackboneConfig, SwinConfig } from '../backbones/backbone.js';
 import type { Method } from './method.js';
+import { mergedWidths, relativePositionCount } from './swin-counts.js';
 
 /** Full fine-tuning: every tensor of the backbone trains. */
 export const full: Method = {
@@ -33,11 +34,6 @@ function countAll(config: BackboneConfig): number {
 
 /** The norm of the patches, tables of relative positions, and where stages are merged a norm and a product, 8D² + 8D. */
 function countOfSwin(config: SwinConfig): number {
-  const tables = blocks(config).map(({ heads, tokens }) => {
-    const window = Math.min(config.windowSize, Math.sqrt(tokens));
-    return (2 * window - 1) ** 2 * heads;
-  });
-  const merged = config.depths.slice(1).map((_, stage) => config.embedWidth * 2 ** stage);
-  const mergings = merged.map((D) => 8 * D * D + 8 * D);
-  return [...tables, ...mergings].reduce((a, b) => a + b, 0) + 2 * config.embedWidth;
+  const mergings = mergedWidths(config).map((D) => 8 * D * D + 8 * D);
+  return mergings.reduce((a, b) => a + b, 0) + relativePositionCount(config) + 2 * config.embedWidth;
 }

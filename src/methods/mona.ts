@@ -17,10 +17,11 @@ import {
 import type { Tensor } from '../graph/tensor.js';
 import { constantInit, kaimingUniform, oneInit, truncatedNormal, zeroInit } from './initialisers.js';
 import type { Method, Scope } from './method.js';
+import { dropoutOption, hiddenOption } from './options.js';
 
 const options = z.object({
-  hidden: z.int().min(1).max(65_536).default(64).describe('channels between the two projections'),
-  dropout: z.number().min(0).lt(1).default(0.1).describe('share of hidden numbers left out at random in training'),
+  hidden: hiddenOption(64),
+  dropout: dropoutOption(0.1, 'hidden numbers'),
 });
 type Options = z.infer<typeof options>;
 

@@ -18,16 +18,16 @@ import {
 } from '../graph/ops/index.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import type { RandomStream } from '../random.js';
-import { scaleOption } from './adapter.js';
 import { kaimingUniform, oneInit, zeroInit } from './initialisers.js';
 import type { Method, Scope } from './method.js';
+import { dropoutOption, hiddenOption, scaleOption } from './options.js';
 import { rareClassesHead } from './prompts.js';
 
 const options = z.object({
-  hidden: z.int().min(1).max(65_536).default(16).describe('hidden dimension of each adapter'),
+  hidden: hiddenOption(16),
   experts: z.int().min(2).max(64).default(4).describe('experts that share the entries of the second matrix'),
-  scale: scaleOption,
-  dropout: z.number().min(0).lt(1).default(0.1).describe('share of hidden numbers left out at random in training'),
+  scale: scaleOption(0.1),
+  dropout: dropoutOption(0.1, 'hidden numbers'),
 });
 type Options = z.infer<typeof options>;
 

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { add, scale as times } from '../graph/ops/index.js';
 import type { Tensor } from '../graph/tensor.js';
-import { adapter, adapterCount, hiddenOption, scaleOption } from './adapter.js';
+import { adapter, adapterCount } from './adapter.js';
 import type { Method } from './method.js';
+import { hiddenOption, scaleOption } from './options.js';
 
-const options = z.object({ hidden: hiddenOption, scale: scaleOption });
+const options = z.object({ hidden: hiddenOption(4), scale: scaleOption(0.1) });
 
 /** One adapter a block, used twice: beside attention, u += s·A(x), and beside the MLP, y += s·A(u). */
 export const parallelShared: Method<z.infer<typeof options>> = {

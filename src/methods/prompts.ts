@@ -7,8 +7,6 @@ import { constantInit, type HeadInitialisers, type Initialiser, kaimingNormalOut
 import type { Scope } from './method.js';
 
 export const promptsOption = z.int().min(1).max(4096).default(10).describe('prompts, the learned tokens of a block');
-export const promptDropoutOption = (rate: number) =>
-  z.number().min(0).lt(1).default(rate).describe('share of the prompts’ numbers left out at random in training');
 
 /** U(−v, v) with v = √(6/(C·P² + D)), P the side of a patch: the patch embedding's Xavier bound. */
 const promptInit = ({ channels, patchSize }: BackboneConfig, D: number): Initialiser =>

@@ -6,6 +6,7 @@ import { add, gelu, linear, mul, reshape, transpose } from '../graph/ops/index.j
 import type { Tensor } from '../graph/tensor.js';
 import { normal, oneInit, xavierUniform, zeroInit } from './initialisers.js';
 import type { Method, Scope } from './method.js';
+import { hiddenOption } from './options.js';
 import { lengthened } from './vpt-deep.js';
 
 const options = z.object({
@@ -13,7 +14,7 @@ const options = z.object({
     .enum(['tri-tuner', 'bypass'])
     .default('tri-tuner')
     .describe('tuners within each block, or a network beside'),
-  hidden: z.int().min(1).max(65_536).default(10).describe('hidden dimension of each Res-Adapter'),
+  hidden: hiddenOption(10),
   tokens: z
     .int()
     .min(1)

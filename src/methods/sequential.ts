@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { add } from '../graph/ops/index.js';
-import { adapter, adapterCount, hiddenOption } from './adapter.js';
+import { adapter, adapterCount } from './adapter.js';
 import type { Method } from './method.js';
+import { hiddenOption } from './options.js';
 
-const options = z.object({ hidden: hiddenOption });
+const options = z.object({ hidden: hiddenOption(4) });
 
 /** One adapter at the end of each block: y′ = y + A(y). No scale. */
 export const sequential: Method<z.infer<typeof options>> = {

@@ -3,9 +3,10 @@ import { blocks } from '../backbones/architecture.js';
 import { broadcastTo, concat } from '../graph/ops/index.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Method } from './method.js';
-import { promptDropoutOption, promptsOption, promptTokens, rareClassesHead } from './prompts.js';
+import { dropoutOption } from './options.js';
+import { promptsOption, promptTokens, rareClassesHead } from './prompts.js';
 
-const options = z.object({ prompts: promptsOption, dropout: promptDropoutOption(0.1) });
+const options = z.object({ prompts: promptsOption, dropout: dropoutOption(0.1, 'numbers of the prompts') });
 
 /**
  * Visual prompt tuning, deep: each block has prompts of its own among its tokens, and what the block makes of them is

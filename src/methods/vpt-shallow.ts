@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { featureWidth } from '../backbones/architecture.js';
 import { broadcastTo, concat, split } from '../graph/ops/index.js';
 import type { Method } from './method.js';
-import { promptDropoutOption, promptsOption, promptTokens, rareClassesHead } from './prompts.js';
+import { dropoutOption } from './options.js';
+import { promptsOption, promptTokens, rareClassesHead } from './prompts.js';
 
-const options = z.object({ prompts: promptsOption, dropout: promptDropoutOption(0) });
+const options = z.object({ prompts: promptsOption, dropout: dropoutOption(0, 'numbers of the prompts') });
 
 /**
  * Visual prompt tuning, shallow: learned tokens between class token and patches, without positions of their own, which
