@@ -251,7 +251,13 @@ it('every method sends a gradient into each of its tensors and is differentiable
     weights: { has: () => true, values, constant: (name, shape) => constant(shape, values(name, shape)) },
   };
   for (const method of METHODS) {
-    const model: ModelSpec = { backbone, method: method.name, methodOptions: {}, classes: 3, dropPath: 0.1 };
+    const model: ModelSpec = {
+      backbone,
+      method: method.name,
+      methodOptions: { dropout: 0 },
+      classes: 3,
+      dropPath: 0.1,
+    };
     const step = buildTrainStep({ student: model, teacher: null, distillation: null, microBatch: 2 });
     const session = await runtime.load(step.program);
     const out = await session.run({

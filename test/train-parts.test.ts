@@ -131,7 +131,7 @@ it('micro-batches come to the same losses and gradients as the whole batch', asy
       teacher: { parameters: step.teacher!.initial(1, 'teacher') },
     };
     const data = { student: pixelInputs(store, models.student), teacher: pixelInputs(store, models.teacher) };
-    const plan = { data, models, batchSize: count, microBatch, firstStep: 0 };
+    const plan = { data, models, draws: step.draws, batchSize: count, microBatch, firstStep: 0 };
     const calls = epochBatches({ ...plan, seed: 1, phase: 'final', epoch: 0 });
     return runStep(session, nextBatch(calls), parameters);
   };

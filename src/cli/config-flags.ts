@@ -51,6 +51,12 @@ function toOption(name: string, field: Field, required: boolean): Option {
     const { enum: choices } = field.items;
     return new Option(`--${flag} <names...>`, `${description} (${choices.join(', ')})`).choices(choices);
   }
+  if (field.items && isNumber(field.items)) {
+    return new Option(`--${flag} <numbers...>`, description).argParser((text: string, earlier: unknown[] = []) => [
+      ...earlier,
+      parse(text, field.items!),
+    ]);
+  }
   const option = new Option(
     `--${flag} <${placeholder(field)}>`,
     hasDefault ? `${description} (default: ${field.default})` : description,

@@ -5,6 +5,7 @@ import type { DistillationLoss } from './loss.js';
 /** 1 − cosine of the angle between the logits. The paper names it without a formula; this one is our choice. */
 export const cosine: DistillationLoss = {
   name: 'cosine',
+  reads: 'logits',
   softens: false,
   formula: '1 − student·teacher / (‖student‖·‖teacher‖)',
   perImage(student, teacher) {

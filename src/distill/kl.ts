@@ -8,6 +8,7 @@ import type { DistillationLoss } from './loss.js';
  */
 export const kl: DistillationLoss = {
   name: 'kl',
+  reads: 'logits',
   softens: true,
   formula: 'Σ_k p·(ln p − ln q), p = softmax(teacher/τ), q = softmax(student/τ)',
   perImage(student, teacher, temperature) {

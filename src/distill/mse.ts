@@ -4,6 +4,7 @@ import type { DistillationLoss } from './loss.js';
 /** Mean squared difference of the raw logits. */
 export const mse: DistillationLoss = {
   name: 'mse',
+  reads: 'logits',
   softens: false,
   formula: '(1/K) Σ_k (student − teacher)²',
   perImage(student, teacher) {

@@ -3,14 +3,17 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { blocks } from '../backbones/architecture.js';
+import { methodByName } from '../methods/index.js';
 import { randomStream } from '../random.js';
 import type { Feed } from '../runtime/runtime.js';
 import { dropPathMultipliers } from './drop-path.js';
 import type { SplitInputs } from './inputs.js';
 import { pieces } from './micro-batch.js';
-import type { ModelSpec } from './model.js';
+import { type ModelSpec, SECOND_PASS } from './model.js';
 import type { Phase } from './progress.js';
+import { drawn } from './scope.js';
 import type { Role } from './state.js';
+import type { TrainStep } from './step.js';
 
 /** One call of the step, but for the parameters. */
 export interface Call {
@@ -28,6 +31,8 @@ export interface MicroBatch extends Call {
 export interface EpochPlan {
   data: SplitInputs;
   models: { student: ModelSpec; teacher: ModelSpec | null };
+  /** What each model draws at random in every step. */
+  draws: TrainStep['draws'];
   batchSize: number;
   microBatch: number;
   seed: number;
@@ -50,7 +55,7 @@ export function epochOrder(count: number, batchSize: number, seed: number, phase
  * one call of the step needs.
  */
 export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch> {
-  const { data, models, batchSize, microBatch, seed, phase, epoch, firstStep } = plan;
+  const { data, models, draws, batchSize, microBatch, seed, phase, epoch, firstStep } = plan;
   const order = epochOrder(data.student.count, batchSize, seed, phase, epoch);
   const roles = (['student', 'teacher'] as const).filter((role) => models[role]);
   const calls = pieces(batchSize, microBatch);
@@ -65,7 +70,13 @@ export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch>
       for (const [i, role] of roles.entries()) {
         const inputs = await data[role]!.read(indices);
         for (const [name, values] of Object.entries(inputs)) feeds[`${role}.${name}`] = values;
-        if (multipliers[i]) feeds[`${role}.dropPath`] = pickColumns(multipliers[i], batchSize, positions);
+        for (const [name, values] of multipliers[i]!)
+          feeds[`${role}.${name}`] = pickColumns(values, batchSize, positions);
+        for (const draw of draws[role]) {
+          feeds[`${role}.${draw.name}`] = drawn(draw, positions, (...purpose) =>
+            randomStream(seed, 'draw', role, phase, epoch, step, ...purpose),
+          );
+        }
       }
       yield { feeds, labels, weights, last: call === calls.length - 1 };
     }
@@ -91,17 +102,26 @@ function leftOver(count: number, order: readonly number[][]): number[] {
   return Array.from({ length: count }, (_, i) => i).filter((i) => !seen.has(i));
 }
 
-/** Drawn for the whole batch at once, so that the size of micro-batches does not change them. */
+/**
+ * Drop path's inputs, by name, for each pass over the images.
+ * Drawn for the whole batch at once, so that the size of micro-batches does not change them.
+ */
 function branchMultipliers(
-  { dropPath, backbone }: ModelSpec,
+  { dropPath, backbone, method }: ModelSpec,
   images: number,
   seed: number,
   role: Role,
   ...when: (string | number)[]
-): Float32Array | null {
-  if (dropPath === 0) return null;
+): [name: string, multipliers: Float32Array][] {
+  if (dropPath === 0) return [];
   const depth = blocks(backbone.config).length;
-  return dropPathMultipliers(depth, dropPath, images, randomStream(seed, 'drop-path', role, ...when));
+  const draw = (...pass: string[]) =>
+    dropPathMultipliers(depth, dropPath, images, randomStream(seed, 'drop-path', role, ...when, ...pass));
+  if (!methodByName(method).consistency) return [['dropPath', draw()]];
+  return [
+    ['dropPath', draw()],
+    [`${SECOND_PASS}.dropPath`, draw(SECOND_PASS)],
+  ];
 }
 
 /** […, columns] -> […, positions] */

@@ -7,7 +7,7 @@ import { IdatError, nearest } from '../errors.js';
 import { PASS_NAMES } from '../graph/passes/index.js';
 import { METHODS } from '../methods/index.js';
 import { DEVICES } from '../runtime/runtime.js';
-import { FROZEN_PRECISIONS, GRADIENT_FLOWS } from './step.js';
+import { FEATURE_TOKENS, FROZEN_PRECISIONS, GRADIENT_FLOWS } from './step.js';
 
 export const PROTOCOLS = ['last', 'val', 'paper'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
@@ -31,6 +31,11 @@ export const FineTuneConfig = z.strictObject({
   temperature: z.number().positive().default(5).describe('softens the logits of kl'),
   alpha: factor.default(1).describe('weight of the teacher’s cross-entropy'),
   beta: factor.default(1).describe('weight of the distillation loss, in the first epoch where it changes'),
+  featureLayers: z
+    .array(count)
+    .optional()
+    .describe('blocks of the teacher that distillation of features compares, from 1 (default: all)'),
+  featureTokens: z.enum(FEATURE_TOKENS).default('all').describe('tokens that it compares'),
   betaEnd: factor.optional().describe('weight of the distillation loss in the last epoch (default: as in the first)'),
   betaShape: z.enum(WEIGHT_SHAPES).default('linear').describe('how it goes from the first to the last'),
   squaredTemperature: z.boolean().default(false).describe('multiply kl by the temperature squared'),

@@ -181,7 +181,7 @@ async function train(
     protocol: settings.protocol,
     selectedEpoch: settings.protocol === 'paper' ? bestEpoch(state.metrics, 'final')!.epoch : epochs - 1,
     trainableParameters: {
-      student: layouts.student.size,
+      student: keptSize(layouts.student),
       teacher: layouts.teacher?.size ?? null,
       head: headSize(layouts.student),
     },
@@ -189,6 +189,11 @@ async function train(
   };
   await writeResult(dir, result);
   return { runDir: dir, ...result };
+}
+
+/** Trained numbers that the tuned model keeps. */
+function keptSize({ slots }: TrainableLayout): number {
+  return slots.reduce((sum, { name, size }) => sum + (name.startsWith(TRAINING_ONLY) ? 0 : size), 0);
 }
 
 /** The splits of one phase: what is kept for them in memory is free again for the next. */

@@ -46,7 +46,9 @@ export async function trainPhase(
   plan: PhasePlan,
 ): Promise<void> {
   const { settings, control } = run;
-  const models = { student: run.models.student.spec, teacher: run.models.teacher?.spec ?? null };
+  const { student, teacher } = run.models;
+  const models = { student: student.spec, teacher: teacher?.spec ?? null };
+  const draws = { student: student.draws, teacher: teacher?.draws ?? [] };
   const batchSize = Math.min(settings.batchSize, plan.data.student.count);
   const steps = Math.floor(plan.data.student.count / batchSize);
   const clock = startClock((plan.epochs - state.epoch) * steps - state.step, batchSize);
@@ -56,7 +58,9 @@ export async function trainPhase(
     const lr = learningRate(state.epoch, settings);
     const order = { seed: settings.seed, phase: state.phase, epoch: state.epoch, firstStep: state.step };
     const fed = scheduledFeeds(settings, state.epoch);
-    const calls = ahead(epochBatches({ data: plan.data, models, batchSize, microBatch: run.microBatch, ...order }));
+    const calls = ahead(
+      epochBatches({ data: plan.data, models, draws, batchSize, microBatch: run.microBatch, ...order }),
+    );
 
     try {
       while (state.step < steps) {

@@ -10,8 +10,9 @@ import { writeFileAtomic } from '../files/atomic-write.js';
 import { encodeSafetensors } from '../files/safetensors.js';
 import type { Provider } from '../runtime/worker.js';
 import { type FineTuneSettings, type Protocol, parseConfig, variantName } from './config.js';
-import type { ModelSpec, TrainableLayout } from './model.js';
+import { type ModelSpec, type TrainableLayout, TRAINING_ONLY } from './model.js';
 import type { Phase } from './progress.js';
+import type { Draw } from './scope.js';
 import { encodeState, type Role, readState, type TrainState } from './state.js';
 
 /** config.json: all that is needed to repeat the run. */
@@ -153,9 +154,16 @@ export async function readTimings(dir: string): Promise<EpochTiming[]> {
     .map((line) => JSON.parse(line) as EpochTiming);
 }
 
+export interface TunedModel {
+  spec: ModelSpec;
+  layout: TrainableLayout;
+  /** What it draws at random in every step. */
+  draws: readonly Draw[];
+}
+
 export interface TunedModels {
-  student: { spec: ModelSpec; layout: TrainableLayout };
-  teacher: { spec: ModelSpec; layout: TrainableLayout } | null;
+  student: TunedModel;
+  teacher: TunedModel | null;
 }
 
 /** Saves the state and then what is derived from it. */
@@ -177,7 +185,8 @@ export async function writeDerived(dir: string, state: TrainState, models: Tuned
     const model = models[role];
     const parameters = keptParameters(state, role);
     if (!model || !parameters) continue;
-    const tensors = model.layout.slots.map(({ name, shape, offset, size }) => ({
+    const kept = model.layout.slots.filter(({ name }) => !name.startsWith(TRAINING_ONLY));
+    const tensors = kept.map(({ name, shape, offset, size }) => ({
       name,
       shape,
       data: parameters.subarray(offset, offset + size),

@@ -7,6 +7,7 @@ import { resolve } from 'node:path';
 import type { Backbone } from '../backbones/backbone.js';
 import { resolveBackbone } from '../backbones/registry.js';
 import type { Dataset } from '../data/index.js';
+import { lossByName } from '../distill/index.js';
 import { IdatError } from '../errors.js';
 import type { WeightSink } from '../graph/emit.js';
 import { checkInt8 } from '../runtime/check-int8.js';
@@ -58,7 +59,9 @@ export interface Prefixes {
   teacher: Prefix | null;
 }
 
-export function prefixesOf({ student, teacher }: Specs, { disable }: FineTuneSettings): Prefixes {
+export function prefixesOf({ student, teacher }: Specs, { disable, distill }: FineTuneSettings): Prefixes {
+  // what the first blocks hand on is compared, so that nothing lies apart from training
+  if (teacher && lossByName(distill).reads === 'features') return { student: null, teacher: null };
   return { student: buildPrefix(student, disable), teacher: teacher && buildPrefix(teacher, disable) };
 }
 
@@ -165,14 +168,15 @@ export function stepOf(
 ): TrainStep {
   const { distill: loss, temperature, squaredTemperature, alpha, betaEnd, distillGradient: gradient } = settings;
   const beta = betaEnd === undefined ? settings.beta : ('fed' as const);
-  const distillation = teacher && { loss, temperature, squaredTemperature, alpha, beta, gradient };
+  const { featureLayers, featureTokens } = settings;
+  const distillation = teacher && { loss, temperature, squaredTemperature, alpha, beta, featureLayers, featureTokens, gradient };
   const { disable, frozen } = settings;
   return buildTrainStep({ student, teacher, distillation, microBatch, prefixes, disable, frozen, sink });
 }
 
 export const tunedModels = ({ student, teacher }: Specs, step: TrainStep): TunedModels => ({
-  student: { spec: student, layout: step.student },
-  teacher: teacher && { spec: teacher, layout: step.teacher! },
+  student: { spec: student, layout: step.student, draws: step.draws.student },
+  teacher: teacher && { spec: teacher, layout: step.teacher!, draws: step.draws.teacher },
 });
 
 export async function compile(
@@ -204,9 +208,9 @@ export async function compile(
   });
 }
 
-/** Evaluation drops no paths, which may leave another prefix than training has. */
+/** Evaluation drops nothing, which may leave another prefix than training has. */
 function evaluationPrefix(student: ModelSpec, prefix: Prefix | null, disable: readonly string[]): Prefix | null {
-  return prefix && student.dropPath > 0 ? buildPrefix({ ...student, dropPath: 0 }, disable) : prefix;
+  return prefix && buildPrefix(student, disable, false);
 }
 
 async function loadPrefixes(
@@ -231,15 +235,15 @@ async function loadPrefixes(
 
 /** One optimiser a model, going on from the state. */
 export function optimizersOf(
-  { weightDecay }: FineTuneSettings,
+  { weightDecay, seed }: FineTuneSettings,
   layouts: Record<Role, TrainableLayout | null>,
   state: TrainState,
 ): Record<Role, AdamW | null> {
   const optimizer = (role: Role) => {
     const layout = layouts[role];
-    return (
-      layout && new AdamW(layout.size, { weightDecay, decayRanges: decayRanges(layout.slots) }, state[role]!.adamw)
-    );
+    if (!layout) return null;
+    const options = { weightDecay, decayRanges: decayRanges(layout.slots), mask: layout.mask(seed, role) };
+    return new AdamW(layout.size, options, state[role]!.adamw);
   };
   return { student: optimizer('student'), teacher: optimizer('teacher') };
 }
