@@ -18,6 +18,7 @@ import {
   slice,
   softmax,
   split,
+  takeTokens,
   transpose,
 } from '../graph/ops/index.js';
 import { type Tensor, within } from '../graph/tensor.js';
@@ -32,6 +33,8 @@ export interface ViTInputs {
   readonly images: Tensor;
   /** [depth, 2, B]: multiplier of each block's attention and MLP branch, not read for the first; null when nothing is dropped. */
   readonly dropPath: Tensor | null;
+  /** int64 [B, kept]: the patches to keep of each image, with their positions; null or left out: all. */
+  readonly keptPatches?: Tensor | null;
 }
 
 /** Tokens without the class token's: patches of a square image. */
@@ -39,12 +42,12 @@ export const patchCount = ({ imageSize, patchSize }: ViTConfig): number => (imag
 
 const part = <T>(name: string, trace: () => T): T => within({ part: `backbones.${name}` }, trace);
 
-/** Traces the backbone: images -> the class token after the final norm, [B, D]. */
+/** Traces the backbone: images -> the class token after the final norm, [B, D]. Below, T counts the tokens kept. */
 export function traceViT(
   config: ViTConfig,
   weight: WeightSource,
   hooks: Hooks,
-  { images, dropPath }: ViTInputs,
+  { images, dropPath, keptPatches = null }: ViTInputs,
 ): Tensor {
   const { depth, width: D, layerNormEps: eps } = config;
   const B = images.shape[0]!;
@@ -56,11 +59,11 @@ export function traceViT(
   const drop = (branch: Tensor, index: number) =>
     keep && index >= 2 ? mul(branch, reshape(keep[index]!, [B, 1, 1])) : branch;
 
-  let x = part('patch embedding', () => patchEmbedding(config, weight, images)); // [B, T−1, D]
+  let x = part('patch embedding', () => patchEmbedding(config, weight, images, keptPatches)); // [B, T−1, D]
   x = hooks.patchEmbedding?.(x) ?? x;
   const classToken = broadcastTo(weight('cls_token', [1, 1, D]), [B, 1, D]);
   x = concat([classToken, x], 1); // [B, T, D]
-  x = add(x, weight('pos_embed', [1, patchCount(config) + 1, D]));
+  x = add(x, positions(weight('pos_embed', [1, patchCount(config) + 1, D]), keptPatches));
 
   for (let i = 0; i < depth; i++) {
     const name = `blocks.${i}`;
@@ -84,17 +87,29 @@ export function traceViT(
   return reshape(slice(x, 1, 0, 1), [B, D]);
 }
 
+/** The positions of the tokens there are: [1, 1 + patches, D], with patches left out [B, T, D]. */
+function positions(all: Tensor, keptPatches: Tensor | null): Tensor {
+  if (!keptPatches) return all;
+  const [, count, D] = all.shape as [number, number, number];
+  const B = keptPatches.shape[0]!;
+  const [classToken, patches] = split(all, 1, [1, count - 1]) as [Tensor, Tensor];
+  const kept = takeTokens(broadcastTo(patches, [B, count - 1, D]), keptPatches);
+  return concat([broadcastTo(classToken, [B, 1, D]), kept], 1);
+}
+
 /** Cuts images into patches, row by row, and maps each to D numbers: a convolution whose stride is its kernel. */
 function patchEmbedding(
   { imageSize, patchSize: P, channels: C, width: D }: ViTConfig,
   weight: WeightSource,
   images: Tensor,
+  keptPatches: Tensor | null,
 ): Tensor {
   const B = images.shape[0]!;
   const g = imageSize / P;
   let x = reshape(images, [B, C, g, P, g, P]);
   x = transpose(x, [0, 2, 4, 1, 3, 5]); // [B, g, g, C, P, P]
   x = reshape(x, [B, g * g, C * P * P]);
+  if (keptPatches) x = takeTokens(x, keptPatches);
   const kernel = reshape(weight('patch_embed.proj.weight', [D, C, P, P]), [D, C * P * P]);
   return linear(x, kernel, weight('patch_embed.proj.bias', [D]));
 }

@@ -2,14 +2,17 @@
  * From a split to what the step eats: the order of an epoch, its batches, and each batch's micro-batches.
  */
 import { setImmediate } from 'node:timers/promises';
+import { patchCount } from '../backbones/vit.js';
 import { randomStream } from '../random.js';
 import type { Feed } from '../runtime/runtime.js';
+import { type Augmentation, type AugmentationPass, type ImageChange, imageChange } from './augment.js';
 import { dropPathMultipliers } from './drop-path.js';
 import type { SplitInputs } from './inputs.js';
 import { pieces } from './micro-batch.js';
 import type { ModelSpec } from './model.js';
 import type { Phase } from './progress.js';
 import type { Role } from './state.js';
+import { keptPatchCount, keptPatches } from './token-dropping.js';
 
 /** One call of the step, but for the parameters. */
 export interface MicroBatch {
@@ -23,6 +26,8 @@ export interface EpochPlan {
   models: { student: ModelSpec; teacher: ModelSpec | null };
   batchSize: number;
   microBatch: number;
+  /** Null or left out: images as they are. */
+  augmentation?: Augmentation | null;
   seed: number;
   phase: Phase;
   epoch: number;
@@ -42,6 +47,7 @@ export function epochOrder(count: number, batchSize: number, seed: number, phase
 export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch[]> {
   const { data, models, batchSize, microBatch, seed, phase, epoch, firstStep } = plan;
   const order = epochOrder(data.student.count, batchSize, seed, phase, epoch);
+  const changes = { student: changeOf(plan, models.student), teacher: changeOf(plan, models.teacher) };
   for (let step = firstStep; step < order.length; step++) {
     const indices = order[step]!;
     const batch: MicroBatch[] = pieces(batchSize, microBatch).map(({ positions, weights }) => {
@@ -51,12 +57,14 @@ export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch[
     for (const role of ['student', 'teacher'] as const) {
       const model = models[role];
       if (!model) continue;
-      const inputs = await data[role]!.read(indices);
+      const inputs = await data[role]!.read(indices, changes[role]);
+      const kept = patchesKept(model, indices, seed, role, phase, epoch);
       const multipliers = branchMultipliers(model, batchSize, seed, role, phase, epoch, step);
       pieces(batchSize, microBatch).forEach(({ positions }, i) => {
         const { feeds } = batch[i]!;
         for (const [name, values] of Object.entries(inputs.at(positions))) feeds[`${role}.${name}`] = values;
         if (multipliers) feeds[`${role}.dropPath`] = pickColumns(multipliers, batchSize, positions);
+        if (kept) feeds[`${role}.keptPatches`] = pickRows(kept, batchSize, positions);
       });
     }
     yield batch;
@@ -82,6 +90,34 @@ function branchMultipliers(
 ): Float32Array | null {
   if (dropPath === 0) return null;
   return dropPathMultipliers(backbone.config.depth, dropPath, images, randomStream(seed, 'drop-path', role, ...when));
+}
+
+/** How an epoch's images of a model are changed: what is outside them has the mean colour, which is 0 for the model. */
+function changeOf({ augmentation, ...pass }: AugmentationPass & EpochPlan, model: ModelSpec | null): ImageChange | null {
+  if (!augmentation || !model) return null;
+  const grey = model.backbone.mean.map((mean) => Math.round(255 * mean));
+  return imageChange(augmentation, grey, pass);
+}
+
+function patchesKept(
+  { dropTokens = 0, backbone: { config } }: ModelSpec,
+  indices: readonly number[],
+  seed: number,
+  ...when: (string | number)[]
+): BigInt64Array | null {
+  if (dropTokens === 0) return null;
+  const patches = patchCount(config);
+  return keptPatches(indices, patches, keptPatchCount(patches, dropTokens), seed, ...when);
+}
+
+/** [rows, …] -> [positions, …] */
+function pickRows(values: BigInt64Array, rows: number, positions: readonly number[]): BigInt64Array {
+  const width = values.length / rows;
+  const picked = new BigInt64Array(positions.length * width);
+  positions.forEach((row, i) => {
+    picked.set(values.subarray(row * width, (row + 1) * width), i * width);
+  });
+  return picked;
 }
 
 /** […, columns] -> […, positions] */

@@ -16,11 +16,25 @@ const names = (list: readonly { readonly name: string }[]) => z.enum(list.map((i
 const count = z.int().min(1);
 const epochCount = z.int().min(0);
 const factor = z.number().min(0);
+const share = z.number().min(0).lt(1);
+
+/** The sizes of a ViT that starts from random weights. */
+export const ScratchConfig = z.strictObject({
+  width: count.max(8192).default(128).describe('numbers a token'),
+  depth: count.max(256).default(6).describe('blocks'),
+  heads: count.default(4).describe('attention heads'),
+  mlpWidth: count.optional().describe('hidden numbers of each MLP (default: four times the width)'),
+  patchSize: count.default(4).describe('side of a patch in pixels'),
+  imageSize: count.max(4096).default(32).describe('side of the input in pixels'),
+});
+
+export type Scratch = z.output<typeof ScratchConfig>;
 
 /** The fields with their meaning and defaults; the command line makes its flags from them. */
 export const FineTuneConfig = z.strictObject({
   data: z.string().describe('data set: a folder or .zip of images'),
   student: z.string().describe('backbone to fine-tune: a name or a .safetensors file'),
+  scratch: ScratchConfig.optional().describe('sizes of a student that starts from random weights'),
   teacher: z.string().nullable().default(null).describe('smaller backbone that teaches it: a name or a file'),
   variant: z.string().optional().describe('the paper’s name for adapter and loss together, such as iDAT-PS-mse'),
   adapter: names(METHODS).default('parallel-shared').describe('tuning method of the student'),
@@ -41,8 +55,15 @@ export const FineTuneConfig = z.strictObject({
   lr: factor.default(5e-3).describe('peak learning rate'),
   warmupLr: factor.default(1e-7).describe('learning rate the warm-up starts from'),
   minLr: factor.default(1e-8).describe('learning rate the cosine ends at'),
+  lrPerStep: z.boolean().default(false).describe('follow the schedule from step to step instead of from epoch to epoch'),
   weightDecay: factor.default(5e-5).describe('AdamW’s weight decay'),
-  dropPath: z.number().min(0).lt(1).default(0).describe('drop-path rate of the last block'),
+  clipNorm: z.number().positive().optional().describe('norm that each model’s gradient is shortened to (default: no limit)'),
+  labelSmoothing: share.default(0).describe('share of each label that is spread over all classes'),
+  flip: z.boolean().default(false).describe('mirror training images at random'),
+  cropPadding: z.int().min(0).default(0).describe('pixels by which training images are moved at random, at most'),
+  dropPath: share.default(0).describe('drop-path rate of the last block'),
+  dropTokens: share.default(0).describe('share of the patches that each training image goes without'),
+  fullTokenEpochs: epochCount.default(0).describe('last epochs in which no patches are left out'),
   batchSize: count.default(32).describe('images for each update'),
   microBatch: z
     .union([z.literal('auto'), count])
@@ -58,6 +79,7 @@ export const FineTuneConfig = z.strictObject({
     .enum(PROTOCOLS)
     .default('last')
     .describe('which epoch is reported: the last, the best on val, or the best on test as in the paper'),
+  evalEvery: epochCount.default(0).describe('epochs between looks at the test images that decide nothing (0: none)'),
   device: z.enum(DEVICES).default('auto').describe('where to compute'),
   threads: count.optional().describe('threads for one operation (default: measured; one for each core, or 1)'),
   orient: z.boolean().default(true).describe('turn photographs as their EXIF tag says'),
@@ -127,7 +149,8 @@ export function parseVariant(name: string): { adapter: string; distill: string }
 }
 
 /** The paper's name where there is one: `iDAT-PS-mse`, and otherwise the tuning method's. */
-export function variantName({ adapter, teacher, distill }: FineTuneSettings): string {
+export function variantName({ adapter, teacher, distill, scratch }: FineTuneSettings): string {
+  if (scratch) return 'pretraining';
   const place = Object.keys(PLACES).find((key) => PLACES[key] === adapter);
   if (teacher === null) return adapter;
   return place === undefined ? `${adapter}-${distill}` : `iDAT-${place.toUpperCase()}-${distill}`;

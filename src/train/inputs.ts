@@ -2,6 +2,7 @@
  * What a model reads for each image of a split: its pixels, or what its frozen prefix makes of them.
  */
 import { normaliseInto, type PixelStore } from '../data/index.js';
+import type { ImageChange } from './augment.js';
 import type { ModelSpec } from './model.js';
 
 /** A split as one model reads it. */
@@ -9,8 +10,11 @@ export interface ModelInputs {
   /** Images. */
   readonly count: number;
   readonly labels: Int32Array;
-  /** Fetches what belongs to these images. */
-  read(indices: readonly number[]): Promise<BatchInputs>;
+  /**
+   * Fetches what belongs to these images.
+   * @param change makes each image another; only where pixels are read, which no frozen prefix stands for
+   */
+  read(indices: readonly number[], change?: ImageChange | null): Promise<BatchInputs>;
   /** Does what can be done once and for all for these images, where there is such a thing. */
   prepare?(indices: readonly number[]): Promise<void>;
 }
@@ -32,9 +36,10 @@ export function pixelInputs(store: PixelStore, { backbone: { mean, std } }: Pick
   return {
     count: store.count,
     labels: store.labels,
-    async read(indices) {
+    async read(indices, change) {
       const planar = await store.read(indices);
       const length = planar.length / indices.length;
+      if (change) changeImages(planar, length, indices, change);
       return {
         at(positions) {
           const images = new Float32Array(positions.length * length);
@@ -47,4 +52,10 @@ export function pixelInputs(store: PixelStore, { backbone: { mean, std } }: Pick
       };
     },
   };
+}
+
+function changeImages(planar: Uint8Array, length: number, indices: readonly number[], change: ImageChange): void {
+  indices.forEach((index, i) => {
+    planar.set(change(planar.subarray(i * length, (i + 1) * length), index), i * length);
+  });
 }

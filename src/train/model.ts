@@ -3,7 +3,7 @@
  */
 import type { Backbone } from '../backbones/backbone.js';
 import { labelHooks } from '../backbones/hooks.js';
-import { traceViT } from '../backbones/vit.js';
+import { patchCount, traceViT } from '../backbones/vit.js';
 import type { Program } from '../graph/emit.js';
 import { input, linear, parameter } from '../graph/ops/index.js';
 import { layout, parameterName, type Slot } from '../graph/pack.js';
@@ -13,6 +13,7 @@ import { formatShape, type Shape, sameShape, type Tensor, within } from '../grap
 import { methodByName } from '../methods/index.js';
 import { type Initialiser, type Scope, truncatedNormal, zeroInit } from '../methods/method.js';
 import { randomStream } from '../random.js';
+import { keptPatchCount } from './token-dropping.js';
 
 export type Role = 'student' | 'teacher';
 
@@ -26,6 +27,8 @@ export interface ModelSpec {
   readonly classes: number;
   /** Drop-path rate of the last block; earlier blocks rise to it linearly from 0. */
   readonly dropPath: number;
+  /** Share of its patches that each image goes without in training; default 0. */
+  readonly dropTokens?: number;
 }
 
 /** The trainable tensors of one model: a flat float32 vector and where each tensor lies in it. */
@@ -87,9 +90,12 @@ export function traceModel(model: ModelSpec, role: string, batch: number, disabl
 
 function traceParts(model: ModelSpec, role: string, batch: number, disable: readonly string[]): TracedModel {
   const { config, weights } = model.backbone;
+  const { dropTokens = 0 } = model;
   const named = (name: string) => inputName(role, name);
   const images = input(named('images'), [batch, config.channels, config.imageSize, config.imageSize]);
   const dropPath = model.dropPath > 0 ? input(named('dropPath'), [config.depth, 2, batch]) : null;
+  const kept = keptPatchCount(patchCount(config), dropTokens);
+  const keptPatches = dropTokens > 0 ? input(named('keptPatches'), [batch, kept], 'int64') : null;
 
   const trainables = new TrainableScope();
   const method = methodByName(model.method);
@@ -100,7 +106,9 @@ function traceParts(model: ModelSpec, role: string, batch: number, disable: read
     method.trains(name)
       ? trainables.tensor(name, shape, () => weights.values(name, shape))
       : weights.constant(name, shape);
-  const features = within({ part: 'backbones.residual' }, () => traceViT(config, weight, hooks, { images, dropPath }));
+  const features = within({ part: 'backbones.residual' }, () => 
+    traceViT(config, weight, hooks, { images, dropPath, keptPatches }),
+  );
   const kernel = trainables.tensor('head.weight', [model.classes, config.width], truncatedNormal(0.02));
   const bias = trainables.tensor('head.bias', [model.classes], zeroInit);
   const whole = within({ part: 'train.head' }, () => linear(features, kernel, bias));

@@ -4,7 +4,8 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
-import type { Backbone } from '../backbones/backbone.js';
+import type { Backbone, ViTConfig } from '../backbones/backbone.js';
+import { randomBackbone } from '../backbones/random-weights.js';
 import { resolveBackbone } from '../backbones/registry.js';
 import type { Dataset } from '../data/index.js';
 import { IdatError } from '../errors.js';
@@ -13,8 +14,10 @@ import { checkInt8 } from '../runtime/check-int8.js';
 import { type Runtime, type Session, startRuntime } from '../runtime/runtime.js';
 import { withWeightFile } from '../runtime/weight-file.js';
 import { AdamW, decayRanges } from './adamw.js';
-import type { FineTuneSettings } from './config.js';
+import { augments } from './augment.js';
+import { type FineTuneSettings, type Scratch } from './config.js';
 import { type Classifier, loadClassifier, tokensOf } from './evaluate.js';
+import type { Steps } from './fit.js';
 import { autoMicroBatch } from './micro-batch.js';
 import type { ModelSpec, Prefix, TrainableLayout } from './model.js';
 import { closePixels, openPixels, type Pixels, splitsOf } from './pixels.js';
@@ -26,6 +29,11 @@ import type { Role, TrainState } from './state.js';
 import { buildPrefix, buildTrainStep, type TrainStep } from './step.js';
 
 const ROLES = ['student', 'teacher'] as const;
+
+/** The rest is as in every ViT of timm. */
+export function scratchConfig({ mlpWidth, ...sizes }: Scratch): ViTConfig {
+  return { ...sizes, mlpWidth: mlpWidth ?? 4 * sizes.width, channels: 3, qkvBias: true, layerNormEps: 1e-6 };
+}
 
 export interface Specs {
   student: ModelSpec;
@@ -39,10 +47,10 @@ export interface Backbones {
 
 /** What of the settings decides a model. */
 export function modelSpec(settings: FineTuneSettings, role: Role, backbone: Backbone, classes: number): ModelSpec {
-  const { hidden, scale } = settings;
+  const { hidden, scale, dropTokens } = settings;
   const method = role === 'student' ? settings.adapter : settings.teacherAdapter;
   const dropPath = method === 'linear' ? 0 : settings.dropPath; // nothing before the head is trained
-  return { backbone, method, methodOptions: { hidden, scale }, classes, dropPath };
+  return { backbone, method, methodOptions: { hidden, scale }, classes, dropPath, dropTokens };
 }
 
 export function modelSpecs(settings: FineTuneSettings, { student, teacher }: Backbones, classes: number): Specs {
@@ -58,7 +66,10 @@ export interface Prefixes {
   teacher: Prefix | null;
 }
 
-export function prefixesOf({ student, teacher }: Specs, { disable }: FineTuneSettings): Prefixes {
+/** Images that are changed at random have nothing that is the same in every epoch. */
+export function prefixesOf({ student, teacher }: Specs, settings: FineTuneSettings): Prefixes {
+  if (augments(settings)) return { student: null, teacher: null };
+  const { disable } = settings;
   return { student: buildPrefix(student, disable), teacher: teacher && buildPrefix(teacher, disable) };
 }
 
@@ -90,11 +101,18 @@ export function withAbsolutePaths(settings: FineTuneSettings): FineTuneSettings 
   };
 }
 
-export async function openBackbones({ student, teacher, imageSize }: FineTuneSettings): Promise<Backbones> {
+export async function openBackbones(settings: FineTuneSettings): Promise<Backbones> {
+  const { teacher, imageSize } = settings;
   return {
-    student: await resolveBackbone(student, { imageSize }),
+    student: await openStudent(settings),
     teacher: teacher === null ? null : await resolveBackbone(teacher, { imageSize }),
   };
+}
+
+/** The checkpoint to be tuned, or random weights to begin with. */
+export async function openStudent({ student, scratch, imageSize, seed }: FineTuneSettings): Promise<Backbone> {
+  if (!scratch) return resolveBackbone(student, { imageSize });
+  return randomBackbone(student, scratchConfig(scratch), seed, 'student');
 }
 
 export function backboneRecord({ name, path, sha256, config, mean, std }: Backbone): BackboneRecord {
@@ -150,7 +168,7 @@ export async function withRuntime<T>(
 export interface Compiled {
   models: TunedModels;
   prefixes: LoadedPrefixes;
-  step: Session;
+  steps: Steps;
   /** Loaded when it is first asked for: it holds the student's weights once more. */
   classifier(): Promise<Classifier>;
 }
@@ -163,10 +181,11 @@ export function stepOf(
   microBatch: number,
   sink?: WeightSink,
 ): TrainStep {
-  const { distill: loss, temperature, alpha, beta, distillGradient: gradient } = settings;
+  const { distill: loss, temperature, alpha, beta, distillGradient: gradient, labelSmoothing } = settings;
   const distillation = teacher && { loss, temperature, alpha, beta, gradient };
   const { disable, frozen } = settings;
-  return buildTrainStep({ student, teacher, distillation, microBatch, prefixes, disable, frozen, sink });
+  const losses = { distillation, labelSmoothing };
+  return buildTrainStep({ student, teacher, ...losses, microBatch, prefixes, disable, frozen, sink });
 }
 
 export const tunedModels = ({ student, teacher }: Specs, step: TrainStep): TunedModels => ({
@@ -194,13 +213,40 @@ export async function compile(
     return {
       prefixes: await loadPrefixes(runtime.withThreads(prefixThreads ?? runtime.threads), specs, prefixes, evaluation),
       models: tunedModels(specs, step),
-      step: await runtime.load(step.program),
+      steps: stepsOf(await runtime.load(step.program), settings, () => loadWhole(runtime, settings, specs, prefixes, microBatch)),
       classifier: () => {
         classifier ??= load();
         return classifier;
       },
     };
   });
+}
+
+/** The step for epochs in which no patches are left out. */
+function loadWhole(
+  runtime: Runtime,
+  settings: FineTuneSettings,
+  { student, teacher }: Specs,
+  prefixes: Prefixes,
+  microBatch: number,
+): Promise<Session> {
+  const whole = { student: { ...student, dropTokens: 0 }, teacher: teacher && { ...teacher, dropTokens: 0 } };
+  return withWeightFile((sink) => runtime.load(stepOf(settings, whole, prefixes, microBatch, sink).program));
+}
+
+function stepsOf(usual: Session, { dropTokens }: FineTuneSettings, load: () => Promise<Session>): Steps {
+  let whole: Promise<Session> | undefined;
+  return {
+    usual,
+    whole: () => {
+      whole ??= dropTokens > 0 ? load() : Promise.resolve(usual);
+      return whole;
+    },
+    close: async () => {
+      await usual.close();
+      if (whole && dropTokens > 0) await (await whole).close();
+    },
+  };
 }
 
 /** Evaluation drops no paths, which may leave another prefix than training has. */

@@ -58,7 +58,8 @@ export interface Distillation {
  * Inputs: `student.images` [m, 3, S, S] (normalised float32; with a prefix `student.prefix.0` [m, …] and so on),
  * `labels` int64 [m], `weights` float32 [m], `student.parameters` [P], with a teacher also `teacher.images` and
  * `teacher.parameters`, and with drop path `student.dropPath`, `teacher.dropPath` [depth, 2, m]: the multiplier (0 or
- * 1/keep) of each block's attention and MLP branch for each image.
+ * 1/keep) of each block's attention and MLP branch for each image. Where tokens are dropped, `student.keptPatches` and
+ * `teacher.keptPatches` int64 [m, kept] say which patches each image keeps.
  *
  * Outputs: scalars `loss.student`, `loss.teacher`, `loss.distill`, `loss.total`; `student.logits` [m, K],
  * `teacher.logits`; `student.gradient` [P], `teacher.gradient` [Q].
@@ -77,6 +78,8 @@ export interface StepOptions extends CompileOptions {
   readonly teacher: ModelSpec | null;
   readonly distillation: Distillation | null;
   readonly microBatch: number;
+  /** Share of each target that is spread over all classes, in both models' cross-entropy; default 0. */
+  readonly labelSmoothing?: number;
   /** Frozen prefixes to leave out (see `buildPrefix`): their results are fed in place of the images. Default: none. */
   readonly prefixes?: { readonly student: Prefix | null; readonly teacher: Prefix | null };
   /**
@@ -88,7 +91,7 @@ export interface StepOptions extends CompileOptions {
 
 /** Compiles the step of a student and, when there is one, its teacher. */
 export function buildTrainStep(options: StepOptions): TrainStep {
-  const { student, teacher, distillation, microBatch, prefixes, disable = [], inspect } = options;
+  const { student, teacher, distillation, microBatch, prefixes, labelSmoothing, disable = [], inspect } = options;
   if (teacher && teacher.classes !== student.classes) {
     throw new IdatError(
       'distill.classes',
@@ -99,7 +102,7 @@ export function buildTrainStep(options: StepOptions): TrainStep {
   const weights = input('weights', [microBatch]);
   const mean = (perImage: Tensor) => sumAll(mul(perImage, weights));
   const ownLossOf = (role: Role, logits: Tensor) =>
-    within({ role, part: 'distill.cross-entropy' }, () => mean(crossEntropy(logits, labels)));
+    within({ role, part: 'distill.cross-entropy' }, () => mean(crossEntropy(logits, labels, labelSmoothing)));
 
   const s = prepareModel(student, 'student', microBatch, prefixes?.student, disable);
   const outputs: Record<string, Tensor> = { 'student.logits': s.logits };
@@ -149,7 +152,7 @@ export function buildForward(options: ForwardOptions): { program: Program; layou
   const { model, batch, prefix, disable = [] } = options;
   // folding saves work in the backward pass, and forward costs some
   const passes = [...disable, 'fold-constants'];
-  const prepared = prepareModel({ ...model, dropPath: 0 }, '', batch, prefix, passes);
+  const prepared = prepareModel({ ...model, dropPath: 0, dropTokens: 0 }, '', batch, prefix, passes);
   return { program: compile({ logits: prepared.logits }, [prepared], options), layout: prepared.layout };
 }
 
