@@ -46,13 +46,7 @@ export function imageChange(
 }
 
 /** The window of an image, mirrored if wished, that begins `down` and `right` of its corner. */
-function moved(
-  planar: Uint8Array,
-  fill: readonly number[],
-  flipped: boolean,
-  down: number,
-  right: number,
-): Uint8Array {
+function moved(planar: Uint8Array, fill: readonly number[], flipped: boolean, down: number, right: number): Uint8Array {
   const plane = planar.length / fill.length;
   const side = Math.sqrt(plane);
   const out = new Uint8Array(planar.length);

@@ -93,7 +93,10 @@ function branchMultipliers(
 }
 
 /** How an epoch's images of a model are changed: what is outside them has the mean colour, which is 0 for the model. */
-function changeOf({ augmentation, ...pass }: AugmentationPass & EpochPlan, model: ModelSpec | null): ImageChange | null {
+function changeOf(
+  { augmentation, ...pass }: AugmentationPass & EpochPlan,
+  model: ModelSpec | null,
+): ImageChange | null {
   if (!augmentation || !model) return null;
   const grey = model.backbone.mean.map((mean) => Math.round(255 * mean));
   return imageChange(augmentation, grey, pass);

@@ -55,9 +55,16 @@ export const FineTuneConfig = z.strictObject({
   lr: factor.default(5e-3).describe('peak learning rate'),
   warmupLr: factor.default(1e-7).describe('learning rate the warm-up starts from'),
   minLr: factor.default(1e-8).describe('learning rate the cosine ends at'),
-  lrPerStep: z.boolean().default(false).describe('follow the schedule from step to step instead of from epoch to epoch'),
+  lrPerStep: z
+    .boolean()
+    .default(false)
+    .describe('follow the schedule from step to step instead of from epoch to epoch'),
   weightDecay: factor.default(5e-5).describe('AdamW’s weight decay'),
-  clipNorm: z.number().positive().optional().describe('norm that each model’s gradient is shortened to (default: no limit)'),
+  clipNorm: z
+    .number()
+    .positive()
+    .optional()
+    .describe('norm that each model’s gradient is shortened to (default: no limit)'),
   labelSmoothing: share.default(0).describe('share of each label that is spread over all classes'),
   flip: z.boolean().default(false).describe('mirror training images at random'),
   cropPadding: z.int().min(0).default(0).describe('pixels by which training images are moved at random, at most'),
@@ -105,13 +112,8 @@ export type FineTuneSettings = Omit<z.output<typeof FineTuneConfig>, 'variant'> 
  * @throws IdatError `config.field`: which field, what was expected, what came
  */
 export function parseConfig(input: FineTuneInput): FineTuneSettings {
-  const parsed = FineTuneConfig.safeParse(input, { reportInput: true });
-  if (!parsed.success)
-    throw new IdatError(
-      'config.field',
-      parsed.error.issues.map((issue) => explainIssue(issue, FineTuneConfig)).join('\n'),
-    );
-  const { variant, ...config } = parsed.data;
+  const { variant, ...config } = checkFields(FineTuneConfig, input);
+  if (config.scratch) checkSizes(config.scratch);
   const named: { adapter?: string; distill?: string } = variant === undefined ? {} : parseVariant(variant);
   if (variant !== undefined && config.teacher === null) {
     throw new IdatError('config.field', `teacher: ${variant} distils from a teacher, expected the name or file of one`);
@@ -119,6 +121,7 @@ export function parseConfig(input: FineTuneInput): FineTuneSettings {
   const adapter = input.adapter ?? named.adapter ?? config.adapter;
   const warmupEpochs = config.warmupEpochs ?? Math.min(10, Math.floor(config.epochs / 10));
   const cooldownEpochs = config.cooldownEpochs ?? Math.min(10, Math.floor(config.epochs / 10));
+  checkFullTokenEpochs(config, config.epochs + cooldownEpochs);
   return {
     ...config,
     adapter,
@@ -127,6 +130,33 @@ export function parseConfig(input: FineTuneInput): FineTuneSettings {
     warmupEpochs,
     cooldownEpochs,
   };
+}
+
+/**
+ * The input with its defaults.
+ * @throws IdatError `config.field`: which field, what was expected, what came
+ */
+export function checkFields<Schema extends z.ZodObject>(schema: Schema, input: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(input, { reportInput: true });
+  if (parsed.success) return parsed.data;
+  throw new IdatError('config.field', parsed.error.issues.map((issue) => explainIssue(issue, schema)).join('\n'));
+}
+
+function checkSizes({ width, heads, patchSize, imageSize }: Scratch): void {
+  const expected = (field: string, what: string, got: number) =>
+    new IdatError('config.field', `${field}: expected ${what}, got ${got}`);
+  if (width % heads !== 0) throw expected('heads', `a number that divides the width ${width}`, heads);
+  if (imageSize % patchSize !== 0)
+    throw expected('patchSize', `a number that divides the image size ${imageSize}`, patchSize);
+}
+
+function checkFullTokenEpochs(
+  { dropTokens, fullTokenEpochs }: { dropTokens: number; fullTokenEpochs: number },
+  epochs: number,
+): void {
+  if (dropTokens === 0 || fullTokenEpochs < epochs) return;
+  const expected = `fewer than the ${epochs} epochs there are, or dropTokens 0`;
+  throw new IdatError('config.field', `fullTokenEpochs: expected ${expected}, got ${fullTokenEpochs}`);
 }
 
 /** The paper's letters for where the adapter sits. */

@@ -6,7 +6,7 @@ import { openDataset } from '../data/index.js';
 import { IdatError } from '../errors.js';
 import { augments } from './augment.js';
 import { type FineTuneInput, parseConfig } from './config.js';
-import { evaluate } from './evaluate.js';
+import { evaluate, type Score } from './evaluate.js';
 import { interrupted, type Run, trainPhase } from './fit.js';
 import { bestEpoch } from './metrics.js';
 import type { TrainableLayout } from './model.js';
@@ -20,6 +20,7 @@ import {
   openState,
   type RunRecord,
   type RunResult,
+  readClasses,
   readRecord,
   readResult,
   readTimings,
@@ -45,7 +46,7 @@ import {
   withRuntime,
 } from './setup.js';
 import { openSplits, type Splits } from './splits.js';
-import { initialState } from './state.js';
+import { initialState, type TrainState } from './state.js';
 import { tuneCall } from './tuning.js';
 
 const AUGMENTED =
@@ -136,11 +137,12 @@ export async function resume(runDir: string, control: RunControl = {}): Promise<
 /** From the saved state, or the beginning, to the result. */
 async function train(
   dir: string,
-  { settings, resolved }: RunRecord,
+  record: RunRecord,
   compiled: Compiled,
   pixels: Pixels,
   control: RunControl,
 ): Promise<FineTuneResult> {
+  const { settings, resolved } = record;
   const layouts = layoutsOf(compiled.models);
   let state =
     (await openState(dir)) ?? initialState(settings.protocol === 'val' ? 'select' : 'final', settings.seed, layouts);
@@ -183,18 +185,33 @@ async function train(
     return evaluate(await run.classifier(), test, keptParameters(state, 'student')!, report, control.signal);
   });
   if (!score) throw await interrupted(run, state);
+  const selectedEpoch = settings.protocol === 'paper' ? bestEpoch(state.metrics, 'final')!.epoch : epochs - 1;
+  return finish(record, run, state, { ...score, selectedEpoch });
+}
+
+/** Writes the result, and before it the model where there was none to begin with. */
+async function finish(
+  record: RunRecord,
+  { dir, models, timings }: Run,
+  { student, metrics }: TrainState,
+  reached: Score & Pick<RunResult, 'selectedEpoch'>,
+): Promise<FineTuneResult> {
+  const layouts = layoutsOf(models);
+  const { protocol, scratch } = record.settings;
   const result: RunResult = {
-    ...score,
-    protocol: settings.protocol,
-    selectedEpoch: settings.protocol === 'paper' ? bestEpoch(state.metrics, 'final')!.epoch : epochs - 1,
+    ...reached,
+    protocol,
     trainableParameters: {
       student: layouts.student.size,
       teacher: layouts.teacher?.size ?? null,
       head: headSize(layouts.student),
     },
-    seconds: run.timings.reduce((sum, { seconds }) => sum + seconds, 0),
+    seconds: timings.reduce((sum, { seconds }) => sum + seconds, 0),
   };
-  if (settings.scratch) await writeModel(dir, run.models.student, state.student.parameters, result);
+  if (scratch) {
+    const facts = { model: models.student, record, classes: await readClasses(dir), result, metrics };
+    await writeModel(dir, student.parameters, facts);
+  }
   await writeResult(dir, result);
   return { runDir: dir, ...result };
 }

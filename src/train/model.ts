@@ -106,7 +106,7 @@ function traceParts(model: ModelSpec, role: string, batch: number, disable: read
     method.trains(name)
       ? trainables.tensor(name, shape, () => weights.values(name, shape))
       : weights.constant(name, shape);
-  const features = within({ part: 'backbones.residual' }, () => 
+  const features = within({ part: 'backbones.residual' }, () =>
     traceViT(config, weight, hooks, { images, dropPath, keptPatches }),
   );
   const kernel = trainables.tensor('head.weight', [model.classes, config.width], truncatedNormal(0.02));

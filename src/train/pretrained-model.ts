@@ -4,21 +4,19 @@
 import { join } from 'node:path';
 import { writeFileAtomic } from '../files/atomic-write.js';
 import { encodeSafetensors } from '../files/safetensors.js';
-import type { RunResult, TunedModels } from './run-directory.js';
+import { type CardFacts, modelCard } from './model-card.js';
 
-/** Where a pretraining run leaves its model. */
+/** Where a pretraining run leaves its model and what there is to say about it. */
 export const MODEL_FILE = 'model.safetensors';
+export const CARD_FILE = 'model-card.md';
 
 /**
  * Writes a model trained from random weights, head included, in timm's naming, with its sizes and normalisation in the
- * file's metadata: `--student DIR/model.safetensors` needs nothing else.
+ * file's metadata: `--student DIR/model.safetensors` needs nothing else. Its card goes beside it.
  */
-export async function writeModel(
-  dir: string,
-  { spec, layout }: TunedModels['student'],
-  parameters: Float32Array,
-  { accuracy, selectedEpoch }: Pick<RunResult, 'accuracy' | 'selectedEpoch'>,
-): Promise<void> {
+export async function writeModel(dir: string, parameters: Float32Array, facts: CardFacts): Promise<void> {
+  const { spec, layout } = facts.model;
+  const { accuracy, selectedEpoch } = facts.result;
   const { name, config, mean, std } = spec.backbone;
   const [architecture, tag = ''] = name.split('.');
   const metadata = {
@@ -43,4 +41,5 @@ export async function writeModel(
     data: parameters.subarray(offset, offset + size),
   }));
   await writeFileAtomic(join(dir, MODEL_FILE), encodeSafetensors(tensors, metadata));
+  await writeFileAtomic(join(dir, CARD_FILE), modelCard(facts));
 }

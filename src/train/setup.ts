@@ -15,7 +15,7 @@ import { type Runtime, type Session, startRuntime } from '../runtime/runtime.js'
 import { withWeightFile } from '../runtime/weight-file.js';
 import { AdamW, decayRanges } from './adamw.js';
 import { augments } from './augment.js';
-import { type FineTuneSettings, type Scratch } from './config.js';
+import type { FineTuneSettings, Scratch } from './config.js';
 import { type Classifier, loadClassifier, tokensOf } from './evaluate.js';
 import type { Steps } from './fit.js';
 import { autoMicroBatch } from './micro-batch.js';
@@ -213,7 +213,9 @@ export async function compile(
     return {
       prefixes: await loadPrefixes(runtime.withThreads(prefixThreads ?? runtime.threads), specs, prefixes, evaluation),
       models: tunedModels(specs, step),
-      steps: stepsOf(await runtime.load(step.program), settings, () => loadWhole(runtime, settings, specs, prefixes, microBatch)),
+      steps: stepsOf(await runtime.load(step.program), settings, () =>
+        loadWhole(runtime, settings, specs, prefixes, microBatch),
+      ),
       classifier: () => {
         classifier ??= load();
         return classifier;
