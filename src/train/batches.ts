@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { patchCount } from '../backbones/vit.js';
 import { randomStream } from '../random.js';
 import type { Feed } from '../runtime/runtime.js';
-import { type Augmentation, type AugmentationPass, type ImageChange, imageChange } from './augment.js';
+import { type Augmentation, type ImageChange, imageChange } from './augment.js';
 import { dropPathMultipliers } from './drop-path.js';
 import type { SplitInputs } from './inputs.js';
 import { pieces } from './micro-batch.js';
@@ -15,10 +15,16 @@ import type { Role } from './state.js';
 import { keptPatchCount, keptPatches } from './token-dropping.js';
 
 /** One call of the step, but for the parameters. */
-export interface MicroBatch {
+export interface Call {
   feeds: Record<string, Feed>;
   labels: BigInt64Array;
   weights: Float32Array;
+}
+
+/** A piece of a batch. */
+export interface MicroBatch extends Call {
+  /** Whether its batch ends with it. */
+  last: boolean;
 }
 
 export interface EpochPlan {
@@ -43,35 +49,47 @@ export function epochOrder(count: number, batchSize: number, seed: number, phase
   );
 }
 
-/** The batches of an epoch from `firstStep` on, each as its micro-batches. */
-export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch[]> {
+/**
+ * The batches of an epoch from `firstStep` on, one micro-batch after the other: no more of a batch is read at a time than
+ * one call of the step needs.
+ */
+export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch> {
   const { data, models, batchSize, microBatch, seed, phase, epoch, firstStep } = plan;
   const order = epochOrder(data.student.count, batchSize, seed, phase, epoch);
-  const changes = { student: changeOf(plan, models.student), teacher: changeOf(plan, models.teacher) };
+  const roles = (['student', 'teacher'] as const).filter((role) => models[role]);
+  const changes = roles.map((role) => changeOf(plan, models[role]!));
+  const calls = pieces(batchSize, microBatch);
   for (let step = firstStep; step < order.length; step++) {
-    const indices = order[step]!;
-    const batch: MicroBatch[] = pieces(batchSize, microBatch).map(({ positions, weights }) => {
-      const labels = BigInt64Array.from(positions, (at) => BigInt(data.student.labels[indices[at]!]!));
-      return { feeds: { labels, weights }, labels, weights };
-    });
-    for (const role of ['student', 'teacher'] as const) {
-      const model = models[role];
-      if (!model) continue;
-      const inputs = await data[role]!.read(indices, changes[role]);
-      const kept = patchesKept(model, indices, seed, role, phase, epoch);
-      const multipliers = branchMultipliers(model, batchSize, seed, role, phase, epoch, step);
-      pieces(batchSize, microBatch).forEach(({ positions }, i) => {
-        const { feeds } = batch[i]!;
-        for (const [name, values] of Object.entries(inputs.at(positions))) feeds[`${role}.${name}`] = values;
-        if (multipliers) feeds[`${role}.dropPath`] = pickColumns(multipliers, batchSize, positions);
-        if (kept) feeds[`${role}.keptPatches`] = pickRows(kept, batchSize, positions);
-      });
+    const multipliers = roles.map((role) =>
+      branchMultipliers(models[role]!, batchSize, seed, role, phase, epoch, step),
+    );
+    for (const [call, { positions, weights }] of calls.entries()) {
+      const indices = positions.map((at) => order[step]![at]!);
+      const labels = BigInt64Array.from(indices, (index) => BigInt(data.student.labels[index]!));
+      const feeds: Record<string, Feed> = { labels, weights };
+      for (const [i, role] of roles.entries()) {
+        const inputs = await data[role]!.read(indices, changes[i]);
+        for (const [name, values] of Object.entries(inputs)) feeds[`${role}.${name}`] = values;
+        if (multipliers[i]) feeds[`${role}.dropPath`] = pickColumns(multipliers[i], batchSize, positions);
+        const kept = patchesKept(models[role]!, indices, seed, role, phase, epoch);
+        if (kept) feeds[`${role}.keptPatches`] = kept;
+      }
+      yield { feeds, labels, weights, last: call === calls.length - 1 };
     }
-    yield batch;
   }
   // now rather than one by one in the epochs in which they do come
   const leftOut = leftOver(data.student.count, order);
   for (const inputs of [data.student, data.teacher]) await inputs?.prepare?.(leftOut);
+}
+
+/** The micro-batches of the next batch. */
+export async function* nextBatch(source: AsyncIterator<MicroBatch>): AsyncGenerator<MicroBatch> {
+  for (;;) {
+    const { value, done } = await source.next();
+    if (done) return;
+    yield value;
+    if (value.last) return;
+  }
 }
 
 /** The images that no batch has. */
@@ -93,11 +111,8 @@ function branchMultipliers(
 }
 
 /** How an epoch's images of a model are changed: what is outside them has the mean colour, which is 0 for the model. */
-function changeOf(
-  { augmentation, ...pass }: AugmentationPass & EpochPlan,
-  model: ModelSpec | null,
-): ImageChange | null {
-  if (!augmentation || !model) return null;
+function changeOf({ augmentation, ...pass }: EpochPlan, model: ModelSpec): ImageChange | null {
+  if (!augmentation) return null;
   const grey = model.backbone.mean.map((mean) => Math.round(255 * mean));
   return imageChange(augmentation, grey, pass);
 }
@@ -111,16 +126,6 @@ function patchesKept(
   if (dropTokens === 0) return null;
   const patches = patchCount(config);
   return keptPatches(indices, patches, keptPatchCount(patches, dropTokens), seed, ...when);
-}
-
-/** [rows, …] -> [positions, …] */
-function pickRows(values: BigInt64Array, rows: number, positions: readonly number[]): BigInt64Array {
-  const width = values.length / rows;
-  const picked = new BigInt64Array(positions.length * width);
-  positions.forEach((row, i) => {
-    picked.set(values.subarray(row * width, (row + 1) * width), i * width);
-  });
-  return picked;
 }
 
 /** […, columns] -> […, positions] */

@@ -11,18 +11,12 @@ export interface ModelInputs {
   readonly count: number;
   readonly labels: Int32Array;
   /**
-   * Fetches what belongs to these images.
+   * What the graph reads for these images, by name without the role: each [images, …]. An image may come twice.
    * @param change makes each image another; only where pixels are read, which no frozen prefix stands for
    */
-  read(indices: readonly number[], change?: ImageChange | null): Promise<BatchInputs>;
+  read(indices: readonly number[], change?: ImageChange | null): Promise<Record<string, Float32Array>>;
   /** Does what can be done once and for all for these images, where there is such a thing. */
   prepare?(indices: readonly number[]): Promise<void>;
-}
-
-/** What a model reads for a batch of images. */
-export interface BatchInputs {
-  /** The graph's inputs by name, without the role, for the images at these positions of the batch: each [positions, …]. */
-  at(positions: readonly number[]): Record<string, Float32Array>;
 }
 
 /** A split as both models read it: the same images in the same order. */
@@ -38,24 +32,13 @@ export function pixelInputs(store: PixelStore, { backbone: { mean, std } }: Pick
     labels: store.labels,
     async read(indices, change) {
       const planar = await store.read(indices);
+      const images = new Float32Array(planar.length);
       const length = planar.length / indices.length;
-      if (change) changeImages(planar, length, indices, change);
-      return {
-        at(positions) {
-          const images = new Float32Array(positions.length * length);
-          positions.forEach((position, i) => {
-            const image = planar.subarray(position * length, (position + 1) * length);
-            normaliseInto(image, mean, std, images, i * length);
-          });
-          return { images };
-        },
-      };
+      indices.forEach((index, i) => {
+        const image = planar.subarray(i * length, (i + 1) * length);
+        normaliseInto(change ? change(image, index) : image, mean, std, images, i * length);
+      });
+      return { images };
     },
   };
-}
-
-function changeImages(planar: Uint8Array, length: number, indices: readonly number[], change: ImageChange): void {
-  indices.forEach((index, i) => {
-    planar.set(change(planar.subarray(i * length, (i + 1) * length), index), i * length);
-  });
 }
