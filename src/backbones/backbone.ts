@@ -65,6 +65,8 @@ export interface BackboneInputs {
   readonly images: Tensor;
   /** [blocks, 2, B]: multiplier of each block's attention and MLP branch, not read for the first; null when nothing is dropped. */
   readonly dropPath: Tensor | null;
+  /** int64 [B, kept]: the patches to keep of each image of a ViT, with their positions; null or left out: all. */
+  readonly keptPatches?: Tensor | null;
 }
 
 /** What a family of backbones is; one file each. */

@@ -16,14 +16,14 @@ interface Field {
   description?: string;
 }
 
-/** Adds a flag for each field of a schema but the positional `data`. */
+/** Adds a flag for each field of a schema but the positional `data` and groups of fields. */
 export function addFlags(command: Command, schema: z.ZodObject): Command {
   const { properties, required = [] } = z.toJSONSchema(schema, { io: 'input' }) as {
     properties: Record<string, Field>;
     required?: string[];
   };
   for (const [name, field] of Object.entries(properties)) {
-    if (name !== 'data') command.addOption(toOption(name, field, required.includes(name)));
+    if (name !== 'data' && field.type !== 'object') command.addOption(toOption(name, field, required.includes(name)));
   }
   return command;
 }

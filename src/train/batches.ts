@@ -6,6 +6,7 @@ import { blocks } from '../backbones/architecture.js';
 import { methodByName } from '../methods/index.js';
 import { randomStream } from '../random.js';
 import type { Feed } from '../runtime/runtime.js';
+import { type Augmentation, type ImageChange, imageChange } from './augment.js';
 import { dropPathMultipliers } from './drop-path.js';
 import type { SplitInputs } from './inputs.js';
 import { pieces } from './micro-batch.js';
@@ -14,6 +15,7 @@ import type { Phase } from './progress.js';
 import { drawn } from './scope.js';
 import type { Role } from './state.js';
 import type { TrainStep } from './step.js';
+import { droppablePatches, keptPatchCount, keptPatches } from './token-dropping.js';
 
 /** One call of the step, but for the parameters. */
 export interface Call {
@@ -35,6 +37,8 @@ export interface EpochPlan {
   draws: TrainStep['draws'];
   batchSize: number;
   microBatch: number;
+  /** Null or left out: images as they are. */
+  augmentation?: Augmentation | null;
   seed: number;
   phase: Phase;
   epoch: number;
@@ -58,6 +62,7 @@ export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch>
   const { data, models, draws, batchSize, microBatch, seed, phase, epoch, firstStep } = plan;
   const order = epochOrder(data.student.count, batchSize, seed, phase, epoch);
   const roles = (['student', 'teacher'] as const).filter((role) => models[role]);
+  const changes = roles.map((role) => changeOf(plan, models[role]!));
   const calls = pieces(batchSize, microBatch);
   for (let step = firstStep; step < order.length; step++) {
     const multipliers = roles.map((role) =>
@@ -68,7 +73,7 @@ export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch>
       const labels = BigInt64Array.from(indices, (index) => BigInt(data.student.labels[index]!));
       const feeds: Record<string, Feed> = { labels, weights };
       for (const [i, role] of roles.entries()) {
-        const inputs = await data[role]!.read(indices);
+        const inputs = await data[role]!.read(indices, changes[i]);
         for (const [name, values] of Object.entries(inputs)) feeds[`${role}.${name}`] = values;
         for (const [name, values] of multipliers[i]!)
           feeds[`${role}.${name}`] = pickColumns(values, batchSize, positions);
@@ -77,6 +82,8 @@ export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch>
             randomStream(seed, 'draw', role, phase, epoch, step, ...purpose),
           );
         }
+        const kept = patchesKept(models[role]!, indices, seed, role, phase, epoch);
+        if (kept) feeds[`${role}.keptPatches`] = kept;
       }
       yield { feeds, labels, weights, last: call === calls.length - 1 };
     }
@@ -122,6 +129,24 @@ function branchMultipliers(
     ['dropPath', draw()],
     [`${SECOND_PASS}.dropPath`, draw(SECOND_PASS)],
   ];
+}
+
+/** How an epoch's images of a model are changed: what is outside them has the mean colour, which is 0 for the model. */
+function changeOf({ augmentation, ...pass }: EpochPlan, model: ModelSpec): ImageChange | null {
+  if (!augmentation) return null;
+  const grey = model.backbone.mean.map((mean) => Math.round(255 * mean));
+  return imageChange(augmentation, grey, pass);
+}
+
+function patchesKept(
+  { dropTokens = 0, backbone: { config } }: ModelSpec,
+  indices: readonly number[],
+  seed: number,
+  ...when: (string | number)[]
+): BigInt64Array | null {
+  if (dropTokens === 0) return null;
+  const patches = droppablePatches(config);
+  return keptPatches(indices, patches, keptPatchCount(patches, dropTokens), seed, ...when);
 }
 
 /** […, columns] -> […, positions] */

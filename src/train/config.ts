@@ -16,11 +16,25 @@ const names = (list: readonly { readonly name: string }[]) => z.enum(list.map((i
 const count = z.int().min(1);
 const epochCount = z.int().min(0);
 const factor = z.number().min(0);
+const share = z.number().min(0).lt(1);
+
+/** The sizes of a ViT that starts from random weights. */
+export const ScratchConfig = z.strictObject({
+  width: count.max(8192).default(128).describe('numbers a token'),
+  depth: count.max(256).default(6).describe('blocks'),
+  heads: count.default(4).describe('attention heads'),
+  mlpWidth: count.optional().describe('hidden numbers of each MLP (default: four times the width)'),
+  patchSize: count.default(4).describe('side of a patch in pixels'),
+  imageSize: count.max(4096).default(32).describe('side of the input in pixels'),
+});
+
+export type Scratch = z.output<typeof ScratchConfig>;
 
 /** The fields with their meaning and defaults; the command line makes its flags from them. */
 export const FineTuneConfig = z.strictObject({
   data: z.string().describe('data set: a folder or .zip of images'),
   student: z.string().describe('backbone to fine-tune: a name or a .safetensors file'),
+  scratch: ScratchConfig.optional().describe('sizes of a student that starts from random weights'),
   teacher: z.string().nullable().default(null).describe('smaller backbone that teaches it: a name or a file'),
   variant: z.string().optional().describe('the paper’s name for adapter and loss together, such as iDAT-PS-mse'),
   adapter: names(METHODS).default('parallel-shared').describe('tuning method of the student'),
@@ -49,8 +63,22 @@ export const FineTuneConfig = z.strictObject({
   lr: factor.default(5e-3).describe('peak learning rate'),
   warmupLr: factor.default(1e-7).describe('learning rate the warm-up starts from'),
   minLr: factor.default(1e-8).describe('learning rate the cosine ends at'),
+  lrPerStep: z
+    .boolean()
+    .default(false)
+    .describe('follow the schedule from step to step instead of from epoch to epoch'),
   weightDecay: factor.default(5e-5).describe('AdamW’s weight decay'),
-  dropPath: z.number().min(0).lt(1).default(0).describe('drop-path rate of the last block'),
+  clipNorm: z
+    .number()
+    .positive()
+    .optional()
+    .describe('norm that each model’s gradient is shortened to (default: no limit)'),
+  labelSmoothing: share.default(0).describe('share of each label that is spread over all classes'),
+  flip: z.boolean().default(false).describe('mirror training images at random'),
+  cropPadding: z.int().min(0).default(0).describe('pixels by which training images are moved at random, at most'),
+  dropPath: share.default(0).describe('drop-path rate of the last block'),
+  dropTokens: share.default(0).describe('share of the patches that each training image goes without'),
+  fullTokenEpochs: epochCount.default(0).describe('last epochs in which no patches are left out'),
   batchSize: count.default(32).describe('images for each update'),
   microBatch: z
     .union([z.literal('auto'), count])
@@ -66,6 +94,7 @@ export const FineTuneConfig = z.strictObject({
     .enum(PROTOCOLS)
     .default('last')
     .describe('which epoch is reported: the last, the best on val, or the best on test as in the paper'),
+  evalEvery: epochCount.default(0).describe('epochs between looks at the test images that decide nothing (0: none)'),
   device: z.enum(DEVICES).default('auto').describe('where to compute'),
   threads: count.optional().describe('threads for one operation (default: measured; one for each core, or 1)'),
   orient: z.boolean().default(true).describe('turn photographs as their EXIF tag says'),
@@ -91,13 +120,8 @@ export type FineTuneSettings = Omit<z.output<typeof FineTuneConfig>, 'variant'> 
  * @throws IdatError `config.field`: which field, what was expected, what came
  */
 export function parseConfig(input: FineTuneInput): FineTuneSettings {
-  const parsed = FineTuneConfig.safeParse(input, { reportInput: true });
-  if (!parsed.success)
-    throw new IdatError(
-      'config.field',
-      parsed.error.issues.map((issue) => explainIssue(issue, FineTuneConfig)).join('\n'),
-    );
-  const { variant, ...config } = parsed.data;
+  const { variant, ...config } = checkFields(FineTuneConfig, input);
+  if (config.scratch) checkSizes(config.scratch);
   const named: { adapter?: string; distill?: string } = variant === undefined ? {} : parseVariant(variant);
   if (variant !== undefined && config.teacher === null) {
     throw new IdatError('config.field', `teacher: ${variant} distils from a teacher, expected the name or file of one`);
@@ -112,6 +136,7 @@ export function parseConfig(input: FineTuneInput): FineTuneSettings {
   }
   const warmupEpochs = config.warmupEpochs ?? Math.min(10, Math.floor(config.epochs / 10));
   const cooldownEpochs = config.cooldownEpochs ?? Math.min(10, Math.floor(config.epochs / 10));
+  checkFullTokenEpochs(config, config.epochs + cooldownEpochs);
   return {
     ...config,
     adapter,
@@ -120,6 +145,33 @@ export function parseConfig(input: FineTuneInput): FineTuneSettings {
     warmupEpochs,
     cooldownEpochs,
   };
+}
+
+/**
+ * The input with its defaults.
+ * @throws IdatError `config.field`: which field, what was expected, what came
+ */
+export function checkFields<Schema extends z.ZodObject>(schema: Schema, input: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(input, { reportInput: true });
+  if (parsed.success) return parsed.data;
+  throw new IdatError('config.field', parsed.error.issues.map((issue) => explainIssue(issue, schema)).join('\n'));
+}
+
+function checkSizes({ width, heads, patchSize, imageSize }: Scratch): void {
+  const expected = (field: string, what: string, got: number) =>
+    new IdatError('config.field', `${field}: expected ${what}, got ${got}`);
+  if (width % heads !== 0) throw expected('heads', `a number that divides the width ${width}`, heads);
+  if (imageSize % patchSize !== 0)
+    throw expected('patchSize', `a number that divides the image size ${imageSize}`, patchSize);
+}
+
+function checkFullTokenEpochs(
+  { dropTokens, fullTokenEpochs }: { dropTokens: number; fullTokenEpochs: number },
+  epochs: number,
+): void {
+  if (dropTokens === 0 || fullTokenEpochs < epochs) return;
+  const expected = `fewer than the ${epochs} epochs there are, or dropTokens 0`;
+  throw new IdatError('config.field', `fullTokenEpochs: expected ${expected}, got ${fullTokenEpochs}`);
 }
 
 /** The paper's letters for where the adapter sits. */
@@ -142,7 +194,8 @@ export function parseVariant(name: string): { adapter: string; distill: string }
 }
 
 /** The paper's name where there is one: `iDAT-PS-mse`, and otherwise the tuning method's. */
-export function variantName({ adapter, teacher, distill }: FineTuneSettings): string {
+export function variantName({ adapter, teacher, distill, scratch }: FineTuneSettings): string {
+  if (scratch) return 'pretraining';
   const place = Object.keys(PLACES).find((key) => PLACES[key] === adapter);
   if (teacher === null) return adapter;
   return place === undefined ? `${adapter}-${distill}` : `iDAT-${place.toUpperCase()}-${distill}`;

@@ -4,12 +4,14 @@
 import { resolve } from 'node:path';
 import { openDataset } from '../data/index.js';
 import { IdatError } from '../errors.js';
+import { augments } from './augment.js';
 import { type FineTuneInput, parseConfig } from './config.js';
-import { evaluate } from './evaluate.js';
+import { evaluate, type Score } from './evaluate.js';
 import { interrupted, type Run, trainPhase } from './fit.js';
 import { bestEpoch } from './metrics.js';
 import type { TrainableLayout } from './model.js';
 import { fingerprints, type Pixels } from './pixels.js';
+import { writeModel } from './pretrained-model.js';
 import { profileSteps } from './profile.js';
 import type { RunControl } from './progress.js';
 import {
@@ -18,6 +20,7 @@ import {
   openState,
   type RunRecord,
   type RunResult,
+  readClasses,
   readRecord,
   readResult,
   readTimings,
@@ -43,8 +46,11 @@ import {
   withRuntime,
 } from './setup.js';
 import { openSplits, type Splits } from './splits.js';
-import { initialState } from './state.js';
+import { initialState, type TrainState } from './state.js';
 import { tuneCall } from './tuning.js';
+
+const AUGMENTED =
+  'training images are augmented: what the frozen part makes of them is computed anew in every epoch, not kept';
 
 export interface FineTuneResult extends RunResult {
   /** The run directory. */
@@ -71,6 +77,7 @@ export async function fineTune(input: FineTuneInput, control: RunControl = {}): 
       const tuned = await tuneCall(started, settings, specs, prefixes, { images, thorough: false, onNote });
       const { microBatch, threads, why } = tuned;
       if (why !== null) onNote(why);
+      if (augments(settings) && settings.adapter !== 'full') onNote(AUGMENTED);
       const runtime = started.withThreads(threads);
       const resolved = { device: runtime.device, threads, prefixThreads: started.threads, microBatch };
       const compiled = await compile(runtime, settings, specs, prefixes, resolved);
@@ -130,11 +137,12 @@ export async function resume(runDir: string, control: RunControl = {}): Promise<
 /** From the saved state, or the beginning, to the result. */
 async function train(
   dir: string,
-  { settings, resolved }: RunRecord,
+  record: RunRecord,
   compiled: Compiled,
   pixels: Pixels,
   control: RunControl,
 ): Promise<FineTuneResult> {
+  const { settings, resolved } = record;
   const layouts = layoutsOf(compiled.models);
   let state =
     (await openState(dir)) ?? initialState(settings.protocol === 'val' ? 'select' : 'final', settings.seed, layouts);
@@ -156,37 +164,54 @@ async function train(
       trainPhase(run, state, optimizersOf(settings, layouts, state), {
         data: await splits.training('train'),
         epochs,
-        look: { split: 'val', data: await splits.evaluation('val', true), keepBest: false },
+        look: { split: 'val', data: await splits.evaluation('val', true), every: 1, keepBest: false },
       }),
     );
     state = initialState('final', settings.seed, layouts, state.metrics);
   }
   if (settings.protocol === 'val') epochs = bestEpoch(state.metrics, 'select')!.epoch + 1;
   const score = await withSplits(run, pixels, async (splits) => {
-    const looks = settings.protocol === 'paper';
-    const test = await splits.evaluation('test', looks);
+    const best = settings.protocol === 'paper';
+    const every = best ? 1 : settings.evalEvery;
+    const test = await splits.evaluation('test', every > 0);
     await trainPhase(run, state, optimizersOf(settings, layouts, state), {
       data: await splits.training('trainval'),
       epochs,
-      look: looks ? { split: 'test', data: test, keepBest: true } : null,
+      look: every > 0 ? { split: 'test', data: test, every, keepBest: best } : null,
     });
     const report = (done: number, total: number) =>
       control.onProgress?.({ kind: 'evaluate', done, total, split: 'test' });
-    await run.step.close(); // frees the weights it holds before the classifier brings its own
+    await run.steps.close(); // frees the weights it holds before the classifier brings its own
     return evaluate(await run.classifier(), test, keptParameters(state, 'student')!, report, control.signal);
   });
   if (!score) throw await interrupted(run, state);
+  const selectedEpoch = settings.protocol === 'paper' ? bestEpoch(state.metrics, 'final')!.epoch : epochs - 1;
+  return finish(record, run, state, { ...score, selectedEpoch });
+}
+
+/** Writes the result, and before it the model where there was none to begin with. */
+async function finish(
+  record: RunRecord,
+  { dir, models, timings }: Run,
+  { student, metrics }: TrainState,
+  reached: Score & Pick<RunResult, 'selectedEpoch'>,
+): Promise<FineTuneResult> {
+  const layouts = layoutsOf(models);
+  const { protocol, scratch } = record.settings;
   const result: RunResult = {
-    ...score,
-    protocol: settings.protocol,
-    selectedEpoch: settings.protocol === 'paper' ? bestEpoch(state.metrics, 'final')!.epoch : epochs - 1,
+    ...reached,
+    protocol,
     trainableParameters: {
       student: keptSize(layouts.student),
       teacher: layouts.teacher?.size ?? null,
       head: headSize(layouts.student),
     },
-    seconds: run.timings.reduce((sum, { seconds }) => sum + seconds, 0),
+    seconds: timings.reduce((sum, { seconds }) => sum + seconds, 0),
   };
+  if (scratch) {
+    const facts = { model: models.student, record, classes: await readClasses(dir), result, metrics };
+    await writeModel(dir, student.parameters, facts);
+  }
   await writeResult(dir, result);
   return { runDir: dir, ...result };
 }

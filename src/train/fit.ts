@@ -8,13 +8,31 @@ import type { AdamW } from './adamw.js';
 import { ahead, type Call, epochBatches, nextBatch } from './batches.js';
 import type { FineTuneSettings } from './config.js';
 import { type Classifier, evaluate } from './evaluate.js';
+import { clipGradient, gradientNorm } from './gradient-norm.js';
 import type { ModelInputs, SplitInputs } from './inputs.js';
 import { epochMetrics, meansOf } from './metrics.js';
 import { addInto, countCorrect } from './micro-batch.js';
+import type { ModelSpec } from './model.js';
 import type { Losses, RunControl } from './progress.js';
 import { type EpochTiming, saveRun, type TunedModels } from './run-directory.js';
 import { learningRate } from './schedule.js';
 import { emptySums, type Role, type TrainState } from './state.js';
+import type { TrainStep } from './step.js';
+
+/** A compiled step, and what it draws at random each time. */
+export interface LoadedStep {
+  readonly session: Session;
+  readonly draws: TrainStep['draws'];
+}
+
+/** The compiled steps of a run. */
+export interface Steps {
+  /** With patches left out of each image, where the settings ask for that. */
+  readonly usual: LoadedStep;
+  /** With all of them: the same one where none are left out. */
+  whole(): Promise<LoadedStep>;
+  close(): Promise<void>;
+}
 
 /** A run under way. */
 export interface Run {
@@ -22,8 +40,7 @@ export interface Run {
   readonly settings: FineTuneSettings;
   readonly microBatch: number;
   readonly models: TunedModels;
-  /** The compiled step. */
-  readonly step: Session;
+  readonly steps: Steps;
   classifier(): Promise<Classifier>;
   readonly timings: EpochTiming[];
   readonly control: RunControl;
@@ -34,8 +51,8 @@ export interface PhasePlan {
   readonly data: SplitInputs;
   /** Train up to and without this epoch. */
   readonly epochs: number;
-  /** The split to measure the student on after every epoch. */
-  readonly look: { split: 'val' | 'test'; data: ModelInputs; keepBest: boolean } | null;
+  /** The split to measure the student on after every so many epochs. */
+  readonly look: { split: 'val' | 'test'; data: ModelInputs; every: number; keepBest: boolean } | null;
 }
 
 /** Trains from where `state` is to the end of its phase, saving after each epoch. */
@@ -46,26 +63,27 @@ export async function trainPhase(
   plan: PhasePlan,
 ): Promise<void> {
   const { settings, control } = run;
-  const { student, teacher } = run.models;
-  const models = { student: student.spec, teacher: teacher?.spec ?? null };
-  const draws = { student: student.draws, teacher: teacher?.draws ?? [] };
   const batchSize = Math.min(settings.batchSize, plan.data.student.count);
   const steps = Math.floor(plan.data.student.count / batchSize);
   const clock = startClock((plan.epochs - state.epoch) * steps - state.step, batchSize);
 
   while (state.epoch < plan.epochs) {
     const started = performance.now();
-    const lr = learningRate(state.epoch, settings);
+    const lrAt = (step: number) => learningRate(state.epoch + (settings.lrPerStep ? step / steps : 0), settings);
+    const whole = state.epoch >= plan.epochs - settings.fullTokenEpochs;
+    const { session, draws } = whole ? await run.steps.whole() : run.steps.usual;
+    const models = { student: specOf(run, 'student', whole)!, teacher: specOf(run, 'teacher', whole) };
     const order = { seed: settings.seed, phase: state.phase, epoch: state.epoch, firstStep: state.step };
     const fed = scheduledFeeds(settings, state.epoch);
-    const calls = ahead(
-      epochBatches({ data: plan.data, models, draws, batchSize, microBatch: run.microBatch, ...order }),
-    );
+    const shape = { draws, batchSize, microBatch: run.microBatch, augmentation: settings };
+    const calls = ahead(epochBatches({ data: plan.data, models, ...shape, ...order }));
 
     try {
       while (state.step < steps) {
-        const { losses, gradients, correct } = await runStep(run.step, nextBatch(calls), state, fed);
+        const lr = lrAt(state.step);
+        const { losses, gradients, correct } = await runStep(session, nextBatch(calls), state, fed);
         checkFinite(losses, gradients, run.models, state);
+        clip(gradients, settings.clipNorm);
         optimizers.student!.step(state.student.parameters, gradients.student!, lr);
         if (state.teacher) optimizers.teacher!.step(state.teacher.parameters, gradients.teacher!, lr);
 
@@ -84,9 +102,10 @@ export async function trainPhase(
       await calls.return(undefined);
     }
 
-    const accuracy = plan.look && (await lookAt(run, state, plan.look));
-    state.metrics.push(epochMetrics(state, lr, plan.look && { split: plan.look.split, accuracy: accuracy! }));
-    if (plan.look?.keepBest) keepBest(state);
+    const look = plan.look && (state.epoch + 1) % plan.look.every === 0 ? plan.look : null;
+    const accuracy = look && (await lookAt(run, state, look));
+    state.metrics.push(epochMetrics(state, lrAt(steps - 1), look && { split: look.split, accuracy: accuracy! }));
+    if (look?.keepBest) keepBest(state);
     const seconds = (performance.now() - started) / 1000;
     run.timings.push({ phase: state.phase, epoch: state.epoch, seconds });
     state.epoch++;
@@ -96,6 +115,12 @@ export async function trainPhase(
     control.onProgress?.({ kind: 'epoch', epochs: plan.epochs, seconds, ...state.metrics.at(-1)! });
     if (control.signal?.aborted) throw await interrupted(run, state);
   }
+}
+
+/** A model of the run as an epoch trains it. @param whole with all of its patches */
+function specOf({ models }: Run, role: Role, whole: boolean): ModelSpec | null {
+  const spec = models[role]?.spec ?? null;
+  return spec && whole ? { ...spec, dropTokens: 0 } : spec;
 }
 
 const LOSSES = ['student', 'teacher', 'distill', 'total'] as const;
@@ -138,6 +163,12 @@ export async function runStep(
   return { losses, gradients, correct };
 }
 
+/** Shortens each model's gradient. */
+function clip(gradients: Partial<Record<Role, Float32Array>>, maxNorm: number | undefined): void {
+  if (maxNorm === undefined) return;
+  for (const gradient of Object.values(gradients)) clipGradient(gradient, gradientNorm(gradient), maxNorm);
+}
+
 /** @throws IdatError `train.diverged` at the first number that is infinite or none */
 export function checkFinite(
   losses: Losses,
@@ -151,8 +182,9 @@ export function checkFinite(
   };
   for (const name of LOSSES) if (!Number.isFinite(losses[name])) fail(`the loss '${name}' is ${losses[name]}`);
   for (const role of ['student', 'teacher'] as const) {
-    const at = gradients[role]?.findIndex((value) => !Number.isFinite(value)) ?? -1;
-    if (at < 0) continue;
+    const gradient = gradients[role];
+    if (!gradient || Number.isFinite(gradientNorm(gradient))) continue; // one fast pass over all numbers
+    const at = gradient.findIndex((value) => !Number.isFinite(value));
     const slot = models[role]!.layout.slots.find(({ offset, size }) => at < offset + size)!;
     fail(`the ${role}'s gradient of ${slot.name} is ${gradients[role]![at]}`);
   }

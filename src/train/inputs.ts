@@ -2,6 +2,7 @@
  * What a model reads for each image of a split: its pixels, or what its frozen prefix makes of them.
  */
 import { normaliseInto, type PixelStore } from '../data/index.js';
+import type { ImageChange } from './augment.js';
 import type { ModelSpec } from './model.js';
 
 /** A split as one model reads it. */
@@ -9,8 +10,11 @@ export interface ModelInputs {
   /** Images. */
   readonly count: number;
   readonly labels: Int32Array;
-  /** What the graph reads for these images, by name without the role: each [images, …]. An image may come twice. */
-  read(indices: readonly number[]): Promise<Record<string, Float32Array>>;
+  /**
+   * What the graph reads for these images, by name without the role: each [images, …]. An image may come twice.
+   * @param change makes each image another; only where pixels are read, which no frozen prefix stands for
+   */
+  read(indices: readonly number[], change?: ImageChange | null): Promise<Record<string, Float32Array>>;
   /** Does what can be done once and for all for these images, where there is such a thing. */
   prepare?(indices: readonly number[]): Promise<void>;
 }
@@ -26,13 +30,14 @@ export function pixelInputs(store: PixelStore, { backbone: { mean, std } }: Pick
   return {
     count: store.count,
     labels: store.labels,
-    async read(indices) {
+    async read(indices, change) {
       const planar = await store.read(indices);
       const images = new Float32Array(planar.length);
       const length = planar.length / indices.length;
-      for (let start = 0; start < planar.length; start += length) {
-        normaliseInto(planar.subarray(start, start + length), mean, std, images, start);
-      }
+      indices.forEach((index, i) => {
+        const image = planar.subarray(i * length, (i + 1) * length);
+        normaliseInto(change ? change(image, index) : image, mean, std, images, i * length);
+      });
       return { images };
     },
   };

@@ -15,6 +15,7 @@ import { methodByName } from '../methods/index.js';
 import { type HeadInitialisers, truncatedNormal, zeroInit } from '../methods/initialisers.js';
 import type { Method } from '../methods/method.js';
 import { type Draw, ModelScope, type Role, type TrainableLayout } from './scope.js';
+import { droppablePatches, keptPatchCount } from './token-dropping.js';
 
 export type { Role, TrainableLayout };
 
@@ -30,6 +31,8 @@ export interface ModelSpec {
   readonly dropPath: number;
   /** Starting values of the head: those of the paper (the default), or of the paper the method is from. */
   readonly head?: HeadStart | undefined;
+  /** Share of its patches that each image goes without in training; default 0. */
+  readonly dropTokens?: number;
 }
 
 /** Where a head's starting values come from: iDAT, or the method's own paper where that differs. */
@@ -128,10 +131,13 @@ function traceParts(model: ModelSpec, { role, batch, training, disable, taps = [
     const what = `${method.title} is defined for ${known} backbones, ${model.backbone.name} is a ${config.family}`;
     throw new IdatError('method.family', `${method.name}: ${what}; choose another method (idat methods) or backbone`);
   }
+  const { dropTokens = 0 } = model;
+  const kept = () => keptPatchCount(droppablePatches(config), dropTokens);
+  const keptPatches = training && dropTokens > 0 ? input(named('keptPatches'), [batch, kept()], 'int64') : null;
   const pass = (dropPathName: string, taps: readonly Tap[]) => {
     const dropPath =
       training && model.dropPath > 0 ? input(named(dropPathName), [blocks(config).length, 2, batch]) : null;
-    return applyPasses(TRACE_PASSES, tracePass(model, method, scope, { images, dropPath }, taps), disable);
+    return applyPasses(TRACE_PASSES, tracePass(model, method, scope, { images, dropPath, keptPatches }, taps), disable);
   };
   let [logits, ...tapped] = pass('dropPath', taps) as [Tensor, ...Tensor[]];
   let secondLogits: Tensor | null = null;

@@ -12,7 +12,6 @@ import type { Provider } from '../runtime/worker.js';
 import { type FineTuneSettings, type Protocol, parseConfig, variantName } from './config.js';
 import { type ModelSpec, type TrainableLayout, TRAINING_ONLY } from './model.js';
 import type { Phase } from './progress.js';
-import type { Draw } from './scope.js';
 import { encodeState, type Role, readState, type TrainState } from './state.js';
 
 /** config.json: all that is needed to repeat the run. */
@@ -157,8 +156,6 @@ export async function readTimings(dir: string): Promise<EpochTiming[]> {
 export interface TunedModel {
   spec: ModelSpec;
   layout: TrainableLayout;
-  /** What it draws at random in every step. */
-  draws: readonly Draw[];
 }
 
 export interface TunedModels {

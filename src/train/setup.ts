@@ -4,7 +4,8 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
-import type { Backbone } from '../backbones/backbone.js';
+import type { Backbone, ViTConfig } from '../backbones/backbone.js';
+import { randomBackbone } from '../backbones/random-weights.js';
 import { resolveBackbone } from '../backbones/registry.js';
 import type { Dataset } from '../data/index.js';
 import { lossByName } from '../distill/index.js';
@@ -14,8 +15,10 @@ import { checkInt8 } from '../runtime/check-int8.js';
 import { type Runtime, type Session, startRuntime } from '../runtime/runtime.js';
 import { withWeightFile } from '../runtime/weight-file.js';
 import { AdamW, decayRanges } from './adamw.js';
-import type { FineTuneSettings } from './config.js';
+import { augments } from './augment.js';
+import type { FineTuneSettings, Scratch } from './config.js';
 import { type Classifier, loadClassifier, streamOf } from './evaluate.js';
+import type { LoadedStep, Steps } from './fit.js';
 import { autoMicroBatch } from './micro-batch.js';
 import type { ModelSpec, Prefix, TrainableLayout } from './model.js';
 import { closePixels, openPixels, type Pixels, splitsOf } from './pixels.js';
@@ -27,6 +30,11 @@ import type { Role, TrainState } from './state.js';
 import { buildPrefix, buildTrainStep, type TrainStep } from './step.js';
 
 const ROLES = ['student', 'teacher'] as const;
+
+/** The rest is as in every ViT of timm. */
+export function scratchConfig({ mlpWidth, ...sizes }: Scratch): ViTConfig {
+  return { ...sizes, mlpWidth: mlpWidth ?? 4 * sizes.width, channels: 3, qkvBias: true, layerNormEps: 1e-6 };
+}
 
 export interface Specs {
   student: ModelSpec;
@@ -40,10 +48,10 @@ export interface Backbones {
 
 /** What of the settings decides a model. */
 export function modelSpec(settings: FineTuneSettings, role: Role, backbone: Backbone, classes: number): ModelSpec {
-  const { hidden, scale } = settings;
+  const { hidden, scale, dropTokens } = settings;
   const method = role === 'student' ? settings.adapter : settings.teacherAdapter;
   const dropPath = method === 'linear' ? 0 : settings.dropPath; // nothing before the head is trained
-  return { backbone, method, methodOptions: { hidden, scale }, classes, dropPath };
+  return { backbone, method, methodOptions: { hidden, scale }, classes, dropPath, dropTokens };
 }
 
 export function modelSpecs(settings: FineTuneSettings, { student, teacher }: Backbones, classes: number): Specs {
@@ -59,9 +67,14 @@ export interface Prefixes {
   teacher: Prefix | null;
 }
 
-export function prefixesOf({ student, teacher }: Specs, { disable, distill }: FineTuneSettings): Prefixes {
-  // what the first blocks hand on is compared, so that nothing lies apart from training
-  if (teacher && lossByName(distill).reads === 'features') return { student: null, teacher: null };
+/**
+ * Images that are changed at random have nothing that is the same in every epoch; and where features are distilled, what
+ * the first blocks hand on is compared, so that nothing lies apart from training.
+ */
+export function prefixesOf({ student, teacher }: Specs, settings: FineTuneSettings): Prefixes {
+  const { disable, distill } = settings;
+  const comparesBlocks = teacher !== null && lossByName(distill).reads === 'features';
+  if (augments(settings) || comparesBlocks) return { student: null, teacher: null };
   return { student: buildPrefix(student, disable), teacher: teacher && buildPrefix(teacher, disable) };
 }
 
@@ -93,11 +106,18 @@ export function withAbsolutePaths(settings: FineTuneSettings): FineTuneSettings 
   };
 }
 
-export async function openBackbones({ student, teacher, imageSize }: FineTuneSettings): Promise<Backbones> {
+export async function openBackbones(settings: FineTuneSettings): Promise<Backbones> {
+  const { teacher, imageSize } = settings;
   return {
-    student: await resolveBackbone(student, { imageSize }),
+    student: await openStudent(settings),
     teacher: teacher === null ? null : await resolveBackbone(teacher, { imageSize }),
   };
+}
+
+/** The checkpoint to be tuned, or random weights to begin with. */
+export async function openStudent({ student, scratch, imageSize, seed }: FineTuneSettings): Promise<Backbone> {
+  if (!scratch) return resolveBackbone(student, { imageSize });
+  return randomBackbone(student, scratchConfig(scratch), seed, 'student');
 }
 
 export function backboneRecord({ name, path, sha256, config, mean, std }: Backbone): BackboneRecord {
@@ -153,7 +173,7 @@ export async function withRuntime<T>(
 export interface Compiled {
   models: TunedModels;
   prefixes: LoadedPrefixes;
-  step: Session;
+  steps: Steps;
   /** Loaded when it is first asked for: it holds the student's weights once more. */
   classifier(): Promise<Classifier>;
 }
@@ -166,17 +186,19 @@ export function stepOf(
   microBatch: number,
   sink?: WeightSink,
 ): TrainStep {
-  const { distill: loss, temperature, squaredTemperature, alpha, betaEnd, distillGradient: gradient } = settings;
-  const beta = betaEnd === undefined ? settings.beta : ('fed' as const);
-  const { featureLayers, featureTokens } = settings;
-  const distillation = teacher && { loss, temperature, squaredTemperature, alpha, beta, featureLayers, featureTokens, gradient };
+  const { distill: loss, alpha, betaEnd, distillGradient: gradient, labelSmoothing } = settings;
+  const { temperature, squaredTemperature, featureLayers, featureTokens } = settings;
+  const weights = { alpha, beta: betaEnd === undefined ? settings.beta : ('fed' as const) };
+  const details = { temperature, squaredTemperature, featureLayers, featureTokens, gradient };
+  const distillation = teacher && { loss, ...weights, ...details };
   const { disable, frozen } = settings;
-  return buildTrainStep({ student, teacher, distillation, microBatch, prefixes, disable, frozen, sink });
+  const losses = { distillation, labelSmoothing };
+  return buildTrainStep({ student, teacher, ...losses, microBatch, prefixes, disable, frozen, sink });
 }
 
 export const tunedModels = ({ student, teacher }: Specs, step: TrainStep): TunedModels => ({
-  student: { spec: student, layout: step.student, draws: step.draws.student },
-  teacher: teacher && { spec: teacher, layout: step.teacher!, draws: step.draws.teacher },
+  student: { spec: student, layout: step.student },
+  teacher: teacher && { spec: teacher, layout: step.teacher! },
 });
 
 export async function compile(
@@ -199,13 +221,45 @@ export async function compile(
     return {
       prefixes: await loadPrefixes(runtime.withThreads(prefixThreads ?? runtime.threads), specs, prefixes, evaluation),
       models: tunedModels(specs, step),
-      step: await runtime.load(step.program),
+      steps: stepsOf({ session: await runtime.load(step.program), draws: step.draws }, settings, () =>
+        loadWhole(runtime, settings, specs, prefixes, microBatch),
+      ),
       classifier: () => {
         classifier ??= load();
         return classifier;
       },
     };
   });
+}
+
+/** The step for epochs in which no patches are left out. */
+async function loadWhole(
+  runtime: Runtime,
+  settings: FineTuneSettings,
+  { student, teacher }: Specs,
+  prefixes: Prefixes,
+  microBatch: number,
+): Promise<LoadedStep> {
+  const whole = { student: { ...student, dropTokens: 0 }, teacher: teacher && { ...teacher, dropTokens: 0 } };
+  return withWeightFile(async (sink) => {
+    const { program, draws } = stepOf(settings, whole, prefixes, microBatch, sink);
+    return { session: await runtime.load(program), draws };
+  });
+}
+
+function stepsOf(usual: LoadedStep, { dropTokens }: FineTuneSettings, load: () => Promise<LoadedStep>): Steps {
+  let whole: Promise<LoadedStep> | undefined;
+  return {
+    usual,
+    whole: () => {
+      whole ??= dropTokens > 0 ? load() : Promise.resolve(usual);
+      return whole;
+    },
+    close: async () => {
+      await usual.session.close();
+      if (whole && dropTokens > 0) await (await whole).session.close();
+    },
+  };
 }
 
 /** Evaluation drops nothing, which may leave another prefix than training has. */

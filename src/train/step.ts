@@ -78,7 +78,9 @@ export interface Distillation {
  * `labels` int64 [m], `weights` float32 [m], `student.parameters` [P], with a teacher also `teacher.images` and
  * `teacher.parameters`, and with drop path `student.dropPath`, `teacher.dropPath` [depth, 2, m]: the multiplier (0 or
  * 1/keep) of each block's attention and MLP branch for each image; with a method that drops numbers, what is in `draws`.
- * A method that passes over its images twice has a `student.second.dropPath` as well. Where it is fed, `beta` [].
+ * A method that passes over its images twice has a `student.second.dropPath` as well. Where tokens are dropped,
+ * `student.keptPatches` and `teacher.keptPatches` int64 [m, kept] say which patches each image keeps. Where it is fed,
+ * `beta` [].
  *
  * Outputs: scalars `loss.student`, `loss.teacher`, `loss.distill`, `loss.total`; `student.logits` [m, K],
  * `teacher.logits`; `student.gradient` [P], `teacher.gradient` [Q].
@@ -101,6 +103,8 @@ export interface StepOptions extends CompileOptions {
   readonly teacher: ModelSpec | null;
   readonly distillation: Distillation | null;
   readonly microBatch: number;
+  /** Share of each target that is spread over all classes, in both models' cross-entropy; default 0. */
+  readonly labelSmoothing?: number;
   /** Frozen prefixes to leave out (see `buildPrefix`): their results are fed in place of the images. Default: none. */
   readonly prefixes?: { readonly student: Prefix | null; readonly teacher: Prefix | null };
   /**
@@ -112,7 +116,7 @@ export interface StepOptions extends CompileOptions {
 
 /** Compiles the step of a student and, when there is one, its teacher. */
 export function buildTrainStep(options: StepOptions): TrainStep {
-  const { student, teacher, distillation, microBatch, prefixes, disable = [], inspect } = options;
+  const { student, teacher, distillation, microBatch, prefixes, labelSmoothing, disable = [], inspect } = options;
   if (teacher && teacher.classes !== student.classes) {
     throw new IdatError(
       'distill.classes',
@@ -123,7 +127,9 @@ export function buildTrainStep(options: StepOptions): TrainStep {
   const weights = input('weights', [microBatch]);
   const mean = (perImage: Tensor) => sumAll(mul(perImage, weights));
   const ownLossOf = (role: Role, { method }: ModelSpec, { logits, secondLogits }: TracedModel) => {
-    const taskLoss = within({ role, part: 'distill.cross-entropy' }, () => mean(crossEntropy(logits, labels)));
+    const taskLoss = within({ role, part: 'distill.cross-entropy' }, () =>
+      mean(crossEntropy(logits, labels, labelSmoothing)),
+    );
     if (!secondLogits) return taskLoss;
     return within({ role, part: `methods.${method}` }, () =>
       add(taskLoss, mean(methodByName(method).consistency!(logits, secondLogits))),

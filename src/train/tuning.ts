@@ -154,6 +154,7 @@ export function syntheticFeeds({ program, student, teacher }: TrainStep): Record
     if (name === 'weights') return new Float32Array(count).fill(1 / count);
     if (name === 'student.parameters') return student.initial(0, 'student');
     if (name === 'teacher.parameters') return teacher!.initial(0, 'teacher');
+    if (name.endsWith('.keptPatches')) return new BigInt64Array(count);
     if (name.endsWith('.dropPath')) return new Float32Array(count).fill(1);
     return Float32Array.from({ length: count }, (_, i) => Math.sin(i));
   };

@@ -29,6 +29,7 @@ import { sqrtOp } from './sqrt.js';
 import { standardiseOp } from './standardise.js';
 import { stopGradientOp } from './stop-gradient.js';
 import { subOp } from './sub.js';
+import { takeTokensOp } from './take-tokens.js';
 import { toFloatOp } from './to-float.js';
 import { transposeOp } from './transpose.js';
 import { zerosOp } from './zeros.js';
@@ -66,6 +67,7 @@ export { sqrt } from './sqrt.js';
 export { standardise } from './standardise.js';
 export { stopGradient } from './stop-gradient.js';
 export { sub } from './sub.js';
+export { takeTokens } from './take-tokens.js';
 export { toFloat } from './to-float.js';
 export { transpose } from './transpose.js';
 export { zeros } from './zeros.js';
@@ -103,6 +105,7 @@ export const ALL_OPS: readonly Op<any>[] = [
   standardiseOp,
   stopGradientOp,
   subOp,
+  takeTokensOp,
   toFloatOp,
   transposeOp,
   zerosOp,

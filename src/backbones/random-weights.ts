@@ -1,0 +1,59 @@
+/**
+ * A ViT that has learnt nothing: the weights that timm gives a new model.
+ */
+import { createHash } from 'node:crypto';
+import { constant } from '../graph/ops/index.js';
+import { size } from '../graph/tensor.js';
+import { type RandomStream, randomStream } from '../random.js';
+import type { Backbone, ViTConfig, Weights } from './backbone.js';
+
+/** Raised whenever the same sizes and seed would give other numbers. */
+const INIT_VERSION = 1;
+
+/**
+ * A backbone of these sizes with random weights. Equal arguments give equal numbers on every machine.
+ *
+ * Matrices are N(0, 0.02²), as are position embeddings; the class token is N(0, 1e-6²); biases are 0 and norms the identity.
+ * The patch embedding, a convolution, keeps PyTorch's own start: U(−1/√fan-in, 1/√fan-in), bias too.
+ *
+ * @param role keeps two models of one run apart
+ * @see timm's models/vision_transformer.py, `init_weights_vit_timm`
+ */
+export function randomBackbone(name: string, config: ViTConfig, seed: number, role: string): Backbone {
+  const half = new Array<number>(config.channels).fill(0.5);
+  const identity = JSON.stringify([INIT_VERSION, Object.entries(config).sort(), seed, role]);
+  return {
+    name,
+    config,
+    weights: randomWeights(config, seed, role),
+    mean: half,
+    std: half,
+    path: 'random weights',
+    sha256: createHash('sha256').update(identity).digest('hex'),
+  };
+}
+
+function randomWeights(config: ViTConfig, seed: number, role: string): Weights {
+  const values = (name: string, shape: readonly number[]) => {
+    const sample = distributionOf(name, config);
+    const random = randomStream(seed, 'init', role, name);
+    return Float32Array.from({ length: size(shape) }, () => sample(random));
+  };
+  return {
+    has: (name) => config.qkvBias || !/\.attn\.qkv\.bias$/.test(name),
+    constant: (name, shape) => constant(shape, values(name, shape)),
+    values,
+  };
+}
+
+function distributionOf(name: string, { channels, patchSize }: ViTConfig): (random: RandomStream) => number {
+  if (name.startsWith('patch_embed.proj.')) {
+    const bound = 1 / Math.sqrt(channels * patchSize ** 2);
+    return (random) => bound * (2 * random.uniform() - 1);
+  }
+  if (name === 'cls_token') return (random) => 1e-6 * random.normal();
+  if (/(^|\.)norm\d?\.weight$/.test(name)) return () => 1;
+  if (name.endsWith('.bias')) return () => 0;
+  // truncated at ±2, which is a hundred standard deviations away
+  return (random) => 0.02 * random.normal();
+}

@@ -1,0 +1,19 @@
+/** idat pretrain: trains a backbone from random weights. */
+import { Command } from 'commander';
+import { PretrainConfig, type PretrainInput, pretrain as train } from '../../train/pretrain.js';
+import { addFlags, givenFields } from '../config-flags.js';
+import { describeRun } from '../describe-run.js';
+import { withProfile } from '../profile.js';
+import { withProgress } from '../with-progress.js';
+
+const command = new Command('pretrain')
+  .description('train a vision transformer of any size from random weights')
+  .argument('<data>', 'a folder or .zip, as for train')
+  .option('--profile', 'first measure where the time of a step goes: profile.json, .md and .svg in the run directory')
+  .option('--json', 'print the result as one JSON object');
+
+export const pretrain = addFlags(command, PretrainConfig).action(async (data: string, flags) => {
+  const input = { ...givenFields(PretrainConfig, flags), data } as PretrainInput;
+  const result = await withProgress((control) => train(input, flags.profile ? withProfile(control) : control));
+  process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : `${describeRun(result)}\n`);
+});

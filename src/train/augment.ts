@@ -1,0 +1,65 @@
+/**
+ * Random flips and crops of training images, drawn anew for each image in each epoch.
+ */
+import { randomStream } from '../random.js';
+
+/** How training images are changed at random; the defaults of a data set that is not augmented are false and 0. */
+export interface Augmentation {
+  /** Left to right, for half of the images. */
+  readonly flip: boolean;
+  /** Pixels by which an image may be moved in each direction; what comes in from outside is grey. */
+  readonly cropPadding: number;
+}
+
+/** Which pass over which images. */
+export interface AugmentationPass {
+  readonly seed: number;
+  readonly phase: string;
+  readonly epoch: number;
+}
+
+/** Gives an image, bytes [C, S, S], another look: a new array, or the same one where nothing changes. */
+export type ImageChange = (planar: Uint8Array, index: number) => Uint8Array;
+
+export const augments = ({ flip, cropPadding }: Augmentation): boolean => flip || cropPadding > 0;
+
+/**
+ * The changes of an epoch; null where there are none. What an image looks like follows from its index, and from nothing
+ * that happened before.
+ *
+ * @param fill byte of each channel that stands for what lies outside the image
+ * @see He et al. 2016, arXiv:1512.03385, section 4.2: four pixels padded on each side, a random crop, a random flip
+ */
+export function imageChange(
+  augmentation: Augmentation,
+  fill: readonly number[],
+  { seed, phase, epoch }: AugmentationPass,
+): ImageChange | null {
+  if (!augments(augmentation)) return null;
+  const { flip, cropPadding: padding } = augmentation;
+  return (planar, index) => {
+    const random = randomStream(seed, 'augment', phase, epoch, index);
+    const flipped = flip && random.below(2) === 1;
+    const [down, right] = padding > 0 ? [0, 1].map(() => random.below(2 * padding + 1) - padding) : [0, 0];
+    return moved(planar, fill, flipped, down!, right!);
+  };
+}
+
+/** The window of an image, mirrored if wished, that begins `down` and `right` of its corner. */
+function moved(planar: Uint8Array, fill: readonly number[], flipped: boolean, down: number, right: number): Uint8Array {
+  const plane = planar.length / fill.length;
+  const side = Math.sqrt(plane);
+  const out = new Uint8Array(planar.length);
+  for (let c = 0; c < fill.length; c++) {
+    out.fill(fill[c]!, c * plane, (c + 1) * plane);
+    for (let y = Math.max(0, -down); y < Math.min(side, side - down); y++) {
+      const from = c * plane + (y + down) * side;
+      const to = c * plane + y * side;
+      for (let x = Math.max(0, -right); x < Math.min(side, side - right); x++) {
+        const seen = x + right;
+        out[to + x] = planar[from + (flipped ? side - 1 - seen : seen)]!;
+      }
+    }
+  }
+  return out;
+}

@@ -1,0 +1,45 @@
+/**
+ * What pretraining hands out: a checkpoint that can be fine-tuned like any other.
+ */
+import { join } from 'node:path';
+import { writeFileAtomic } from '../files/atomic-write.js';
+import { encodeSafetensors } from '../files/safetensors.js';
+import { type CardFacts, modelCard } from './model-card.js';
+
+/** Where a pretraining run leaves its model and what there is to say about it. */
+export const MODEL_FILE = 'model.safetensors';
+export const CARD_FILE = 'model-card.md';
+
+/**
+ * Writes a model trained from random weights, head included, in timm's naming, with its sizes and normalisation in the
+ * file's metadata: `--student DIR/model.safetensors` needs nothing else. Its card goes beside it.
+ */
+export async function writeModel(dir: string, parameters: Float32Array, facts: CardFacts): Promise<void> {
+  const { spec, layout } = facts.model;
+  const { accuracy, selectedEpoch } = facts.result;
+  const { name, config, mean, std } = spec.backbone;
+  const [architecture, tag = ''] = name.split('.');
+  const metadata = {
+    architecture: architecture!,
+    tag,
+    img_size: `${config.imageSize}`,
+    patch_size: `${config.patchSize}`,
+    embed_dim: `${config.width}`,
+    depth: `${config.depth}`,
+    num_heads: `${config.heads}`,
+    mlp_ratio: `${config.mlpWidth / config.width}`,
+    num_classes: `${spec.classes}`,
+    mean: mean.join(','),
+    std: std.join(','),
+    interpolation: 'bicubic',
+    layer_norm_eps: `${config.layerNormEps}`,
+    trained: `${selectedEpoch + 1} epochs from random weights, test top-1 ${accuracy}`,
+  };
+  const tensors = layout.slots.map(({ name, shape, offset, size }) => ({
+    name,
+    shape,
+    data: parameters.subarray(offset, offset + size),
+  }));
+  await writeFileAtomic(join(dir, MODEL_FILE), encodeSafetensors(tensors, metadata));
+  await writeFileAtomic(join(dir, CARD_FILE), modelCard(facts));
+}
