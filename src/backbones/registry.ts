@@ -1,41 +1,12 @@
-/** The backbones known by name, and where their files are looked for. */
+/** From a name or a path to a backbone: where the files of known ones are looked for. */
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { IdatError, nearest } from '../errors.js';
 import { cacheFolder } from '../files/cache-folder.js';
-import type { Backbone, ViTConfig } from './backbone.js';
+import type { Backbone } from './backbone.js';
 import { backboneFromFile } from './checkpoint.js';
-
-export interface KnownBackbone {
-  /** timm's name: architecture.tag */
-  readonly name: string;
-  readonly config: ViTConfig;
-  /** Where the file comes from. */
-  readonly source: string;
-}
-
-/** ViT-…/16 at 224 pixels: heads are 64 wide, the MLP is four times the width. */
-function vit16(size: string, width: number, depth: number): KnownBackbone {
-  const name = `vit_${size}_patch16_224.augreg_in21k`;
-  const fixed = { imageSize: 224, patchSize: 16, channels: 3, qkvBias: true, layerNormEps: 1e-6 };
-  const config = { ...fixed, width, depth, heads: width / 64, mlpWidth: 4 * width };
-  return { name, config, source: `https://huggingface.co/timm/${name} (model.safetensors)` };
-}
-
-function bundled(name: string, width: number, heads: number): KnownBackbone {
-  const fixed = { imageSize: 32, patchSize: 4, channels: 3, qkvBias: true, layerNormEps: 1e-6, depth: 6 };
-  return { name, config: { ...fixed, width, heads, mlpWidth: 4 * width }, source: 'bundled with idat' };
-}
-
-export const KNOWN_BACKBONES: readonly KnownBackbone[] = [
-  bundled('vit_micro_patch4_32.cifar10', 128, 4),
-  bundled('vit_nano_patch4_32.cifar10', 64, 2),
-  vit16('tiny', 192, 12),
-  vit16('small', 384, 12),
-  vit16('base', 768, 12),
-  vit16('large', 1024, 24),
-];
+import { KNOWN_BACKBONES, type KnownBackbone, knownBackbone, withoutTag } from './known-backbones.js';
 
 /** Folders searched for `NAME.safetensors`: the package's own, then the user's. */
 export const MODEL_FOLDERS: readonly string[] = [
@@ -43,9 +14,9 @@ export const MODEL_FOLDERS: readonly string[] = [
   join(cacheFolder(), 'models'),
 ];
 
-/** By timm's name, with or without the tag. */
-export const knownBackbone = (wanted: string): KnownBackbone | undefined =>
-  KNOWN_BACKBONES.find(({ name }) => name === wanted || name.split('.')[0] === wanted);
+/** Whether a file of the user's own is meant: what has a separator or the ending of one, and is no known name. */
+export const isModelPath = (nameOrPath: string): boolean =>
+  /[\\/]|\.safetensors$/.test(nameOrPath) && knownBackbone(nameOrPath) === undefined;
 
 /**
  * A backbone by timm's name, or from a safetensors file of the user's own (anything with a path separator or ending in
@@ -59,15 +30,12 @@ export async function resolveBackbone(
   options: { imageSize?: number | undefined } = {},
 ): Promise<Backbone> {
   const wanted = options.imageSize === undefined ? {} : { imageSize: options.imageSize };
-  if (/[\\/]|\.safetensors$/.test(nameOrPath)) return backboneFromFile(nameOrPath, { config: wanted });
   const known = knownBackbone(nameOrPath);
   if (!known) {
+    if (isModelPath(nameOrPath)) return backboneFromFile(nameOrPath, { config: wanted });
     // without a tag, compare with names without theirs
-    const typed = nameOrPath.includes('.') ? (name: string) => name : (name: string) => name.split('.')[0]!;
-    const near = nearest(
-      nameOrPath,
-      KNOWN_BACKBONES.map(({ name }) => typed(name)),
-    );
+    const typed = nameOrPath.includes('.') ? (name: string) => name : withoutTag;
+    const near = nearest(nameOrPath, new Set(KNOWN_BACKBONES.map(({ name }) => typed(name))));
     throw new IdatError(
       'backbone.unknown',
       `unknown model '${nameOrPath}'; did you mean ${near.join(', ')}? A file of your own is given by its path`,
@@ -85,6 +53,9 @@ export async function resolveBackbone(
   }
   throw new IdatError(
     'backbone.absent',
-    `${known.name} is not on this disk; get it from ${known.source} and put it at ${join(MODEL_FOLDERS[1]!, `${known.name}.safetensors`)}`,
+    `${known.name} is not on this disk; get it from ${source(known)} and put it at ${join(MODEL_FOLDERS[1]!, `${known.name}.safetensors`)}`,
   );
 }
+
+const source = ({ hub }: KnownBackbone): string =>
+  hub ? `https://huggingface.co/${hub.repo} (${hub.file})` : 'the package, which should have it';

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import type { Backbone } from '../backbones/backbone.js';
-import { resolveBackbone } from '../backbones/registry.js';
+import { isModelPath, resolveBackbone } from '../backbones/registry.js';
 import type { Dataset } from '../data/index.js';
 import { IdatError } from '../errors.js';
 import type { WeightSink } from '../graph/emit.js';
@@ -77,9 +77,9 @@ export function microBatchOf(
   return autoMicroBatch(batch, 1, Math.max(...numbers));
 }
 
-/** So that the run can be resumed from anywhere. What has neither separator nor file ending is a model's name. */
+/** So that the run can be resumed from anywhere; names of models stay names. */
 export function withAbsolutePaths(settings: FineTuneSettings): FineTuneSettings {
-  const model = (name: string) => (/[\\/]|\.safetensors$/.test(name) ? resolve(name) : name);
+  const model = (name: string) => (isModelPath(name) ? resolve(name) : name);
   return {
     ...settings,
     data: resolve(settings.data),

@@ -1,0 +1,82 @@
+/** The backbones known by name: their sizes, and where their weights come from. */
+import type { ViTConfig } from './backbone.js';
+
+/** Where on the Hugging Face hub a checkpoint lies. */
+export interface HubSource {
+  /** organisation/name */
+  readonly repo: string;
+  /** The file of the weights. */
+  readonly file: string;
+  /** Files that other tools, and the naming of its tensors, want to find beside it. */
+  readonly companions: readonly string[];
+}
+
+export interface KnownBackbone {
+  /** timm's name, architecture.tag, or the hub's where timm has none. */
+  readonly name: string;
+  /** The architecture in the field's word. */
+  readonly family: string;
+  readonly config: ViTConfig;
+  /** Numbers in the weights that idat uses: all but the old head. */
+  readonly parameters: number;
+  /** Of the weights, as an SPDX identifier. */
+  readonly licence: string;
+  /** null: comes with idat. */
+  readonly hub: HubSource | null;
+}
+
+/** Published by timm: model.safetensors in timm's naming, with timm's name for the repository. */
+export const fromTimm = (name: string): HubSource => ({
+  repo: `timm/${name}`,
+  file: 'model.safetensors',
+  companions: [],
+});
+
+const fromTransformers = (repo: string): HubSource => ({
+  repo,
+  file: 'model.safetensors',
+  companions: ['config.json', 'preprocessor_config.json'],
+});
+
+/** ViT-…/16 at 224 pixels: heads are 64 wide, the MLP is four times the width. */
+const VIT_16 = {
+  tiny: { width: 192, depth: 12, parameters: 5_524_416 },
+  small: { width: 384, depth: 12, parameters: 21_665_664 },
+  base: { width: 768, depth: 12, parameters: 85_798_656 },
+  large: { width: 1024, depth: 24, parameters: 303_301_632 },
+} as const;
+type Size = keyof typeof VIT_16;
+
+function vit16(size: Size, name: string, hub = fromTimm(name)): KnownBackbone {
+  const { width, depth, parameters } = VIT_16[size];
+  const fixed = { imageSize: 224, patchSize: 16, channels: 3, qkvBias: true, layerNormEps: 1e-6 };
+  const config = { ...fixed, width, depth, heads: width / 64, mlpWidth: 4 * width };
+  return { name, family: 'ViT', config, parameters, licence: 'Apache-2.0', hub };
+}
+
+function bundled(name: string, width: number, heads: number, parameters: number): KnownBackbone {
+  const fixed = { imageSize: 32, patchSize: 4, channels: 3, qkvBias: true, layerNormEps: 1e-6, depth: 6 };
+  const config = { ...fixed, width, heads, mlpWidth: 4 * width };
+  return { name, family: 'ViT', config, parameters, licence: 'Apache-2.0', hub: null };
+}
+
+const SIZES = Object.keys(VIT_16) as Size[];
+const GOOGLE_BASE = 'google/vit-base-patch16-224-in21k';
+
+/** Where names differ in their tags alone, the first is meant by the name without a tag. */
+export const KNOWN_BACKBONES: readonly KnownBackbone[] = [
+  bundled('vit_micro_patch4_32.cifar10', 128, 4, 1_204_480),
+  bundled('vit_nano_patch4_32.cifar10', 64, 2, 307_328),
+  ...SIZES.map((size) => vit16(size, `vit_${size}_patch16_224.augreg_in21k`)),
+  // of the same name in papers: the original weights of ImageNet-21k, from before augmentation and regularisation
+  vit16('base', 'vit_base_patch16_224.orig_in21k'),
+  vit16('base', GOOGLE_BASE, fromTransformers(GOOGLE_BASE)),
+  ...SIZES.map((size) => vit16(size, `vit_${size}_patch16_224.augreg_in21k_ft_in1k`)),
+];
+
+/** By its name, with or without the tag. */
+export const knownBackbone = (wanted: string): KnownBackbone | undefined =>
+  KNOWN_BACKBONES.find(({ name }) => name === wanted) ??
+  KNOWN_BACKBONES.find(({ name }) => withoutTag(name) === wanted);
+
+export const withoutTag = (name: string): string => name.split('.')[0]!;
