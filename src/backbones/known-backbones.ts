@@ -32,7 +32,8 @@ export const fromTimm = (name: string): HubSource => ({
   companions: [],
 });
 
-const fromTransformers = (repo: string): HubSource => ({
+/** Published in transformers' naming, or in any: what a reader may want to know stands beside it. */
+export const fromTransformers = (repo: string): HubSource => ({
   repo,
   file: 'model.safetensors',
   companions: ['config.json', 'preprocessor_config.json'],

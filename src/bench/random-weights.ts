@@ -44,7 +44,8 @@ export async function measurableBackbone(
     return { backbone: await resolveBackbone(nameOrPath, { imageSize }), random: false };
   } catch (error) {
     if (!(error instanceof IdatError) || error.code !== 'backbone.absent') throw error;
-    const known = knownBackbone(nameOrPath)!;
+    const known = knownBackbone(nameOrPath);
+    if (!known) throw error; // whose sizes stand in a file that is not here
     const path = join(folder, `${known.name}.safetensors`);
     await writeFile(path, safetensorsPieces(randomTensors(known)));
     const config = imageSize === undefined ? known.config : { ...known.config, imageSize };

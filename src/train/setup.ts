@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import type { Backbone } from '../backbones/backbone.js';
-import { isModelPath, resolveBackbone } from '../backbones/registry.js';
+import { isModelPath } from '../backbones/registry.js';
 import type { Dataset } from '../data/index.js';
 import { IdatError } from '../errors.js';
 import type { WeightSink } from '../graph/emit.js';
@@ -17,6 +17,7 @@ import type { FineTuneSettings } from './config.js';
 import { type Classifier, loadClassifier, tokensOf } from './evaluate.js';
 import { autoMicroBatch } from './micro-batch.js';
 import type { ModelSpec, Prefix, TrainableLayout } from './model.js';
+import { openBackbone } from './open-backbone.js';
 import { closePixels, openPixels, type Pixels, splitsOf } from './pixels.js';
 import { loadPrefix } from './prefix-store.js';
 import type { RunControl } from './progress.js';
@@ -90,10 +91,11 @@ export function withAbsolutePaths(settings: FineTuneSettings): FineTuneSettings 
   };
 }
 
-export async function openBackbones({ student, teacher, imageSize }: FineTuneSettings): Promise<Backbones> {
+export async function openBackbones(settings: FineTuneSettings, control: RunControl): Promise<Backbones> {
+  const { student, teacher } = settings;
   return {
-    student: await resolveBackbone(student, { imageSize }),
-    teacher: teacher === null ? null : await resolveBackbone(teacher, { imageSize }),
+    student: await openBackbone(student, settings, control),
+    teacher: teacher === null ? null : await openBackbone(teacher, settings, control),
   };
 }
 
