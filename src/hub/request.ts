@@ -69,7 +69,8 @@ export async function request(
   throw new IdatError('hub.redirect', `${start.host} redirects in circles (${start.href}); check HF_ENDPOINT`);
 }
 
-function redirectTarget(from: URL, location: string | undefined): URL {
+/** @throws IdatError `hub.redirect` for what is not followed */
+export function redirectTarget(from: URL, location: string | undefined): URL {
   const target = location !== undefined && URL.canParse(location, from.href) ? new URL(location, from.href) : null;
   const secure = target?.protocol === 'https:' || (target?.protocol === 'http:' && from.protocol === 'http:');
   if (target && secure && target.username === '') return target;
