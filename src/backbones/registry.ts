@@ -97,8 +97,8 @@ export async function resolveBackbone(
   const weights = namedWeights(nameOrPath);
   if (!weights) throw unknown(nameOrPath);
   const path = await obtainWeights(weights, fetch);
-  const { config } = knownBackbone(weights.name) ?? {};
-  return backboneFromFile(path, { name: weights.name, config: { ...config, ...wanted } });
+  const known = knownBackbone(weights.name);
+  return backboneFromFile(path, { ...known, name: weights.name, config: { ...known?.config, ...wanted } });
 }
 
 /** Offers the nearest names. */

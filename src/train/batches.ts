@@ -2,6 +2,7 @@
  * From a split to what the step eats: the order of an epoch, its batches, and each batch's micro-batches.
  */
 import { setImmediate } from 'node:timers/promises';
+import { blocks } from '../backbones/architecture.js';
 import { randomStream } from '../random.js';
 import type { Feed } from '../runtime/runtime.js';
 import { dropPathMultipliers } from './drop-path.js';
@@ -81,7 +82,8 @@ function branchMultipliers(
   ...when: (string | number)[]
 ): Float32Array | null {
   if (dropPath === 0) return null;
-  return dropPathMultipliers(backbone.config.depth, dropPath, images, randomStream(seed, 'drop-path', role, ...when));
+  const depth = blocks(backbone.config).length;
+  return dropPathMultipliers(depth, dropPath, images, randomStream(seed, 'drop-path', role, ...when));
 }
 
 /** […, columns] -> […, positions] */

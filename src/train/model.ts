@@ -1,9 +1,9 @@
 /**
  * One model of a step, traced: a frozen backbone, its tuning method's tensors, a new head.
  */
+import { blocks, featureWidth, traceBackbone } from '../backbones/architecture.js';
 import type { Backbone } from '../backbones/backbone.js';
 import { labelHooks } from '../backbones/hooks.js';
-import { traceViT } from '../backbones/vit.js';
 import type { Program } from '../graph/emit.js';
 import { input, linear, parameter } from '../graph/ops/index.js';
 import { layout, parameterName, type Slot } from '../graph/pack.js';
@@ -89,7 +89,7 @@ function traceParts(model: ModelSpec, role: string, batch: number, disable: read
   const { config, weights } = model.backbone;
   const named = (name: string) => inputName(role, name);
   const images = input(named('images'), [batch, config.channels, config.imageSize, config.imageSize]);
-  const dropPath = model.dropPath > 0 ? input(named('dropPath'), [config.depth, 2, batch]) : null;
+  const dropPath = model.dropPath > 0 ? input(named('dropPath'), [blocks(config).length, 2, batch]) : null;
 
   const trainables = new TrainableScope();
   const method = methodByName(model.method);
@@ -100,8 +100,10 @@ function traceParts(model: ModelSpec, role: string, batch: number, disable: read
     method.trains(name)
       ? trainables.tensor(name, shape, () => weights.values(name, shape))
       : weights.constant(name, shape);
-  const features = within({ part: 'backbones.residual' }, () => traceViT(config, weight, hooks, { images, dropPath }));
-  const kernel = trainables.tensor('head.weight', [model.classes, config.width], truncatedNormal(0.02));
+  const features = within({ part: 'backbones.residual' }, () =>
+    traceBackbone(config, weight, hooks, { images, dropPath }),
+  );
+  const kernel = trainables.tensor('head.weight', [model.classes, featureWidth(config)], truncatedNormal(0.02));
   const bias = trainables.tensor('head.bias', [model.classes], zeroInit);
   const whole = within({ part: 'train.head' }, () => linear(features, kernel, bias));
   const logits = applyPasses(TRACE_PASSES, [whole], disable)[0]!;

@@ -14,7 +14,7 @@ import { type Runtime, type Session, startRuntime } from '../runtime/runtime.js'
 import { withWeightFile } from '../runtime/weight-file.js';
 import { AdamW, decayRanges } from './adamw.js';
 import type { FineTuneSettings } from './config.js';
-import { type Classifier, loadClassifier, tokensOf } from './evaluate.js';
+import { type Classifier, loadClassifier, streamOf } from './evaluate.js';
 import { autoMicroBatch } from './micro-batch.js';
 import type { ModelSpec, Prefix, TrainableLayout } from './model.js';
 import { openBackbone } from './open-backbone.js';
@@ -71,11 +71,11 @@ export function microBatchOf(
 ): number {
   const batch = Math.min(batchSize, images);
   if (microBatch !== 'auto') return Math.min(microBatch, batch);
-  const numbers = ROLES.map((role) => {
+  const streams = ROLES.map((role) => {
     const spec = specs[role];
-    return spec ? tokensOf(spec, prefixes[role]) * spec.backbone.config.width : 0;
+    return spec ? streamOf(spec, prefixes[role]) : 0;
   });
-  return autoMicroBatch(batch, 1, Math.max(...numbers));
+  return autoMicroBatch(batch, Math.max(...streams));
 }
 
 /** So that the run can be resumed from anywhere; names of models stay names. */

@@ -52,8 +52,18 @@ export const models = new Command('models')
     );
   });
 
-function describe({ name, family, parameters, config, licence, hub }: KnownBackbone, path: string | null): string[] {
+const FAMILIES = { vit: 'ViT', swin: 'Swin' } as const;
+
+function describe({ name, parameters, config, licence, hub }: KnownBackbone, path: string | null): string[] {
   const place = hub === null ? 'bundled' : (path?.replace(homedir(), '~') ?? 'not fetched');
   const size = `${(parameters / 1e6).toFixed(1)} M`;
-  return [name, family, size, `${config.imageSize}`, licence, hub?.repo.split('/')[0] ?? 'idat', place];
+  return [
+    name,
+    FAMILIES[config.family],
+    size,
+    `${config.imageSize}`,
+    licence,
+    hub?.repo.split('/')[0] ?? 'idat',
+    place,
+  ];
 }
