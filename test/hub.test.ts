@@ -15,7 +15,10 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { tensorShapes } from '../src/backbones/architecture.js';
+import { KNOWN_BACKBONES, knownBackbone } from '../src/backbones/known-backbones.js';
 import { findWeights, isModelPath, namedWeights, obtainWeights, resolveBackbone } from '../src/backbones/registry.js';
+import { size } from '../src/graph/tensor.js';
 import { cachedFile, repositoryFolder } from '../src/hub/cache.js';
 import { hubCacheFolder, hubOf, isOffline } from '../src/hub/environment.js';
 import { type FetchControl, fetchFromHub } from '../src/hub/fetch.js';
@@ -82,6 +85,23 @@ const always = (change: (reply: Reply, seen: Seen) => void, server: Seen['server
     if (seen.server === server) change(reply, seen);
   };
 };
+
+describe('known backbones', () => {
+  it.each(KNOWN_BACKBONES)('$name has the numbers its list says, a licence and a source', (backbone) => {
+    const sizes = [...tensorShapes(backbone.config).values()].map(size);
+    expect(sizes.reduce((a, b) => a + b, 0)).toBe(backbone.parameters);
+    expect(backbone.licence).toBe(backbone.config.family === 'vit' ? 'Apache-2.0' : 'MIT');
+    expect(backbone.hub === null).toBe(backbone.name.includes('cifar10'));
+    if (backbone.hub) expect(() => repositoryFolder('/', backbone.hub!.repo)).not.toThrow();
+  });
+
+  it('have names of their own, and the first of an architecture is meant without a tag', () => {
+    expect(new Set(KNOWN_BACKBONES.map(({ name }) => name)).size).toBe(KNOWN_BACKBONES.length);
+    expect(knownBackbone('vit_base_patch16_224')!.name).toBe('vit_base_patch16_224.augreg_in21k');
+    expect(knownBackbone('vit_base_patch16_224.orig_in21k')!.name).toBe('vit_base_patch16_224.orig_in21k');
+    expect(knownBackbone('google/vit-base-patch16-224-in21k')!.hub!.repo).toBe('google/vit-base-patch16-224-in21k');
+  });
+});
 
 describe('a whole file', () => {
   it('lies as the hub’s own tools lay it', async () => {

@@ -117,7 +117,7 @@ function checkStatus({ endpoint, token }: Hub, { status, headers, url }: Answer,
   if (status === 404) {
     const what =
       code === 'EntryNotFound' ? `${page} has no file ${file}` : `${page} or its file ${file} does not exist`;
-    throw new IdatError('hub.missing', `${what}; check the name`);
+    throw new IdatError('hub.missing', `${what}; check the name, and that the repository has weights in this format`);
   }
   throw new IdatError('hub.answer', `${url.host} answers with status ${status} to a request for ${repo}/${file}`);
 }
