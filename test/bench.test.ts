@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { KNOWN_BACKBONES } from '../src/backbones/registry.js';
+import { KNOWN_BACKBONES } from '../src/backbones/known-backbones.js';
 import type { BenchRecord } from '../src/bench/bench.js';
 import { comparableRecords, figureRows, machineRows, saveRecord } from '../src/bench/comparison.js';
 import { parseBenchConfig } from '../src/bench/config.js';

@@ -11,6 +11,7 @@ const ORDER = [
   'errors.ts',
   'random.ts',
   'files',
+  'hub',
   'graph',
   'runtime',
   'backbones',

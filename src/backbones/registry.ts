@@ -1,76 +1,14 @@
-/** The backbones known by name, and where their files are looked for. */
-import { access } from 'node:fs/promises';
+/** From a name or a path to a backbone: where the files of known ones are looked for. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { IdatError, nearest } from '../errors.js';
 import { cacheFolder } from '../files/cache-folder.js';
-import { usualNormalisation } from './architecture.js';
-import type { Backbone, BackboneConfig, Normalisation } from './backbone.js';
+import { cachedFile, isFile } from '../hub/cache.js';
+import { hubCacheFolder, isOffline } from '../hub/environment.js';
+import { type FetchControl, fetchFromHub } from '../hub/fetch.js';
+import type { Backbone } from './backbone.js';
 import { backboneFromFile } from './checkpoint.js';
-
-export interface KnownBackbone extends Normalisation {
-  /** timm's name: architecture.tag */
-  readonly name: string;
-  readonly config: BackboneConfig;
-  /** Where the file comes from. */
-  readonly source: string;
-}
-
-/** ViT-…/16 at 224 pixels: heads are 64 wide, the MLP is four times the width. */
-function vit16(size: string, width: number, depth: number): KnownBackbone {
-  const name = `vit_${size}_patch16_224.augreg_in21k`;
-  const fixed = {
-    family: 'vit',
-    imageSize: 224,
-    patchSize: 16,
-    channels: 3,
-    qkvBias: true,
-    layerNormEps: 1e-6,
-  } as const;
-  const config = { ...fixed, width, depth, heads: width / 64, mlpWidth: 4 * width };
-  return published(name, config);
-}
-
-function published(name: string, config: BackboneConfig): KnownBackbone {
-  const source = `https://huggingface.co/timm/${name} (model.safetensors)`;
-  return { name, config, source, ...usualNormalisation(config) };
-}
-
-/** Swin at 224 pixels, patches of 4, windows of 7: heads are 32 wide, the last stage's grid is one window. */
-function swin224(size: string, tag: string, embedWidth: number, third: number): KnownBackbone {
-  const fixed = { family: 'swin', imageSize: 224, patchSize: 4, channels: 3, windowSize: 7, mlpRatio: 4 } as const;
-  const heads = [1, 2, 4, 8].map((times) => (times * embedWidth) / 32);
-  const sizes = { embedWidth, depths: [2, 2, third, 2], heads, qkvBias: true, layerNormEps: 1e-5 };
-  return published(`swin_${size}_patch4_window7_224.${tag}`, { ...fixed, ...sizes });
-}
-
-function bundled(name: string, width: number, heads: number): KnownBackbone {
-  const fixed = {
-    family: 'vit',
-    imageSize: 32,
-    patchSize: 4,
-    channels: 3,
-    qkvBias: true,
-    layerNormEps: 1e-6,
-    depth: 6,
-  } as const;
-  const config = { ...fixed, width, heads, mlpWidth: 4 * width };
-  return { name, config, source: 'bundled with idat', ...usualNormalisation(config) };
-}
-
-export const KNOWN_BACKBONES: readonly KnownBackbone[] = [
-  bundled('vit_micro_patch4_32.cifar10', 128, 4),
-  bundled('vit_nano_patch4_32.cifar10', 64, 2),
-  vit16('tiny', 192, 12),
-  vit16('small', 384, 12),
-  vit16('base', 768, 12),
-  vit16('large', 1024, 24),
-  ...['ms_in22k', 'ms_in22k_ft_in1k', 'ms_in1k'].flatMap((tag) => [
-    swin224('tiny', tag, 96, 6),
-    swin224('small', tag, 96, 18),
-    swin224('base', tag, 128, 18),
-  ]),
-];
+import { fromTransformers, type HubSource, KNOWN_BACKBONES, knownBackbone, withoutTag } from './known-backbones.js';
 
 /** Folders searched for `NAME.safetensors`: the package's own, then the user's. */
 export const MODEL_FOLDERS: readonly string[] = [
@@ -78,48 +16,96 @@ export const MODEL_FOLDERS: readonly string[] = [
   join(cacheFolder(), 'models'),
 ];
 
-/** By timm's name; without a tag, the first of that architecture. */
-export const knownBackbone = (wanted: string): KnownBackbone | undefined =>
-  KNOWN_BACKBONES.find(({ name }) => name === wanted || name.split('.')[0] === wanted);
+/** In front of a repository of the hub, as timm writes it. */
+const HUB_PREFIX = 'hf-hub:';
+
+/** Whether a file of the user's own is meant: what has a separator or the ending of one, and is no name. */
+export const isModelPath = (nameOrPath: string): boolean =>
+  /[\\/]|\.safetensors$/.test(nameOrPath) && namedWeights(nameOrPath) === null;
+
+/** Weights that have a name. */
+export interface NamedWeights {
+  readonly name: string;
+  /** null: bundled with idat. */
+  readonly hub: HubSource | null;
+}
+
+/** What a name stands for: a known backbone, or `hf-hub:ORG/NAME`; null for what is neither. */
+export function namedWeights(name: string): NamedWeights | null {
+  if (!name.startsWith(HUB_PREFIX)) return knownBackbone(name) ?? null;
+  const repo = name.slice(HUB_PREFIX.length);
+  return KNOWN_BACKBONES.find(({ hub }) => hub?.repo === repo) ?? { name, hub: fromTransformers(repo) };
+}
 
 /**
- * A backbone by timm's name, or from a safetensors file of the user's own (anything with a path separator or ending in
- * .safetensors).
+ * Where the weights are on this disk, or null. Asks nobody else.
+ * @throws IdatError `hub.name`
+ */
+export async function findWeights({ name, hub }: NamedWeights): Promise<string | null> {
+  for (const folder of MODEL_FOLDERS) {
+    const path = join(folder, `${name}.safetensors`);
+    if (!name.includes('/') && (await isFile(path))) return path;
+  }
+  return hub && cachedFile(hubCacheFolder(), hub.repo, hub.file);
+}
+
+/**
+ * Where the weights are on this disk; those that are not there are fetched from the hub.
+ *
+ * @param fetch how to fetch; undefined: not at all
+ * @throws IdatError `backbone.absent` when they are not there and may not be fetched, and `hub.*` when they could not be;
+ *   both say which file to put where
+ */
+export async function obtainWeights(weights: NamedWeights, fetch: FetchControl | undefined): Promise<string> {
+  const found = await findWeights(weights);
+  if (found !== null) return found;
+  const byHand = instructions(weights);
+  if (weights.hub === null || fetch === undefined || isOffline()) {
+    const why = fetch !== undefined && isOffline() ? ', and HF_HUB_OFFLINE forbids to fetch it' : '';
+    throw new IdatError('backbone.absent', `${weights.name} is not on this disk${why}; ${byHand}`);
+  }
+  try {
+    return await fetchFromHub(weights.hub, fetch);
+  } catch (error) {
+    if (!(error instanceof IdatError) || /\.(interrupted|disk|cache|name)$/.test(error.code)) throw error;
+    const message = `${error.message}. Without fetching: ${byHand}`;
+    throw new IdatError(error.code, message, { cause: error });
+  }
+}
+
+function instructions({ name, hub }: NamedWeights): string {
+  if (hub === null) return 'it comes with idat, whose installation is incomplete';
+  const { repo, file } = hub;
+  const source = `get it from https://huggingface.co/${repo} (${file})`;
+  if (!name.includes('/')) return `${source} and put it at ${join(MODEL_FOLDERS[1]!, `${name}.safetensors`)}`;
+  return `${source} with its config.json, and give the path of the file instead of the name`;
+}
+
+/**
+ * A backbone by its name, from a repository of the hub (`hf-hub:ORG/NAME`), or from a safetensors file of the user's own.
  *
  * @param options.imageSize side of the input in pixels when it is not the checkpoint's; positions are resized
- * @throws IdatError for an unknown name (offering the nearest), or a known one whose file is not on this disk
+ * @param options.fetch how to fetch weights that are not on this disk; undefined: not at all
+ * @throws IdatError `backbone.unknown` for an unknown name (offering the nearest), and as `obtainWeights`
  */
 export async function resolveBackbone(
   nameOrPath: string,
-  options: { imageSize?: number | undefined } = {},
+  { imageSize, fetch }: { imageSize?: number | undefined; fetch?: FetchControl | undefined } = {},
 ): Promise<Backbone> {
-  const wanted = options.imageSize === undefined ? {} : { imageSize: options.imageSize };
-  if (/[\\/]|\.safetensors$/.test(nameOrPath)) return backboneFromFile(nameOrPath, { config: wanted });
-  const known = knownBackbone(nameOrPath);
-  if (!known) {
-    // without a tag, compare with names without theirs
-    const typed = nameOrPath.includes('.') ? (name: string) => name : (name: string) => name.split('.')[0]!;
-    const near = nearest(
-      nameOrPath,
-      KNOWN_BACKBONES.map(({ name }) => typed(name)),
-    );
-    throw new IdatError(
-      'backbone.unknown',
-      `unknown model '${nameOrPath}'; did you mean ${near.join(', ')}? A file of your own is given by its path`,
-    );
-  }
-  for (const folder of MODEL_FOLDERS) {
-    const path = join(folder, `${known.name}.safetensors`);
-    if (
-      await access(path).then(
-        () => true,
-        () => false,
-      )
-    )
-      return backboneFromFile(path, { ...known, config: { ...known.config, ...wanted } });
-  }
-  throw new IdatError(
-    'backbone.absent',
-    `${known.name} is not on this disk; get it from ${known.source} and put it at ${join(MODEL_FOLDERS[1]!, `${known.name}.safetensors`)}`,
-  );
+  const wanted = imageSize === undefined ? {} : { imageSize };
+  if (isModelPath(nameOrPath)) return backboneFromFile(nameOrPath, { config: wanted });
+  const weights = namedWeights(nameOrPath);
+  if (!weights) throw unknown(nameOrPath);
+  const path = await obtainWeights(weights, fetch);
+  const known = knownBackbone(weights.name);
+  return backboneFromFile(path, { ...known, name: weights.name, config: { ...known?.config, ...wanted } });
+}
+
+/** Offers the nearest names. */
+export function unknown(name: string): IdatError {
+  // without a tag, compare with names without theirs
+  const typed = name.includes('.') ? (known: string) => known : withoutTag;
+  const near = nearest(name, new Set(KNOWN_BACKBONES.map((known) => typed(known.name))));
+  const advice = 'A file of your own is given by its path';
+  return new IdatError('backbone.unknown', `unknown model '${name}'; did you mean ${near.join(', ')}? ${advice}`);
 }

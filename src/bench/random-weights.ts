@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { tensorShapes } from '../backbones/architecture.js';
 import type { Backbone } from '../backbones/backbone.js';
 import { backboneFromFile } from '../backbones/checkpoint.js';
-import { type KnownBackbone, knownBackbone, resolveBackbone } from '../backbones/registry.js';
+import { type KnownBackbone, knownBackbone } from '../backbones/known-backbones.js';
+import { resolveBackbone } from '../backbones/registry.js';
 import { IdatError } from '../errors.js';
 import { safetensorsPieces, type TensorSource } from '../files/safetensors.js';
 import { size } from '../graph/tensor.js';
@@ -42,7 +43,8 @@ export async function measurableBackbone(
     return { backbone: await resolveBackbone(nameOrPath, { imageSize }), random: false };
   } catch (error) {
     if (!(error instanceof IdatError) || error.code !== 'backbone.absent') throw error;
-    const known = knownBackbone(nameOrPath)!;
+    const known = knownBackbone(nameOrPath);
+    if (!known) throw error; // whose sizes stand in a file that is not here
     const path = join(folder, `${known.name}.safetensors`);
     await writeFile(path, safetensorsPieces(randomTensors(known)));
     const config = imageSize === undefined ? known.config : { ...known.config, imageSize };

@@ -7,7 +7,7 @@ import { INTERRUPTED } from './interrupt.js';
 function exitCode(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (!(error instanceof IdatError)) return 1;
-  if (error.code === 'run.interrupted') return INTERRUPTED;
+  if (error.code.endsWith('.interrupted')) return INTERRUPTED;
   return error.code.startsWith('config.') ? 2 : 1;
 }
 

@@ -1,13 +1,16 @@
-/** Ctrl-C: the first asks the run to finish its step and save, the second leaves at once. */
+/** Ctrl-C: the first asks the work to come to a good end, such as its step's, the second leaves at once. */
 
 export const INTERRUPTED = 130;
 
-/** Runs `work` with a signal that the first Ctrl-C aborts. */
-export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+/** Runs `work` with a signal that the first Ctrl-C aborts. @param notice says so */
+export async function interruptible<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  notice = 'stopping after this step; Ctrl-C again leaves at once',
+): Promise<T> {
   const controller = new AbortController();
   const onInterrupt = () => {
     if (controller.signal.aborted) process.exit(INTERRUPTED);
-    process.stderr.write('\nstopping after this step; Ctrl-C again leaves at once\n');
+    process.stderr.write(`\n${notice}\n`);
     controller.abort();
   };
   process.on('SIGINT', onInterrupt);

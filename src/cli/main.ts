@@ -5,6 +5,7 @@ import { bench } from './commands/bench.js';
 import { compare } from './commands/compare.js';
 import { demo } from './commands/demo.js';
 import { evaluate } from './commands/eval.js';
+import { models } from './commands/models.js';
 import { predictImages } from './commands/predict.js';
 import { pretrain } from './commands/pretrain.js';
 import { resumeRun } from './commands/resume.js';
@@ -17,10 +18,23 @@ const program = new Command('idat')
   .helpCommand(false)
   .addHelpText('after', '\nTry it:\n  idat demo\n  idat train photos/ --student vit_micro_patch4_32.cifar10');
 
-for (const command of [train, pretrain, evaluate, predictImages, resumeRun, verifyReference, compare, bench, demo])
+const commands = [
+  train,
+  pretrain,
+  evaluate,
+  predictImages,
+  resumeRun,
+  verifyReference,
+  compare,
+  bench,
+  models,
+  demo,
+];
+for (const command of commands)
   program.addCommand(command);
 // Subcommands made elsewhere do not inherit it: throw instead of exiting, so that `fail` decides the exit code.
-for (const command of [program, ...program.commands]) command.exitOverride();
+const within = (command: Command): Command[] => [command, ...command.commands.flatMap(within)];
+for (const command of within(program)) command.exitOverride();
 
 // `idat verify … | head` closes the pipe; that is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));

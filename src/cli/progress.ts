@@ -45,6 +45,16 @@ export function progressLine(title = '', stream: WriteStream = process.stderr): 
 function describe(event: Exclude<Progress, { kind: 'note' }>, withBar: boolean): string {
   const bar = (fraction: number) => (withBar ? `${drawBar(fraction)} ` : '');
   switch (event.kind) {
+    case 'fetch': {
+      const { name, done, total, bytesPerSecond } = event;
+      const megabytes = (bytes: number) => (bytes / 1e6).toFixed(0);
+      if (total === null) return `${name} ${megabytes(done)} MB`;
+      return [
+        `${bar(done / total)}${name} ${megabytes(done)}/${megabytes(total)} MB`,
+        `${(bytesPerSecond / 1e6).toFixed(1)} MB/s`,
+        ...(bytesPerSecond > 0 ? [`${clock((total - done) / bytesPerSecond)} left`] : []),
+      ].join('  ');
+    }
     case 'decode':
       return `${bar(event.done / event.total)}reading images ${event.done}/${event.total}`;
     case 'evaluate':

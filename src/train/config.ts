@@ -33,7 +33,7 @@ export type Scratch = z.output<typeof ScratchConfig>;
 /** The fields with their meaning and defaults; the command line makes its flags from them. */
 export const FineTuneConfig = z.strictObject({
   data: z.string().describe('data set: a folder or .zip of images'),
-  student: z.string().describe('backbone to fine-tune: a name or a .safetensors file'),
+  student: z.string().describe('backbone to fine-tune: a name (idat models lists them) or a .safetensors file'),
   scratch: ScratchConfig.optional().describe('sizes of a student that starts from random weights'),
   teacher: z.string().nullable().default(null).describe('smaller backbone that teaches it: a name or a file'),
   variant: z.string().optional().describe('the paper’s name for adapter and loss together, such as iDAT-PS-mse'),
@@ -105,6 +105,7 @@ export const FineTuneConfig = z.strictObject({
     .min(0)
     .default(128)
     .describe('MiB of memory for what the frozen part computes for each image; more goes to the disk'),
+  offline: z.boolean().default(false).describe('never fetch weights that are not on this disk'),
   out: z.string().optional().describe('run directory (default: runs/<data>-<variant>-<n>)'),
 });
 

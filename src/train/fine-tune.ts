@@ -60,13 +60,17 @@ export interface FineTuneResult extends RunResult {
 /**
  * Fine-tunes a student, taught by a teacher if there is one, and measures it.
  *
- * @throws IdatError for every refusal; `run.interrupted` when the signal stopped it, with all saved
+ * @throws IdatError for every refusal; `run.interrupted` when the signal stopped it, with all saved, or
+ *   `hub.interrupted` while weights were fetched
  */
 export async function fineTune(input: FineTuneInput, control: RunControl = {}): Promise<FineTuneResult> {
   const settings = withAbsolutePaths(parseConfig(input));
   if (settings.out !== undefined) await refuseExisting(settings.out);
-  const backbones = await openBackbones(settings);
-  const dataset = await openDataset(settings.data, { seed: settings.seed });
+  const dataset = await openDataset(settings.data, { seed: settings.seed }); // before weights are fetched in vain
+  const backbones = await openBackbones(settings, control).catch(async (error: unknown) => {
+    await dataset.close();
+    throw error;
+  });
   return withPixels(dataset, settings, backbones, control, async (pixels) => {
     control.onProgress?.({ kind: 'note', text: dataset.note });
     return withRuntime(settings, async (started) => {
@@ -121,7 +125,7 @@ export async function resume(runDir: string, control: RunControl = {}): Promise<
   const finished = await readResult(dir);
   if (finished) return { runDir: dir, ...finished };
   const { settings } = record;
-  const backbones = await openBackbones(settings);
+  const backbones = await openBackbones(settings, control);
   checkBackbones(dir, record, backbones);
   const dataset = await openDataset(settings.data, { seed: settings.seed });
   return withPixels(dataset, settings, backbones, control, async (pixels) => {

@@ -11,6 +11,7 @@ import type { Protocol } from './config.js';
 import { type Classifier, evaluate, loadClassifier, type Score } from './evaluate.js';
 import { pixelInputs } from './inputs.js';
 import type { TrainableLayout } from './model.js';
+import { openBackbone } from './open-backbone.js';
 import { closePixels, openPixels } from './pixels.js';
 import type { RunControl } from './progress.js';
 import { type RunRecord, readClasses, readRecord } from './run-directory.js';
@@ -117,7 +118,7 @@ async function withStudent<T>(
   const record = await readRecord(dir);
   const { settings, resolved } = record;
   const classes = await readClasses(dir);
-  const backbone = await openStudent(settings);
+  const backbone = await openStudent(settings, options);
   if (backbone.sha256 !== record.student.sha256) {
     const what = `${backbone.path} is not the backbone this run was trained on (its sha256 differs)`;
     throw new IdatError('run.changed', `${dir}: ${what}; put the old file back`);

@@ -26,6 +26,8 @@ export interface EpochMetrics {
 }
 
 export type Progress =
+  /** Bytes of a model's weights; `total` is null where nobody knows. */
+  | { kind: 'fetch'; name: string; done: number; total: number | null; bytesPerSecond: number }
   | { kind: 'decode'; done: number; total: number }
   | {
       kind: 'step';

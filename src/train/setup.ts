@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import type { Backbone, ViTConfig } from '../backbones/backbone.js';
 import { randomBackbone } from '../backbones/random-weights.js';
-import { resolveBackbone } from '../backbones/registry.js';
+import { isModelPath } from '../backbones/registry.js';
 import type { Dataset } from '../data/index.js';
 import { lossByName } from '../distill/index.js';
 import { IdatError } from '../errors.js';
@@ -21,6 +21,7 @@ import { type Classifier, loadClassifier, streamOf } from './evaluate.js';
 import type { LoadedStep, Steps } from './fit.js';
 import { autoMicroBatch } from './micro-batch.js';
 import type { ModelSpec, Prefix, TrainableLayout } from './model.js';
+import { openBackbone } from './open-backbone.js';
 import { closePixels, openPixels, type Pixels, splitsOf } from './pixels.js';
 import { loadPrefix } from './prefix-store.js';
 import type { RunControl } from './progress.js';
@@ -93,9 +94,9 @@ export function microBatchOf(
   return autoMicroBatch(batch, Math.max(...streams));
 }
 
-/** So that the run can be resumed from anywhere. What has neither separator nor file ending is a model's name. */
+/** So that the run can be resumed from anywhere; names of models stay names. */
 export function withAbsolutePaths(settings: FineTuneSettings): FineTuneSettings {
-  const model = (name: string) => (/[\\/]|\.safetensors$/.test(name) ? resolve(name) : name);
+  const model = (name: string) => (isModelPath(name) ? resolve(name) : name);
   return {
     ...settings,
     data: resolve(settings.data),
@@ -106,17 +107,18 @@ export function withAbsolutePaths(settings: FineTuneSettings): FineTuneSettings 
   };
 }
 
-export async function openBackbones(settings: FineTuneSettings): Promise<Backbones> {
-  const { teacher, imageSize } = settings;
+export async function openBackbones(settings: FineTuneSettings, control: RunControl): Promise<Backbones> {
+  const { teacher } = settings;
   return {
-    student: await openStudent(settings),
-    teacher: teacher === null ? null : await resolveBackbone(teacher, { imageSize }),
+    student: await openStudent(settings, control),
+    teacher: teacher === null ? null : await openBackbone(teacher, settings, control),
   };
 }
 
 /** The checkpoint to be tuned, or random weights to begin with. */
-export async function openStudent({ student, scratch, imageSize, seed }: FineTuneSettings): Promise<Backbone> {
-  if (!scratch) return resolveBackbone(student, { imageSize });
+export async function openStudent(settings: FineTuneSettings, control: RunControl): Promise<Backbone> {
+  const { student, scratch, seed } = settings;
+  if (!scratch) return openBackbone(student, settings, control);
   return randomBackbone(student, scratchConfig(scratch), seed, 'student');
 }
 

@@ -1,6 +1,6 @@
 /** The section `tensor_names`: what idat asks of a checkpoint is what published ones hold. */
 import { tensorShapes } from '../backbones/architecture.js';
-import { knownBackbone } from '../backbones/registry.js';
+import { knownBackbone } from '../backbones/known-backbones.js';
 import { storedSwinName } from '../backbones/swin-checkpoint.js';
 import { formatShape, type Shape } from '../graph/tensor.js';
 import { broken, tensorNamesSchema } from './directory.js';
