@@ -58,7 +58,10 @@ describe('the loss', () => {
   const images = Float32Array.from({ length: IMAGES * 3 * 64 }, (_, i) => Math.sin(i * 0.37));
 
   /** @param change of the student's starting values */
-  async function run(built: TrainStep, change: (values: Float32Array, at: (name: string) => number) => void) {
+  async function run(
+    built: TrainStep,
+    change: (values: Float32Array, at: (name: string) => number) => void = () => {},
+  ) {
     const own = built.student.initial(1, 'student');
     change(own, (name) => built.student.slots.find((slot) => slot.name === name)!.offset);
     const session = await runtime.load(built.program);
@@ -71,15 +74,17 @@ describe('the loss', () => {
       weights: Float32Array.of(0.5, 0.5),
     });
     await session.close();
-    return { loss: outputs['loss.distill']![0]!, total: outputs['loss.total']![0]!, ...outputs };
+    const [loss, total] = [outputs['loss.distill']![0]!, outputs['loss.total']![0]!];
+    return { loss, total, gradients: { student: outputs['student.gradient']!, teacher: outputs['teacher.gradient']! } };
   }
   const D = 8;
-  const identity = (from: number, blocks: readonly number[]) => (values: Float32Array, at: (name: string) => number) => {
-    for (const block of blocks) {
-      const offset = at(`distill.blocks.${block}.weight`);
-      for (let i = 0; i < D * D; i++) values[offset + i] = i % (D + 1) === 0 ? from : 0;
-    }
-  };
+  const identity =
+    (from: number, blocks: readonly number[]) => (values: Float32Array, at: (name: string) => number) => {
+      for (const block of blocks) {
+        const offset = at(`distill.blocks.${block}.weight`);
+        for (let i = 0; i < D * D; i++) values[offset + i] = i % (D + 1) === 0 ? from : 0;
+      }
+    };
 
   it('is 0 where the matrices turn the student into its teacher', async () => {
     const twin = step(model(D, 2), model(D, 2));
@@ -100,23 +105,23 @@ describe('the loss', () => {
 
   it('has the gradients that differences say, matrices included', async () => {
     const built = step(model(4, 3, { heads: 1 }), model(D, 2), { beta: 3 });
-    const { 'student.gradient': gradient } = await run(built, () => {});
+    const gradient = (await run(built)).gradients.student;
     for (const { name, offset, size } of built.student.slots) {
       const at = offset + (size >> 1);
       const moved = async (by: number) => (await run(built, (values) => (values[at]! += by))).total;
       const difference = ((await moved(0.05)) - (await moved(-0.05))) / 0.1;
-      expect(Math.abs(gradient![at]! - difference), name).toBeLessThan(1e-3 + 0.02 * Math.abs(difference));
+      expect(Math.abs(gradient[at]! - difference), name).toBeLessThan(1e-3 + 0.02 * Math.abs(difference));
     }
   });
 
   it('trains whom it shall', async () => {
     const norm = async (gradient: Distillation['gradient']) => {
       const built = step(model(4, 2), model(D, 2), { alpha: 0, gradient });
-      const found = await run(built, () => {});
+      const { gradients } = await run(built);
       const mapped = built.student.slots.find(({ name }) => name === 'distill.blocks.0.weight')!;
       return {
-        teacher: Math.hypot(...found['teacher.gradient']!),
-        mapped: Math.hypot(...found['student.gradient']!.subarray(mapped.offset, mapped.offset + mapped.size)),
+        teacher: Math.hypot(...gradients.teacher),
+        mapped: Math.hypot(...gradients.student.subarray(mapped.offset, mapped.offset + mapped.size)),
       };
     };
     expect((await norm('student')).teacher).toBe(0);
@@ -128,7 +133,7 @@ describe('the loss', () => {
   it('compares class tokens of grids that differ, and refuses to compare their patches', async () => {
     const fine = model(D, 2, { patchSize: 2 });
     expect(() => step(fine, model(D, 2))).toThrow(/17 tokens where the teacher has 5; compare class tokens/);
-    expect((await run(step(fine, model(D, 2), { featureTokens: 'class' }), () => {})).loss).toBeGreaterThan(0);
+    expect((await run(step(fine, model(D, 2), { featureTokens: 'class' }))).loss).toBeGreaterThan(0);
     expect(() => step(fine, model(D, 2), { featureLayers: [3] })).toThrow(/the teacher has 2 blocks, layer 3/);
   });
 });
@@ -139,7 +144,11 @@ describe('a run', () => {
 
   it('leaves the matrices behind, is evaluated without them, and resumes to the same bytes', async () => {
     const data = await makeImageFolder(root);
-    const config = (name: string) => ({ ...settings(data, join(root, name)), distill: 'features', featureLayers: [3, 6] });
+    const config = (name: string) => ({
+      ...settings(data, join(root, name)),
+      distill: 'features',
+      featureLayers: [3, 6],
+    });
     const result = await fineTune(config('whole'));
     const file = readFileSync(join(root, 'whole', 'student.safetensors'));
     const { tensors } = parseSafetensorsHeader(file, file.length, 'student.safetensors');

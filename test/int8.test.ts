@@ -272,7 +272,7 @@ describe('a step with 8-bit products', () => {
   // Twice the largest seen. The models drawn are always the same ones, as mae's gradient jumps where two logits are nearly
   // equal.
   it('has losses and gradients near those in float32', async () => {
-    const loss = fc.constantFrom(...LOSSES.map(({ name }) => name));
+    const loss = fc.constantFrom(...LOSSES.filter(({ reads }) => reads === 'logits').map(({ name }) => name));
     await fc.assert(
       fc.asyncProperty(models, fc.option(models), loss, fc.nat(1000), async (student, teacher, name, seed) => {
         const exact = await results(student, teacher, name, seed, 'float32');

@@ -18,20 +18,8 @@ const program = new Command('idat')
   .helpCommand(false)
   .addHelpText('after', '\nTry it:\n  idat demo\n  idat train photos/ --student vit_micro_patch4_32.cifar10');
 
-const commands = [
-  train,
-  pretrain,
-  evaluate,
-  predictImages,
-  resumeRun,
-  verifyReference,
-  compare,
-  bench,
-  models,
-  demo,
-];
-for (const command of commands)
-  program.addCommand(command);
+const commands = [train, pretrain, evaluate, predictImages, resumeRun, verifyReference, compare, bench, models, demo];
+for (const command of commands) program.addCommand(command);
 // Subcommands made elsewhere do not inherit it: throw instead of exiting, so that `fail` decides the exit code.
 const within = (command: Command): Command[] => [command, ...command.commands.flatMap(within)];
 for (const command of within(program)) command.exitOverride();

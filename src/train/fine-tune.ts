@@ -9,7 +9,7 @@ import { type FineTuneInput, parseConfig } from './config.js';
 import { evaluate, type Score } from './evaluate.js';
 import { interrupted, type Run, trainPhase } from './fit.js';
 import { bestEpoch } from './metrics.js';
-import type { TrainableLayout } from './model.js';
+import { TRAINING_ONLY, type TrainableLayout } from './model.js';
 import { fingerprints, type Pixels } from './pixels.js';
 import { writeModel } from './pretrained-model.js';
 import { profileSteps } from './profile.js';

@@ -1,7 +1,9 @@
 /**
  * The card of a model trained from random weights: what it is, how good it is, how it was made, and its log.
  */
+
 import { basename } from 'node:path';
+import type { ViTConfig } from '../backbones/backbone.js';
 import type { FineTuneSettings } from './config.js';
 import type { EpochMetrics } from './progress.js';
 import type { RunRecord, RunResult, TunedModels } from './run-directory.js';
@@ -35,7 +37,8 @@ export function modelCard(facts: CardFacts): string {
 const percent = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`;
 
 function properties({ model: { spec, layout }, record, classes, result }: CardFacts): string[][] {
-  const { config, mean, std } = spec.backbone;
+  const { mean, std } = spec.backbone;
+  const config = spec.backbone.config as ViTConfig; // the one family that is pretrained
   const names = classes.length <= 20 ? `: ${classes.join(', ')}` : '';
   return [
     [

@@ -11,7 +11,6 @@ import type { Protocol } from './config.js';
 import { type Classifier, evaluate, loadClassifier, type Score } from './evaluate.js';
 import { pixelInputs } from './inputs.js';
 import type { TrainableLayout } from './model.js';
-import { openBackbone } from './open-backbone.js';
 import { closePixels, openPixels } from './pixels.js';
 import type { RunControl } from './progress.js';
 import { type RunRecord, readClasses, readRecord } from './run-directory.js';

@@ -1,7 +1,9 @@
 /**
  * What pretraining hands out: a checkpoint that can be fine-tuned like any other.
  */
+
 import { join } from 'node:path';
+import type { ViTConfig } from '../backbones/backbone.js';
 import { writeFileAtomic } from '../files/atomic-write.js';
 import { encodeSafetensors } from '../files/safetensors.js';
 import { type CardFacts, modelCard } from './model-card.js';
@@ -17,7 +19,8 @@ export const CARD_FILE = 'model-card.md';
 export async function writeModel(dir: string, parameters: Float32Array, facts: CardFacts): Promise<void> {
   const { spec, layout } = facts.model;
   const { accuracy, selectedEpoch } = facts.result;
-  const { name, config, mean, std } = spec.backbone;
+  const { name, mean, std } = spec.backbone;
+  const config = spec.backbone.config as ViTConfig; // the one family that is pretrained
   const [architecture, tag = ''] = name.split('.');
   const metadata = {
     architecture: architecture!,

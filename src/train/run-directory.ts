@@ -10,7 +10,7 @@ import { writeFileAtomic } from '../files/atomic-write.js';
 import { encodeSafetensors } from '../files/safetensors.js';
 import type { Provider } from '../runtime/worker.js';
 import { type FineTuneSettings, type Protocol, parseConfig, variantName } from './config.js';
-import { type ModelSpec, type TrainableLayout, TRAINING_ONLY } from './model.js';
+import { type ModelSpec, TRAINING_ONLY, type TrainableLayout } from './model.js';
 import type { Phase } from './progress.js';
 import { encodeState, type Role, readState, type TrainState } from './state.js';
 

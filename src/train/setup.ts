@@ -12,7 +12,7 @@ import { lossByName } from '../distill/index.js';
 import { IdatError } from '../errors.js';
 import type { WeightSink } from '../graph/emit.js';
 import { checkInt8 } from '../runtime/check-int8.js';
-import { type Runtime, type Session, startRuntime } from '../runtime/runtime.js';
+import { type Runtime, startRuntime } from '../runtime/runtime.js';
 import { withWeightFile } from '../runtime/weight-file.js';
 import { AdamW, decayRanges } from './adamw.js';
 import { augments } from './augment.js';
@@ -34,7 +34,8 @@ const ROLES = ['student', 'teacher'] as const;
 
 /** The rest is as in every ViT of timm. */
 export function scratchConfig({ mlpWidth, ...sizes }: Scratch): ViTConfig {
-  return { ...sizes, mlpWidth: mlpWidth ?? 4 * sizes.width, channels: 3, qkvBias: true, layerNormEps: 1e-6 };
+  const fixed = { family: 'vit' as const, channels: 3, qkvBias: true, layerNormEps: 1e-6 };
+  return { ...fixed, ...sizes, mlpWidth: mlpWidth ?? 4 * sizes.width };
 }
 
 export interface Specs {

@@ -1,8 +1,7 @@
 /**
  * The compiled step: student, teacher, their losses and every gradient as one program.
  */
-import { streamSize } from '../backbones/architecture.js';
-import { blocks } from '../backbones/architecture.js';
+import { blocks, streamSize } from '../backbones/architecture.js';
 import type { BlockSizes } from '../backbones/backbone.js';
 import { crossEntropy, layerPairs, lossByName } from '../distill/index.js';
 import { IdatError } from '../errors.js';
@@ -19,8 +18,8 @@ import { autoMicroBatch } from './micro-batch.js';
 import {
   imageShape,
   type ModelSpec,
-  type Prefix,
   outputsOf,
+  type Prefix,
   prefixInput,
   prepareModel,
   type Role,
@@ -147,9 +146,7 @@ export function buildTrainStep(options: StepOptions): TrainStep {
   if (t && distillation) {
     const { alpha, beta } = distillation;
     const ownLoss = ownLossOf('teacher', teacher, t);
-    const distill = within({ part: `distill.${distillation.loss}` }, () =>
-      mean(distillationLoss(s, t, distillation)),
-    );
+    const distill = within({ part: `distill.${distillation.loss}` }, () => mean(distillationLoss(s, t, distillation)));
     total = within({ part: 'train.total loss' }, () => {
       const weighted = beta === 'fed' ? mul(distill, input('beta', [])) : scale(distill, beta);
       return add(add(total, scale(ownLoss, alpha)), weighted);
@@ -186,8 +183,12 @@ export function buildTrainStep(options: StepOptions): TrainStep {
 
 /** The blocks a loss on features compares; none for a loss on logits. */
 function tapsOf(student: ModelSpec, teacher: ModelSpec | null, distillation: Distillation | null) {
-  if (!teacher || !distillation || lossByName(distillation.loss).reads === 'logits') return { student: [], teacher: [] };
-  const [own, theirs] = [student, teacher].map(({ backbone }) => blocks(backbone.config)) as [BlockSizes[], BlockSizes[]];
+  if (!teacher || !distillation || lossByName(distillation.loss).reads === 'logits')
+    return { student: [], teacher: [] };
+  const [own, theirs] = [student, teacher].map(({ backbone }) => blocks(backbone.config)) as [
+    BlockSizes[],
+    BlockSizes[],
+  ];
   const { featureLayers, featureTokens } = distillation;
   const without = [student, teacher].find(({ backbone }) => backbone.config.family !== 'vit');
   if (featureTokens === 'class' && without) {

@@ -11,7 +11,10 @@ import { randomStream } from '../random.js';
 /** Patches of an image. @throws IdatError `train.dropTokens` for a Swin */
 export function droppablePatches(config: BackboneConfig): number {
   if (config.family === 'vit') return patchCount(config);
-  throw new IdatError('train.dropTokens', 'dropTokens: a Swin’s windows need all patches; leave it at 0, or train a ViT');
+  throw new IdatError(
+    'train.dropTokens',
+    'dropTokens: a Swin’s windows need all patches; leave it at 0, or train a ViT',
+  );
 }
 
 /** Patches kept of `patches`; at least one. */
