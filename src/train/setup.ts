@@ -39,10 +39,10 @@ export interface Backbones {
 
 /** What of the settings decides a model. */
 export function modelSpec(settings: FineTuneSettings, role: Role, backbone: Backbone, classes: number): ModelSpec {
-  const { hidden, scale } = settings;
-  const method = role === 'student' ? settings.adapter : settings.teacherAdapter;
+  const [method, methodOptions] =
+    role === 'student' ? [settings.method, settings.options] : [settings.teacherMethod, settings.teacherOptions];
   const dropPath = method === 'linear' ? 0 : settings.dropPath; // nothing before the head is trained
-  return { backbone, method, methodOptions: { hidden, scale }, classes, dropPath };
+  return { backbone, method, methodOptions, classes, dropPath, head: settings.head };
 }
 
 export function modelSpecs(settings: FineTuneSettings, { student, teacher }: Backbones, classes: number): Specs {
