@@ -10,6 +10,7 @@ import { isFloatDtype, type TensorEntry, toFloat32 } from '../files/safetensors.
 import { type OpenSafetensors, openSafetensors } from '../files/safetensors-node.js';
 import { constant } from '../graph/ops/index.js';
 import { formatShape, sameShape, size } from '../graph/tensor.js';
+import { usualNormalisation } from './architecture.js';
 import type { Backbone, BackboneConfig, BackboneSizes, ViTConfig, Weights } from './backbone.js';
 import { resizePositionEmbedding } from './position-embedding.js';
 import { checkSwinConfig, holdsSwin, readSwinConfig, storedSwinName } from './swin-checkpoint.js';
@@ -38,7 +39,7 @@ export async function backboneFromFile(path: string, overrides: Overrides = {}):
     await checkFinite(path, open);
     const storedName = stored.family === 'swin' ? storedSwinName(tensors) : (own: string) => own;
     const weights = new FileWeights(place, tensors, storedName, stored, config);
-    const normalisation = USUAL_NORMALISATION[config.family];
+    const normalisation = usualNormalisation(config);
     return {
       name: overrides.name ?? basename(path).replace(/\.safetensors$/, ''),
       config,
@@ -52,12 +53,6 @@ export async function backboneFromFile(path: string, overrides: Overrides = {}):
     await open.close();
   }
 }
-
-/** What published weights of a family were trained with: ViTs with a half, Swins with the statistics of ImageNet. */
-export const USUAL_NORMALISATION = {
-  vit: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
-  swin: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
-} as const satisfies Record<BackboneConfig['family'], Pick<Backbone, 'mean' | 'std'>>;
 
 /** A ViT's sizes, from the shapes where they show, from the metadata (timm's argument names) where they do not. */
 function readConfig(

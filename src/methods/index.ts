@@ -7,11 +7,16 @@ import { full } from './full.js';
 import { linearProbe } from './linear.js';
 import { lora } from './lora.js';
 import type { Method } from './method.js';
+import { mona } from './mona.js';
+import { mosa } from './mosa.js';
 import { parallel } from './parallel.js';
 import { parallelShared } from './parallel-shared.js';
 import { repadapter } from './repadapter.js';
+import { resTuning } from './res-tuning.js';
 import { sequential } from './sequential.js';
 import { ssf } from './ssf.js';
+import { vptDeep } from './vpt-deep.js';
+import { vptShallow } from './vpt-shallow.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: methods of different options in one list
 export type AnyMethod = Method<any>;
@@ -26,6 +31,11 @@ export const METHODS: readonly AnyMethod[] = [
   arc,
   repadapter,
   bitfit,
+  vptShallow,
+  vptDeep,
+  mona,
+  mosa,
+  resTuning,
   linearProbe,
   full,
 ];

@@ -13,8 +13,13 @@ export type Family = BackboneConfig['family'];
 export interface Scope {
   /** Whether a training step is traced; otherwise nothing is drawn and dropout does nothing. */
   readonly training: boolean;
-  /** The trainable tensor of that name; asked for twice, the same one, so that a module can be shared. */
-  tensor(name: string, shape: Shape, init: Initialiser): Tensor;
+  /**
+   * The trainable tensor of that name; asked for twice, the same one, so that a module can be shared.
+   *
+   * @param mask 1 for the entries that train and 0 for those that keep their starting values, drawn once for a run:
+   *   gradients are multiplied by it
+   */
+  tensor(name: string, shape: Shape, init: Initialiser, mask?: Initialiser): Tensor;
   /**
    * Whole numbers from 0 to 255 drawn anew at every step: a float32 tensor, fed by the training loop. In training only.
    *
@@ -62,6 +67,13 @@ export interface Method<Options = unknown> {
   identityAtStart(options: Options): boolean;
   /** How many numbers are trained besides the head: the published formula, written without looking at what is traced. */
   count(config: BackboneConfig, options: Options): number;
+  /** Tokens it adds to those of the image for all blocks to work on. Default 0. */
+  addedTokens?(options: Options): number;
+  /**
+   * For methods that train on two passes over each batch, each with draws of its own: what is added to the task's loss of
+   * the first for each image, from the logits [B, K] of both -> [B]. All else, such as distillation, reads the first.
+   */
+  consistency?(first: Tensor, second: Tensor): Tensor;
   /** Starting values of the head in the method's own paper, where they are not those of all others. */
   publishedHead?(width: number): HeadInitialisers;
   /** Whether the backbone's own tensor of that name is trained too. */

@@ -3,12 +3,13 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { blocks } from '../backbones/architecture.js';
+import { methodByName } from '../methods/index.js';
 import { randomStream } from '../random.js';
 import type { Feed } from '../runtime/runtime.js';
 import { dropPathMultipliers } from './drop-path.js';
 import type { SplitInputs } from './inputs.js';
 import { pieces } from './micro-batch.js';
-import type { ModelSpec } from './model.js';
+import { type ModelSpec, SECOND_PASS } from './model.js';
 import type { Phase } from './progress.js';
 import { drawn } from './scope.js';
 import type { Role } from './state.js';
@@ -61,7 +62,7 @@ export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch[
       pieces(batchSize, microBatch).forEach(({ positions }, i) => {
         const { feeds } = batch[i]!;
         for (const [name, values] of Object.entries(inputs.at(positions))) feeds[`${role}.${name}`] = values;
-        if (multipliers) feeds[`${role}.dropPath`] = pickColumns(multipliers, batchSize, positions);
+        for (const [name, values] of multipliers) feeds[`${role}.${name}`] = pickColumns(values, batchSize, positions);
         for (const draw of draws[role]) {
           feeds[`${role}.${draw.name}`] = drawn(draw, positions, (...purpose) =>
             randomStream(seed, 'draw', role, phase, epoch, step, ...purpose),
@@ -82,17 +83,26 @@ function leftOver(count: number, order: readonly number[][]): number[] {
   return Array.from({ length: count }, (_, i) => i).filter((i) => !seen.has(i));
 }
 
-/** Drawn for the whole batch at once, so that the size of micro-batches does not change them. */
+/**
+ * Drop path's inputs, by name, for each pass over the images.
+ * Drawn for the whole batch at once, so that the size of micro-batches does not change them.
+ */
 function branchMultipliers(
-  { dropPath, backbone }: ModelSpec,
+  { dropPath, backbone, method }: ModelSpec,
   images: number,
   seed: number,
   role: Role,
   ...when: (string | number)[]
-): Float32Array | null {
-  if (dropPath === 0) return null;
+): [name: string, multipliers: Float32Array][] {
+  if (dropPath === 0) return [];
   const depth = blocks(backbone.config).length;
-  return dropPathMultipliers(depth, dropPath, images, randomStream(seed, 'drop-path', role, ...when));
+  const draw = (...pass: string[]) =>
+    dropPathMultipliers(depth, dropPath, images, randomStream(seed, 'drop-path', role, ...when, ...pass));
+  if (!methodByName(method).consistency) return [['dropPath', draw()]];
+  return [
+    ['dropPath', draw()],
+    [`${SECOND_PASS}.dropPath`, draw(SECOND_PASS)],
+  ];
 }
 
 /** […, columns] -> […, positions] */

@@ -2,16 +2,18 @@
  * One model of a step, traced: a frozen backbone, its tuning method's tensors, a new head.
  */
 import { blocks, featureWidth, traceBackbone } from '../backbones/architecture.js';
-import type { Backbone } from '../backbones/backbone.js';
+import type { Backbone, BackboneInputs } from '../backbones/backbone.js';
 import { labelHooks } from '../backbones/hooks.js';
 import { IdatError } from '../errors.js';
 import type { Program } from '../graph/emit.js';
 import { input, linear } from '../graph/ops/index.js';
+import { commonSubexpressions } from '../graph/passes/common-subexpressions.js';
 import { cutFrozenPrefix } from '../graph/passes/frozen-prefix.js';
 import { applyPasses, FORWARD_PASSES, TRACE_PASSES } from '../graph/passes/index.js';
 import { formatShape, type Shape, sameShape, type Tensor, within } from '../graph/tensor.js';
 import { methodByName } from '../methods/index.js';
 import { type HeadInitialisers, truncatedNormal, zeroInit } from '../methods/initialisers.js';
+import type { Method } from '../methods/method.js';
 import { type Draw, ModelScope, type Role, type TrainableLayout } from './scope.js';
 
 export type { Role, TrainableLayout };
@@ -59,6 +61,8 @@ export const imageShape = ({ shape: [first, ...rest] }: Tensor, batch: number): 
 export interface TracedModel {
   readonly images: Tensor;
   readonly logits: Tensor;
+  /** Of a second pass over the same images, in training by a method that needs one (`consistency`); otherwise null. */
+  readonly secondLogits: Tensor | null;
   readonly parametersInput: string;
   readonly parameters: readonly Tensor[];
   readonly layout: TrainableLayout;
@@ -80,9 +84,14 @@ export interface TraceOptions {
 /** A model ready to be differentiated: less the prefix if there is one, and rewritten. */
 export function prepareModel(model: ModelSpec, prefix: Prefix | null | undefined, options: TraceOptions): TracedModel {
   const traced = traceModel(model, options);
-  const rest = prefix ? cutOff(prefix, traced, options.role) : traced.logits;
-  return { ...traced, logits: applyPasses(FORWARD_PASSES, [rest], options.disable)[0]! };
+  const rest = prefix ? cutOff(prefix, traced, options.role) : passesOf(traced);
+  const [logits, secondLogits = null] = applyPasses(FORWARD_PASSES, rest, options.disable) as [Tensor, Tensor?];
+  return { ...traced, logits, secondLogits };
 }
+
+/** The logits of each pass over the images. */
+export const passesOf = ({ logits, secondLogits }: TracedModel): Tensor[] =>
+  secondLogits ? [logits, secondLogits] : [logits];
 
 /** Traces backbone, method and head. */
 export function traceModel(model: ModelSpec, options: TraceOptions): TracedModel {
@@ -90,11 +99,9 @@ export function traceModel(model: ModelSpec, options: TraceOptions): TracedModel
 }
 
 function traceParts(model: ModelSpec, { role, batch, training, disable }: TraceOptions): TracedModel {
-  const { config, weights } = model.backbone;
+  const { config } = model.backbone;
   const named = (name: string) => inputName(role, name);
   const images = input(named('images'), [batch, config.channels, config.imageSize, config.imageSize]);
-  const dropPath = training && model.dropPath > 0 ? input(named('dropPath'), [blocks(config).length, 2, batch]) : null;
-
   const scope = new ModelScope(training, batch, named);
   const method = methodByName(model.method);
   if (!method.families.includes(config.family)) {
@@ -102,23 +109,22 @@ function traceParts(model: ModelSpec, { role, batch, training, disable }: TraceO
     const what = `${method.title} is defined for ${known} backbones, ${model.backbone.name} is a ${config.family}`;
     throw new IdatError('method.family', `${method.name}: ${what}; choose another method (idat methods) or backbone`);
   }
-  const hooks = labelHooks(method.hooks(scope, config, method.options.parse(model.methodOptions)), {
-    part: `methods.${method.name}`,
-  });
-  const weight = (name: string, shape: readonly number[]) =>
-    method.trains(name) ? scope.tensor(name, shape, () => weights.values(name, shape)) : weights.constant(name, shape);
-  const features = within({ part: 'backbones.residual' }, () =>
-    traceBackbone(config, weight, hooks, { images, dropPath }),
-  );
-  const width = featureWidth(config);
-  const start = (model.head === 'published' && method.publishedHead?.(width)) || HEAD;
-  const kernel = scope.tensor('head.weight', [model.classes, width], start.weight);
-  const bias = scope.tensor('head.bias', [model.classes], start.bias);
-  const whole = within({ part: 'train.head' }, () => linear(features, kernel, bias));
-  const logits = applyPasses(TRACE_PASSES, [whole], disable)[0]!;
+  const pass = (dropPathName: string) => {
+    const dropPath =
+      training && model.dropPath > 0 ? input(named(dropPathName), [blocks(config).length, 2, batch]) : null;
+    return applyPasses(TRACE_PASSES, [tracePass(model, method, scope, { images, dropPath })], disable)[0]!;
+  };
+  let logits = pass('dropPath');
+  let secondLogits: Tensor | null = null;
+  if (training && method.consistency) {
+    scope.startPass(SECOND_PASS);
+    // what both passes compute alike is one: so it crosses once where a frozen prefix is cut off
+    [logits, secondLogits] = commonSubexpressions.apply([logits, pass(`${SECOND_PASS}.dropPath`)]) as [Tensor, Tensor];
+  }
   return {
     images,
     logits,
+    secondLogits,
     parametersInput: named('parameters'),
     parameters: scope.tensors,
     layout: scope.layout(),
@@ -126,15 +132,35 @@ function traceParts(model: ModelSpec, { role, batch, training, disable }: TraceO
   };
 }
 
+/** What the names of a second pass's own inputs start with, behind the role. */
+export const SECOND_PASS = 'second';
+
+/** The logits of one pass over the images. */
+function tracePass(model: ModelSpec, method: Method, scope: ModelScope, inputs: BackboneInputs): Tensor {
+  const { config, weights } = model.backbone;
+  const hooks = labelHooks(method.hooks(scope, config, method.options.parse(model.methodOptions)), {
+    part: `methods.${method.name}`,
+  });
+  const weight = (name: string, shape: readonly number[]) =>
+    method.trains(name) ? scope.tensor(name, shape, () => weights.values(name, shape)) : weights.constant(name, shape);
+  const features = within({ part: 'backbones.residual' }, () => traceBackbone(config, weight, hooks, inputs));
+  const width = featureWidth(config);
+  const start = (model.head === 'published' && method.publishedHead?.(width)) || HEAD;
+  const kernel = scope.tensor('head.weight', [model.classes, width], start.weight);
+  const bias = scope.tensor('head.bias', [model.classes], start.bias);
+  return within({ part: 'train.head' }, () => linear(features, kernel, bias));
+}
+
 const HEAD: HeadInitialisers = { weight: truncatedNormal(0.02), bias: zeroInit };
 
-/** The logits computed from what the prefix leaves. */
-function cutOff(prefix: Prefix, { logits, images }: TracedModel, role: string): Tensor {
-  const cut = cutFrozenPrefix([logits], images, (index) => inputName(role, prefixInput(index)));
+/** The logits of each pass, computed from what the prefix leaves. */
+function cutOff(prefix: Prefix, traced: TracedModel, role: string): Tensor[] {
+  const { images } = traced;
+  const cut = cutFrozenPrefix(passesOf(traced), images, (index) => inputName(role, prefixInput(index)));
   const shapes = cut?.boundary.map((t) => imageShape(t, images.shape[0]!)) ?? [];
   const fits =
     shapes.length === prefix.tensors.length && shapes.every((s, i) => sameShape(s, prefix.tensors[i]!.shape));
-  if (cut && fits) return cut.rest[0]!;
+  if (cut && fits) return cut.rest;
   const [given, own] = [prefix.tensors.map(({ shape }) => shape), shapes].map((list) =>
     list.map(formatShape).join(', '),
   );

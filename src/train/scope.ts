@@ -17,6 +17,8 @@ export interface TrainableLayout {
   readonly size: number;
   /** The starting values; the same seed and role give the same numbers. */
   initial(seed: number, role: Role): Float32Array;
+  /** 1 for each number that trains and 0 for each that keeps its starting value, in the same way; null where all train. */
+  mask(seed: number, role: Role): Float32Array | null;
 }
 
 /** An input whose numbers are drawn anew at every step. */
@@ -30,10 +32,17 @@ export interface Draw {
   readonly fill: Fill;
 }
 
+interface KnownTensor {
+  readonly tensor: Tensor;
+  readonly init: Initialiser;
+  readonly mask: Initialiser | undefined;
+}
+
 /** Collects tensors and draws in the order in which the forward pass asks for them. */
 export class ModelScope implements Scope {
   readonly draws: Draw[] = [];
-  private readonly known = new Map<string, { tensor: Tensor; init: Initialiser }>();
+  private readonly known = new Map<string, KnownTensor>();
+  private pass = '';
 
   /**
    * @param images in one call
@@ -45,15 +54,21 @@ export class ModelScope implements Scope {
     private readonly inputName: (name: string) => string,
   ) {}
 
-  tensor(name: string, shape: Shape, init: Initialiser): Tensor {
+  /** From here on another pass over the same images is traced: the same tensors, draws of its own. */
+  startPass(name: string): void {
+    this.pass = `${name}.`;
+  }
+
+  tensor(name: string, shape: Shape, init: Initialiser, mask?: Initialiser): Tensor {
     const earlier = this.known.get(name);
     if (earlier) return earlier.tensor;
     const tensor = parameter(name, shape);
-    this.known.set(name, { tensor, init });
+    this.known.set(name, { tensor, init, mask });
     return tensor;
   }
 
-  draw(name: string, shape: Shape, each: 'image' | 'batch', fill: Fill): Tensor {
+  draw(own: string, shape: Shape, each: 'image' | 'batch', fill: Fill): Tensor {
+    const name = `${this.pass}${own}`;
     if (!this.training) throw new Error(`'${name}': nothing is drawn outside of training`);
     if (this.draws.some((draw) => draw.name === name)) throw new Error(`'${name}' is drawn twice`);
     this.draws.push({ name, each, size: size(shape) / (each === 'image' ? this.images : 1), fill });
@@ -73,7 +88,7 @@ export class ModelScope implements Scope {
   layout(): TrainableLayout {
     const slots = layout(this.tensors.map((t) => ({ name: parameterName(t), shape: t.shape })));
     const total = slots.reduce((sum, slot) => sum + slot.size, 0);
-    const initial = (seed: number, role: string) => {
+    const initial = (seed: number, role: Role) => {
       const values = new Float32Array(total);
       for (const slot of slots) {
         const random = randomStream(seed, 'init', role, slot.name);
@@ -81,7 +96,15 @@ export class ModelScope implements Scope {
       }
       return values;
     };
-    return { slots, size: total, initial };
+    const mask = (seed: number, role: Role) => {
+      const masked = slots.filter(({ name }) => this.known.get(name)!.mask);
+      if (masked.length === 0) return null;
+      const values = new Float32Array(total).fill(1);
+      for (const { name, shape, offset } of masked)
+        values.set(this.known.get(name)!.mask!(shape, randomStream(seed, 'mask', role, name)), offset);
+      return values;
+    };
+    return { slots, size: total, initial, mask };
   }
 }
 

@@ -230,15 +230,15 @@ async function loadPrefixes(
 
 /** One optimiser a model, going on from the state. */
 export function optimizersOf(
-  { weightDecay }: FineTuneSettings,
+  { weightDecay, seed }: FineTuneSettings,
   layouts: Record<Role, TrainableLayout | null>,
   state: TrainState,
 ): Record<Role, AdamW | null> {
   const optimizer = (role: Role) => {
     const layout = layouts[role];
-    return (
-      layout && new AdamW(layout.size, { weightDecay, decayRanges: decayRanges(layout.slots) }, state[role]!.adamw)
-    );
+    if (!layout) return null;
+    const options = { weightDecay, decayRanges: decayRanges(layout.slots), mask: layout.mask(seed, role) };
+    return new AdamW(layout.size, options, state[role]!.adamw);
   };
   return { student: optimizer('student'), teacher: optimizer('teacher') };
 }

@@ -12,11 +12,13 @@ import { cutFrozenPrefix, FROZEN_PREFIX } from '../graph/passes/frozen-prefix.js
 import { applyPasses, FINAL_PASSES } from '../graph/passes/index.js';
 import { quantiseFrozen } from '../graph/passes/quantise-frozen.js';
 import { type Tensor, within } from '../graph/tensor.js';
+import { methodByName } from '../methods/index.js';
 import { autoMicroBatch } from './micro-batch.js';
 import {
   imageShape,
   type ModelSpec,
   type Prefix,
+  passesOf,
   prefixInput,
   prepareModel,
   type Role,
@@ -60,9 +62,12 @@ export interface Distillation {
  * `labels` int64 [m], `weights` float32 [m], `student.parameters` [P], with a teacher also `teacher.images` and
  * `teacher.parameters`, and with drop path `student.dropPath`, `teacher.dropPath` [depth, 2, m]: the multiplier (0 or
  * 1/keep) of each block's attention and MLP branch for each image; with a method that drops numbers, what is in `draws`.
+ * A method that passes over its images twice has a `student.second.dropPath` as well.
  *
  * Outputs: scalars `loss.student`, `loss.teacher`, `loss.distill`, `loss.total`; `student.logits` [m, K],
  * `teacher.logits`; `student.gradient` [P], `teacher.gradient` [Q].
+ *
+ * A model's own loss is its cross-entropy and, with such a method, what ties the two passes together.
  *
  * Every loss is Σ weights[b]·loss of image b. With weights 1/B for a batch of B images, the sums over its
  * micro-batches are exactly the batch's mean losses and their gradients; images of weight 0 are padding.
@@ -101,19 +106,24 @@ export function buildTrainStep(options: StepOptions): TrainStep {
   const labels = input('labels', [microBatch], 'int64');
   const weights = input('weights', [microBatch]);
   const mean = (perImage: Tensor) => sumAll(mul(perImage, weights));
-  const ownLossOf = (role: Role, logits: Tensor) =>
-    within({ role, part: 'distill.cross-entropy' }, () => mean(crossEntropy(logits, labels)));
+  const ownLossOf = (role: Role, { method }: ModelSpec, { logits, secondLogits }: TracedModel) => {
+    const taskLoss = within({ role, part: 'distill.cross-entropy' }, () => mean(crossEntropy(logits, labels)));
+    if (!secondLogits) return taskLoss;
+    return within({ role, part: `methods.${method}` }, () =>
+      add(taskLoss, mean(methodByName(method).consistency!(logits, secondLogits))),
+    );
+  };
 
   const tracing = { batch: microBatch, training: true, disable };
   const s = prepareModel(student, prefixes?.student, { role: 'student', ...tracing });
   const outputs: Record<string, Tensor> = { 'student.logits': s.logits };
-  let total = ownLossOf('student', s.logits);
+  let total = ownLossOf('student', student, s);
   outputs['loss.student'] = total;
 
   const t = teacher && prepareModel(teacher, prefixes?.teacher, { role: 'teacher', ...tracing });
   if (t && distillation) {
     const { loss, temperature, alpha, beta, gradient } = distillation;
-    const ownLoss = ownLossOf('teacher', t.logits);
+    const ownLoss = ownLossOf('teacher', teacher, t);
     const taught = gradient === 'both' ? t.logits : stopGradient(t.logits);
     const distill = within({ part: `distill.${loss}` }, () =>
       mean(lossByName(loss).perImage(s.logits, taught, temperature)),
@@ -176,7 +186,7 @@ export function buildPrefix(model: ModelSpec, disable: readonly string[] = [], t
   if (disable.includes(FROZEN_PREFIX)) return null;
   const batch = autoMicroBatch(PREFIX_BATCH, streamSize(model.backbone.config));
   const traced = traceModel(model, { role: '', batch, training, disable });
-  const cut = cutFrozenPrefix([traced.logits], traced.images, prefixInput);
+  const cut = cutFrozenPrefix(passesOf(traced), traced.images, prefixInput);
   if (!cut) return null;
   const tensors = cut.boundary.map((t, i) => ({ name: prefixInput(i), shape: imageShape(t, batch) }));
   const program = compile(Object.fromEntries(cut.boundary.map((t, i) => [prefixInput(i), t])), [], { disable });

@@ -4,9 +4,11 @@ import { absOp } from './abs.js';
 import { addOp } from './add.js';
 import { broadcastToOp } from './broadcast-to.js';
 import { concatOp, splitOp } from './concat.js';
+import { depthwiseConvOp } from './depthwise-conv.js';
 import { divOp } from './div.js';
 import { erfOp } from './erf.js';
 import { expOp } from './exp.js';
+import { flipOp } from './flip.js';
 import { gatherOp, scatterAddOp } from './gather.js';
 import { geluOp } from './gelu.js';
 import { int8ProductOp } from './int8-product.js';
@@ -36,9 +38,11 @@ export { add } from './add.js';
 export { broadcastTo } from './broadcast-to.js';
 export { concat, split } from './concat.js';
 export { type ConstantData, constant, scalar } from './constant.js';
+export { depthwiseConv } from './depthwise-conv.js';
 export { div } from './div.js';
 export { erf } from './erf.js';
 export { exp } from './exp.js';
+export { flip } from './flip.js';
 export { gather } from './gather.js';
 export { gelu } from './gelu.js';
 export { input } from './input.js';
@@ -72,9 +76,11 @@ export const ALL_OPS: readonly Op<any>[] = [
   addOp,
   broadcastToOp,
   concatOp,
+  depthwiseConvOp,
   divOp,
   erfOp,
   expOp,
+  flipOp,
   gatherOp,
   geluOp,
   int8ProductOp,
