@@ -50,10 +50,11 @@ export interface Backbones {
 
 /** What of the settings decides a model. */
 export function modelSpec(settings: FineTuneSettings, role: Role, backbone: Backbone, classes: number): ModelSpec {
-  const { hidden, scale, dropTokens } = settings;
-  const method = role === 'student' ? settings.adapter : settings.teacherAdapter;
+  const [method, methodOptions] =
+    role === 'student' ? [settings.method, settings.options] : [settings.teacherMethod, settings.teacherOptions];
   const dropPath = method === 'linear' ? 0 : settings.dropPath; // nothing before the head is trained
-  return { backbone, method, methodOptions: { hidden, scale }, classes, dropPath, dropTokens };
+  const { head, dropTokens } = settings;
+  return { backbone, method, methodOptions, classes, dropPath, head, dropTokens };
 }
 
 export function modelSpecs(settings: FineTuneSettings, { student, teacher }: Backbones, classes: number): Specs {

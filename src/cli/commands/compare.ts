@@ -27,9 +27,9 @@ export const compare = addConfigFlags(command).action(async (paths: string[], fl
     for (const seed of seeds as number[]) {
       const taught = { ...configFrom(data, rest), seed };
       const parsed = parseConfig(taught);
-      // the same adapter, nobody beside it
+      // the same method, nobody beside it
       const { variant: _, ...common } = taught;
-      const alone: FineTuneInput = { ...common, adapter: parsed.adapter, teacher: null };
+      const alone: FineTuneInput = { ...common, method: parsed.method, teacher: null };
       names = { alone: variantName(parseConfig(alone)), taught: variantName(parsed) };
       row.alone.push(await trainOnce(alone, join(out, row.data, names.alone, `seed-${seed}`)));
       row.taught.push(await trainOnce(taught, join(out, row.data, names.taught, `seed-${seed}`)));
