@@ -13,8 +13,9 @@ export type TensorShapes = ReadonlyMap<string, { readonly shape: Shape }>;
 export const holdsSwin = (tensors: TensorShapes): boolean => tensors.has('layers.0.blocks.0.norm1.weight');
 
 /**
- * Sizes, from the shapes where they show, from the metadata (timm's argument names) where they do not. Images are taken
- * to be so large that the last stage's grid is one window, as in every published model, unless img_size says otherwise.
+ * Sizes, from the shapes where they show, from the metadata (timm's argument names) where they do not. Where
+ * neither img_size nor the mask of an older file tells the image's size, it is taken to be so large that the last
+ * stage's grid is one window, as in every published model.
  *
  * @throws IdatError `backbone.tensor` when a tensor that tells a size is missing or of another rank
  */
@@ -37,16 +38,19 @@ export function readSwinConfig(path: string, tensors: TensorShapes, metadata: Re
   const stages = count((s) => `layers.${s}.blocks.0.norm1.weight`);
   const depths = Array.from({ length: stages }, (_, s) => count((b) => `layers.${s}.blocks.${b}.norm1.weight`));
   const [embedWidth, channels, patchSize] = shape('patch_embed.proj.weight', 4) as [number, number, number];
-  const given = Number(metadata.img_size);
+  const windowSize = windowOf(table(0));
+  const mask = tensors.get('layers.0.blocks.1.attn_mask')?.shape;
+  const masked = mask?.length === 3 ? patchSize * windowSize * Math.sqrt(mask[0]!) : 0;
+  const lastIsOneWindow = patchSize * windowOf(table(stages - 1)) * 2 ** (stages - 1);
   return {
     family: 'swin',
-    imageSize: given > 0 ? given : patchSize * windowOf(table(stages - 1)) * 2 ** (stages - 1),
+    imageSize: Number(metadata.img_size) || masked || lastIsOneWindow,
     patchSize,
     channels,
     embedWidth,
     depths,
     heads: depths.map((_, s) => table(s)[1]!),
-    windowSize: windowOf(table(0)),
+    windowSize,
     mlpRatio: shape('layers.0.blocks.0.mlp.fc1.weight', 2)[0] / embedWidth,
     qkvBias: tensors.has('layers.0.blocks.0.attn.qkv.bias'),
     layerNormEps: Number(metadata.layer_norm_eps) || 1e-5,
