@@ -7,12 +7,14 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { blocks, featureWidth, tensorShapes, traceBackbone } from '../src/backbones/architecture.js';
 import type { BackboneConfig, SwinConfig, ViTConfig } from '../src/backbones/backbone.js';
+import { attention } from '../src/backbones/block.js';
 import { backboneFromFile } from '../src/backbones/checkpoint.js';
 import type { Hooks } from '../src/backbones/hooks.js';
 import { KNOWN_BACKBONES } from '../src/backbones/registry.js';
 import { encodeSafetensors, parseSafetensorsHeader } from '../src/files/safetensors.js';
 import { gradients } from '../src/graph/differentiate.js';
-import { concat, constant, input, sumAll } from '../src/graph/ops/index.js';
+import { interpret } from '../src/graph/interpret.js';
+import { concat, constant, input, sumAll, zeros } from '../src/graph/ops/index.js';
 import { cutFrozenPrefix } from '../src/graph/passes/frozen-prefix.js';
 import { applyPasses, FORWARD_PASSES } from '../src/graph/passes/index.js';
 import { quantiseFrozen } from '../src/graph/passes/quantise-frozen.js';
@@ -101,7 +103,7 @@ const TIMM_LOGITS = [
 const waves = Float32Array.from({ length: 2 * 3 * 56 * 56 }, (_, i) => Math.sin(i * 1.7 + 0.5));
 
 /** The same weights as files of timm before 0.9 have them, buffers and all. */
-function inOldLayout(path: string): void {
+function inOldLayout(path: string, windows = 4): void {
   const file = readFileSync(TIMM);
   const { tensors } = parseSafetensorsHeader(file, file.length, TIMM);
   const renamed = [...tensors.values()].map(({ name, shape, offset, byteLength }) => ({
@@ -110,7 +112,7 @@ function inOldLayout(path: string): void {
     data: new Float32Array(file.buffer.slice(file.byteOffset + offset, file.byteOffset + offset + byteLength)),
   }));
   const buffers = [
-    { name: 'layers.0.blocks.1.attn_mask', shape: [4, 49, 49], data: new Float32Array(4 * 49 * 49) },
+    { name: 'layers.0.blocks.1.attn_mask', shape: [windows, 49, 49], data: new Float32Array(windows * 49 * 49) },
     { name: 'layers.0.blocks.0.attn.relative_position_index', shape: [49, 49], data: new Int32Array(49 * 49) },
   ];
   writeFileSync(path, encodeSafetensors([...renamed, ...buffers]));
@@ -147,11 +149,18 @@ describe('a checkpoint of timm', () => {
     expect(config).toEqual({ ...small, imageSize: 56, windowSize: 7, mlpRatio: 4, heads, depths, embedWidth });
     expect(mean).toEqual([0.485, 0.456, 0.406]);
     expect((await backboneFromFile(TIMM, { config: { imageSize: 112 } })).config.imageSize).toBe(112);
+    const larger = join(root, 'larger.safetensors');
+    inOldLayout(larger, 16); // an older file's mask tells how many windows there are
+    expect((await backboneFromFile(larger)).config.imageSize).toBe(112);
   });
 
   it('that does not fit what is asked of it is refused in a sentence', async () => {
     await expect(backboneFromFile(TIMM, { config: { imageSize: 60 } })).rejects.toThrow(
       'windows of 7 × 7 patches do not tile an image of 60 pixels in every stage; use a multiple of 56',
+    );
+    await expect(backboneFromFile(TIMM, { config: { imageSize: 56_000_000 } })).rejects.toThrow('too large, expected');
+    await expect(backboneFromFile(TIMM, { config: { windowSize: 5.5 } })).rejects.toThrow(
+      /its tensors are no Swin's: patches of 4 pixels .* windows of 5\.5/,
     );
     await expect(backboneFromFile(TIMM, { config: { family: 'vit' } })).rejects.toThrow(
       'the file holds a Swin, where a ViT was expected',
@@ -231,6 +240,39 @@ describe('methods', () => {
     );
   });
 });
+it('keys that a hook adds in front get no bias, the others keep theirs', () => {
+  const [T, D] = [2, 2];
+  const identity = Float32Array.of(1, 0, 0, 1);
+  const weight = (name: string, shape: Shape) =>
+    constant(
+      shape,
+      name.endsWith('qkv.weight')
+        ? Float32Array.of(...identity, ...identity, ...identity)
+        : identity.subarray(0, size(shape)),
+    );
+  const block = { index: 0, name: 'b', heads: 1, mlpWidth: 1, qkvBias: false, layerNormEps: 0 };
+  const [x, bias] = [values([1, T, D], 1), values([1, 1, T, T], 2)];
+  // a key of zeros, whose score is 0, with the value (1, 1)
+  const keysValues = (_: number, keys: Tensor, v: Tensor) => ({
+    keys: concat([zeros([1, 1, 1, D]), keys], 2),
+    values: concat([constant([1, 1, 1, D], Float32Array.of(1, 1)), v], 2),
+  });
+  const traced = attention(block, weight, { keysValues }, constant([1, T, D], x), constant([1, 1, T, T], bias));
+  const found = interpret([traced], {})[0]!.data;
+  for (let i = 0; i < T; i++) {
+    const rows = [x.subarray(0, D), x.subarray(D)];
+    const q = rows[i]!;
+    const scores = [0, ...rows.map((k, j) => (q[0]! * k[0]! + q[1]! * k[1]!) / Math.SQRT2 + bias[i * T + j]!)];
+    const weights = scores.map(Math.exp);
+    const sum = weights.reduce((a, b) => a + b);
+    for (let d = 0; d < D; d++) {
+      const mixed = (weights[0]! + weights[1]! * rows[0]![d]! + weights[2]! * rows[1]![d]!) / sum;
+      // the projection is the identity, its bias (1, 0)
+      expect(found[i * D + d]).toBeCloseTo(mixed + (d === 0 ? 1 : 0), 6);
+    }
+  }
+});
+
 const METHODS_WITH_ADAPTERS = ['sequential', 'parallel', 'parallel-shared'];
 
 describe('passes', () => {

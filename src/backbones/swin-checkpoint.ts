@@ -57,9 +57,26 @@ export function readSwinConfig(path: string, tensors: TensorShapes, metadata: Re
   };
 }
 
+/** Pixels a side; a file that claims more would have tables of its tokens made that fill the memory. */
+const LARGEST_IMAGE = 4096;
+
 /** @throws IdatError when the sizes do not fit each other: heads and widths, or the image and the windows that tile it */
 export function checkSwinConfig(path: string, config: SwinConfig): void {
-  const { imageSize, patchSize, embedWidth, depths, heads, windowSize } = config;
+  const { imageSize, patchSize, channels, embedWidth, depths, heads, windowSize, mlpRatio } = config;
+  const counts = [patchSize, channels, embedWidth, windowSize, ...heads];
+  if (!counts.every((n) => Number.isInteger(n) && n >= 1) || !(mlpRatio > 0 && mlpRatio < Infinity)) {
+    throw new IdatError(
+      'backbone.sizes',
+      `${path}: its tensors are no Swin's: patches of ${patchSize} pixels and ${channels} channels, width ${embedWidth}, windows of ${windowSize}, ${heads.join(', ')} heads, an MLP ${mlpRatio} times as wide`,
+    );
+  }
+  if (imageSize > LARGEST_IMAGE) {
+    const most = `at most ${LARGEST_IMAGE} pixels a side`;
+    throw new IdatError(
+      'backbone.imageSize',
+      `${path}: images of ${imageSize} pixels a side are too large, expected ${most}`,
+    );
+  }
   const odd = heads.findIndex((n, s) => !Number.isInteger((embedWidth * 2 ** s) / n));
   if (odd >= 0) {
     const width = embedWidth * 2 ** odd;
@@ -73,7 +90,7 @@ export function checkSwinConfig(path: string, config: SwinConfig): void {
     const grid = last * 2 ** (depths.length - 1 - s);
     return grid % Math.min(windowSize, grid) === 0;
   });
-  if (!Number.isInteger(windowSize) || !Number.isInteger(last) || last < 1 || !tiled) {
+  if (!Number.isInteger(last) || last < 1 || !tiled) {
     const step = patchSize * windowSize * 2 ** (depths.length - 1);
     throw new IdatError(
       'backbone.imageSize',
