@@ -9,8 +9,8 @@ import { blocks, featureWidth, tensorShapes, traceBackbone } from '../src/backbo
 import type { BackboneConfig, SwinConfig, ViTConfig } from '../src/backbones/backbone.js';
 import { attention } from '../src/backbones/block.js';
 import { backboneFromFile } from '../src/backbones/checkpoint.js';
-import type { Hooks } from '../src/backbones/hooks.js';
-import { KNOWN_BACKBONES } from '../src/backbones/registry.js';
+import type { Hooks, KeysValues } from '../src/backbones/hooks.js';
+import { KNOWN_BACKBONES } from '../src/backbones/known-backbones.js';
 import { encodeSafetensors, parseSafetensorsHeader } from '../src/files/safetensors.js';
 import { gradients } from '../src/graph/differentiate.js';
 import { interpret } from '../src/graph/interpret.js';
@@ -70,7 +70,8 @@ describe('sizes', () => {
   it.each(['sequential', 'parallel', 'parallel-shared'])('%s trains as much as the specification says', (method) => {
     const trained = (model: string, options: Record<string, unknown>, classes: number) => {
       const spec = specOf({ config: sizeOf(model), method, dropPath: 0 }, classes, unread);
-      return traceModel({ ...spec, methodOptions: options }, '', 1, []).layout.size;
+      return traceModel({ ...spec, methodOptions: options }, { role: '', batch: 1, training: true, disable: [] }).layout
+        .size;
     };
     const headless = (model: string) => trained(model, {}, 2) - 2 * (featureWidth(sizeOf(model)) + 1);
     expect(headless('swin_small')).toBe(81_312);
@@ -253,7 +254,7 @@ it('keys that a hook adds in front get no bias, the others keep theirs', () => {
   const block = { index: 0, name: 'b', heads: 1, mlpWidth: 1, qkvBias: false, layerNormEps: 0 };
   const [x, bias] = [values([1, T, D], 1), values([1, 1, T, T], 2)];
   // a key of zeros, whose score is 0, with the value (1, 1)
-  const keysValues = (_: number, keys: Tensor, v: Tensor) => ({
+  const keysValues = (_: number, { keys, values: v }: KeysValues) => ({
     keys: concat([zeros([1, 1, 1, D]), keys], 2),
     values: concat([constant([1, 1, 1, D], Float32Array.of(1, 1)), v], 2),
   });
