@@ -5,6 +5,8 @@ import { bench } from './commands/bench.js';
 import { compare } from './commands/compare.js';
 import { demo } from './commands/demo.js';
 import { evaluate } from './commands/eval.js';
+import { merge } from './commands/merge.js';
+import { methods } from './commands/methods.js';
 import { models } from './commands/models.js';
 import { predictImages } from './commands/predict.js';
 import { pretrain } from './commands/pretrain.js';
@@ -18,7 +20,20 @@ const program = new Command('idat')
   .helpCommand(false)
   .addHelpText('after', '\nTry it:\n  idat demo\n  idat train photos/ --student vit_micro_patch4_32.cifar10');
 
-const commands = [train, pretrain, evaluate, predictImages, resumeRun, verifyReference, compare, bench, models, demo];
+const commands = [
+  train,
+  evaluate,
+  predictImages,
+  resumeRun,
+  compare,
+  merge,
+  methods,
+  models,
+  pretrain,
+  bench,
+  verifyReference,
+  demo,
+];
 for (const command of commands) program.addCommand(command);
 // Subcommands made elsewhere do not inherit it: throw instead of exiting, so that `fail` decides the exit code.
 const within = (command: Command): Command[] => [command, ...command.commands.flatMap(within)];

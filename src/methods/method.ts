@@ -43,9 +43,9 @@ export type Fill = (values: Uint8Array, random: RandomStream) => void;
 
 /** Where merging finds the numbers of a trained model. */
 export interface MergeSource {
-  /** A trained tensor's numbers, by the name the method gave it. */
+  /** A trained tensor’s numbers, by the name the method gave it, in an array of their own. */
   tuned(name: string): Float32Array;
-  /** A frozen tensor's numbers, by timm's name. */
+  /** A frozen tensor’s numbers, by timm’s name, in an array of their own. */
   frozen(name: string, shape: Shape): Float32Array;
 }
 
