@@ -43,9 +43,9 @@ export type Fill = (values: Uint8Array, random: RandomStream) => void;
 
 /** Where merging finds the numbers of a trained model. */
 export interface MergeSource {
-  /** A trained tensor's numbers, by the name the method gave it. */
+  /** A trained tensor’s numbers, by the name the method gave it, in an array of their own. */
   tuned(name: string): Float32Array;
-  /** A frozen tensor's numbers, by timm's name. */
+  /** A frozen tensor’s numbers, by timm’s name, in an array of their own. */
   frozen(name: string, shape: Shape): Float32Array;
 }
 
@@ -67,6 +67,11 @@ export interface Method<Options = unknown> {
   identityAtStart(options: Options): boolean;
   /** How many numbers are trained besides the head: the published formula, written without looking at what is traced. */
   count(config: BackboneConfig, options: Options): number;
+  /**
+   * Whether no gradient ever reaches the tensor of that name, so that it keeps its starting values: such as what moves
+   * numbers between tokens behind the last attention, where the head reads the class token alone. Default: none is so.
+   */
+  unreached?(tensor: string, config: BackboneConfig): boolean;
   /** Tokens it adds to those of the image for all blocks to work on. Default 0. */
   addedTokens?(options: Options): number;
   /**
