@@ -8,6 +8,7 @@ import { evaluate } from './commands/eval.js';
 import { merge } from './commands/merge.js';
 import { methods } from './commands/methods.js';
 import { models } from './commands/models.js';
+import { params } from './commands/params.js';
 import { predictImages } from './commands/predict.js';
 import { pretrain } from './commands/pretrain.js';
 import { resumeRun } from './commands/resume.js';
@@ -29,6 +30,7 @@ const commands = [
   merge,
   methods,
   models,
+  params,
   pretrain,
   bench,
   verifyReference,
