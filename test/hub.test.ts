@@ -292,6 +292,19 @@ describe('lies', () => {
     expect(blobs()).toEqual([sha256(bytes)]);
   });
 
+  it('about where files may lie, as a folder that is a file, are explained', async () => {
+    writeFileSync(join(root, 'file'), '');
+    vi.stubEnv('HF_HUB_CACHE', join(root, 'file'));
+    await expect(fetchFromHub(WEIGHTS, quick)).rejects.toMatchObject({
+      code: 'hub.cache',
+      message: expect.stringMatching(/cannot make this folder .*choose another folder with HF_HOME/),
+    });
+    vi.stubEnv('HF_HUB_CACHE', '');
+    mkdirSync(join(folder(), 'snapshots'), { recursive: true });
+    writeFileSync(join(folder(), 'refs'), '');
+    expect(await codeOf(fetchFromHub(WEIGHTS, quick))).toBe('hub.disk');
+  });
+
   it('about a size no disk has end before the first byte', async () => {
     always((reply) => {
       reply.headers['x-linked-size'] = `${10 ** 14}`;

@@ -59,15 +59,14 @@ export async function addToSnapshot(folder: string, commit: string, file: string
   const path = snapshotPath(folder, commit, file);
   await mkdir(dirname(path), { recursive: true });
   const temporary = join(dirname(path), `.idat-${randomUUID()}.tmp`);
+  // an old name is replaced by a rename, so that it never leads nowhere
   try {
     // where links need a privilege, as on Windows, a second name of the same bytes does
     await symlink(relative(dirname(path), blob), temporary).catch(() => link(blob, temporary));
     await rename(temporary, path);
   } catch (error) {
     await unlink(temporary).catch(() => {});
-    const { code } = error as NodeJS.ErrnoException;
-    const advice = 'check its permissions, or choose another folder with HF_HOME';
-    throw new IdatError('hub.cache', `cannot write ${path} (${code}): ${advice}`, { cause: error });
+    throw error;
   }
   return path;
 }
