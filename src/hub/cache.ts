@@ -46,8 +46,12 @@ export const isFile = (path: string): Promise<boolean> =>
   );
 
 /** @throws IdatError `hub.name` for a name that is not one of a file in the repository's first folder */
-function snapshotPath(folder: string, commit: string, file: string): string {
+export function checkFileName(file: string): void {
   if (!/^\w[\w.-]*$/.test(file)) throw new IdatError('hub.name', `${JSON.stringify(file)} is no name of a file`);
+}
+
+function snapshotPath(folder: string, commit: string, file: string): string {
+  checkFileName(file);
   return join(folder, 'snapshots', commit, file);
 }
 

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IdatError } from '../errors.js';
 import { writeFully } from '../files/read-write.js';
-import { addToSnapshot, repositoryFolder, setMain } from './cache.js';
+import { addToSnapshot, checkFileName, repositoryFolder, setMain } from './cache.js';
 import { describeFile, openBody, type RemoteFile } from './client.js';
 import { type Hub, hubOf } from './environment.js';
 import { claimIncomplete, releaseIncomplete } from './incomplete.js';
@@ -56,6 +56,7 @@ export async function fetchFromHub(
   { repo, file, companions }: { repo: string; file: string; companions: readonly string[] },
   control: FetchControl = {},
 ): Promise<string> {
+  for (const name of [file, ...companions]) checkFileName(name);
   const hub = await hubOf();
   const signal = control.signal ?? new AbortController().signal;
   const { stallMs = 30_000 } = control;
