@@ -161,13 +161,13 @@ class FileWeights implements Weights {
     ) {
       throw new IdatError(
         'backbone.tensor',
-        `${this.path}: tensor ${name} is ${entry.dtype} ${formatShape(entry.shape)}, expected float ${formatShape(shape)} for ${this.describe()}`,
+        `${this.path}: tensor ${storedName} is ${entry.dtype} ${formatShape(entry.shape)}, expected float ${formatShape(shape)} for ${this.describe()}`,
       );
     }
     if (name !== 'pos_embed' && entry.shape.length === shape.length && !sameShape(entry.shape, shape)) {
       throw new IdatError(
         'backbone.tensor',
-        `${this.path}: tensor ${name} is ${formatShape(entry.shape)}, expected ${formatShape(shape)}; the file mixes sizes`,
+        `${this.path}: tensor ${storedName} is ${formatShape(entry.shape)}, expected ${formatShape(shape)}; the file mixes sizes`,
       );
     }
     return entry;
