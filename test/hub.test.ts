@@ -200,6 +200,19 @@ describe('a connection that breaks off', () => {
     });
     await fetchFromHub(WEIGHTS, quick);
     expect(blobs()).toEqual([sha256(bytes)]);
+    expect(hub.downloads()).toHaveLength(2);
+  });
+
+  it('begins anew where the server has less than is here', async () => {
+    storageReplies(
+      breakAfter(1000),
+      (reply) => {
+        reply.status = 416;
+      },
+      asIs,
+    );
+    await fetchFromHub(WEIGHTS, quick);
+    expect(hub.downloads().map(({ range }) => range)).toEqual([undefined, 'bytes=1000-', undefined]);
   });
 
   it('does not take another part for the one it asked for', async () => {
@@ -259,7 +272,7 @@ describe('lies', () => {
       reply.headers['content-length'] = `${10 ** 12}`;
       reply.ending = 'stall';
     });
-    const path = await fetchFromHub(WEIGHTS, quick);
+    const path = await fetchFromHub(WEIGHTS, { ...quick, stallMs: 600_000 }); // whoever reads on waits for ever
     expect(content(path)).toBe(sha256(bytes));
   });
 
@@ -290,6 +303,19 @@ describe('lies', () => {
     await fetchFromHub(WEIGHTS, quick);
     expect(hub.downloads().map(({ range }) => range)).toEqual(['bytes=1000-', undefined]);
     expect(blobs()).toEqual([sha256(bytes)]);
+  });
+
+  it('about where files may lie, as a folder that is a file, are explained', async () => {
+    writeFileSync(join(root, 'file'), '');
+    vi.stubEnv('HF_HUB_CACHE', join(root, 'file'));
+    await expect(fetchFromHub(WEIGHTS, quick)).rejects.toMatchObject({
+      code: 'hub.cache',
+      message: expect.stringMatching(/cannot make this folder .*choose another folder with HF_HOME/),
+    });
+    vi.stubEnv('HF_HUB_CACHE', '');
+    mkdirSync(join(folder(), 'snapshots'), { recursive: true });
+    writeFileSync(join(folder(), 'refs'), '');
+    expect(await codeOf(fetchFromHub(WEIGHTS, quick))).toBe('hub.disk');
   });
 
   it('about a size no disk has end before the first byte', async () => {
@@ -487,6 +513,8 @@ describe('without network', () => {
     expect(await findWeights(weights)).toBe(null); // nothing says yet which commit main is at
     writeFileSync(join(place, 'refs', 'main'), hub.commit);
     expect(await findWeights(weights)).toBe(join(place, 'snapshots', hub.commit, 'model.safetensors'));
+    mkdirSync(join(cache, 'escaped'));
+    writeFileSync(join(cache, 'escaped', 'model.safetensors'), 'weights');
     writeFileSync(join(place, 'refs', 'main'), '../../escaped');
     expect(await findWeights(weights)).toBe(null);
   });
@@ -522,10 +550,12 @@ describe('names', () => {
   );
 
   it.each(['../x', 'a/b', '.hidden', ''])('%j is no file', async (file) => {
-    expect(await codeOf(cachedFile(cache, REPO, file).then(() => fetchFromHub({ ...WEIGHTS, file }, quick)))).toMatch(
-      /hub\.(name|missing)/,
-    );
-    expect(existsSync(join(root, 'x'))).toBe(false);
+    mkdirSync(join(folder(), 'refs'), { recursive: true });
+    writeFileSync(join(folder(), 'refs', 'main'), hub.commit);
+    expect(await codeOf(cachedFile(cache, REPO, file))).toBe('hub.name');
+    expect(await codeOf(fetchFromHub({ ...WEIGHTS, file }, quick))).toBe('hub.name');
+    expect(await codeOf(fetchFromHub({ ...WEIGHTS, companions: [file] }, quick))).toBe('hub.name');
+    expect(hub.seen).toEqual([]);
   });
 });
 

@@ -88,8 +88,8 @@ const GOOGLE_BASE = 'google/vit-base-patch16-224-in21k';
 
 /** Where names differ in their tags alone, the first is meant by the name without a tag. */
 export const KNOWN_BACKBONES: readonly KnownBackbone[] = [
-  bundled('vit_micro_patch4_32.cifar10', 128, 4, 1_204_480),
-  bundled('vit_nano_patch4_32.cifar10', 64, 2, 307_328),
+  bundled('vit_micro_patch4_32.cifar10', 128, 4, 1_204_608),
+  bundled('vit_nano_patch4_32.cifar10', 64, 2, 307_392),
   ...VIT_SIZES.map((size) => vit16(size, `vit_${size}_patch16_224.augreg_in21k`)),
   // of the same name in papers: the original weights of ImageNet-21k, from before augmentation and regularisation
   vit16('base', 'vit_base_patch16_224.orig_in21k'),

@@ -21,7 +21,7 @@ const HUB_PREFIX = 'hf-hub:';
 
 /** Whether a file of the user's own is meant: what has a separator or the ending of one, and is no name. */
 export const isModelPath = (nameOrPath: string): boolean =>
-  /[\\/]|\.safetensors$/.test(nameOrPath) && namedWeights(nameOrPath) === null;
+  /[\\/]|\.(safetensors|npz)$/.test(nameOrPath) && namedWeights(nameOrPath) === null;
 
 /** Weights that have a name. */
 export interface NamedWeights {

@@ -46,8 +46,12 @@ export const isFile = (path: string): Promise<boolean> =>
   );
 
 /** @throws IdatError `hub.name` for a name that is not one of a file in the repository's first folder */
-function snapshotPath(folder: string, commit: string, file: string): string {
+export function checkFileName(file: string): void {
   if (!/^\w[\w.-]*$/.test(file)) throw new IdatError('hub.name', `${JSON.stringify(file)} is no name of a file`);
+}
+
+function snapshotPath(folder: string, commit: string, file: string): string {
+  checkFileName(file);
   return join(folder, 'snapshots', commit, file);
 }
 
@@ -59,15 +63,14 @@ export async function addToSnapshot(folder: string, commit: string, file: string
   const path = snapshotPath(folder, commit, file);
   await mkdir(dirname(path), { recursive: true });
   const temporary = join(dirname(path), `.idat-${randomUUID()}.tmp`);
+  // an old name is replaced by a rename, so that it never leads nowhere
   try {
     // where links need a privilege, as on Windows, a second name of the same bytes does
     await symlink(relative(dirname(path), blob), temporary).catch(() => link(blob, temporary));
     await rename(temporary, path);
   } catch (error) {
     await unlink(temporary).catch(() => {});
-    const { code } = error as NodeJS.ErrnoException;
-    const advice = 'check its permissions, or choose another folder with HF_HOME';
-    throw new IdatError('hub.cache', `cannot write ${path} (${code}): ${advice}`, { cause: error });
+    throw error;
   }
   return path;
 }

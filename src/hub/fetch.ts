@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IdatError } from '../errors.js';
 import { writeFully } from '../files/read-write.js';
-import { addToSnapshot, repositoryFolder, setMain } from './cache.js';
+import { addToSnapshot, checkFileName, repositoryFolder, setMain } from './cache.js';
 import { describeFile, openBody, type RemoteFile } from './client.js';
 import { type Hub, hubOf } from './environment.js';
 import { claimIncomplete, releaseIncomplete } from './incomplete.js';
@@ -56,6 +56,7 @@ export async function fetchFromHub(
   { repo, file, companions }: { repo: string; file: string; companions: readonly string[] },
   control: FetchControl = {},
 ): Promise<string> {
+  for (const name of [file, ...companions]) checkFileName(name);
   const hub = await hubOf();
   const signal = control.signal ?? new AbortController().signal;
   const { stallMs = 30_000 } = control;
@@ -78,7 +79,7 @@ export async function fetchFromHub(
     await setMain(fetching.folder, commit);
     return path;
   } catch (error) {
-    if (!signal.aborted || error instanceof IdatError) throw error;
+    if (!signal.aborted || error instanceof IdatError) throw explainFileError(error, fetching.folder);
     const advice = 'what has come is kept, and the same command goes on from there';
     throw new IdatError('hub.interrupted', `stopped while fetching ${repo}: ${advice}`, { cause: error });
   }
@@ -141,8 +142,7 @@ async function download(
   path: string,
 ): Promise<void> {
   const { size } = remote;
-  const handle = await open(path, 'a').catch((error: unknown) => Promise.reject(explainWrite(error, path)));
-  await handle.close(); // now it is there, and others see that it has an owner
+  await (await open(path, 'a')).close(); // now it is there, and others see that it has an owner
   await checkSpace(path, remote);
   const started = { at: performance.now(), bytes: await lengthOf(path) };
   const report = (done: number) => {
@@ -196,8 +196,6 @@ async function receive(
     }
     await handle.sync();
     return null;
-  } catch (error) {
-    throw explainWrite(error, path);
   } finally {
     await handle?.close();
   }
@@ -228,17 +226,25 @@ async function checkSpace(path: string, { repo, file, size }: RemoteFile): Promi
   throw new IdatError('hub.disk', `${what}; free some space, or choose another folder with HF_HOME`);
 }
 
-function explainWrite(error: unknown, path: string): unknown {
+/** What each refusal of the system means; the cache may lie on any disk, and belong to others. */
+const REASONS: Record<string, string> = {
+  ENOSPC: 'the disk is full: free some space',
+  EDQUOT: 'your disk quota is used up: delete something',
+  EACCES: 'no permission: change access rights',
+  EPERM: 'no permission: change access rights',
+  EROFS: 'the disk is read-only: mount it otherwise',
+  EIO: 'the disk has an error: check it',
+  ENOTDIR: 'there is a file where a folder belongs: remove it',
+  EEXIST: 'there is a file where a folder belongs: remove it',
+  ENOENT: 'a file was taken away meanwhile, perhaps by another process: run the command again',
+};
+
+function explainFileError(error: unknown, folder: string): unknown {
   const { code } = error as NodeJS.ErrnoException;
-  if (error instanceof IdatError || error instanceof TransientError || code === undefined) return error;
-  if (!['ENOSPC', 'EDQUOT', 'EACCES', 'EROFS', 'EPERM', 'EFBIG', 'EIO'].includes(code)) return error;
-  const reason =
-    code === 'ENOSPC' || code === 'EDQUOT'
-      ? 'the disk is full: free some space'
-      : `the system says ${code}: check permissions`;
-  return new IdatError('hub.disk', `cannot write ${path}: ${reason}, or choose another folder with HF_HOME`, {
-    cause: error,
-  });
+  const reason = typeof code === 'string' ? REASONS[code] : undefined;
+  if (error instanceof IdatError || reason === undefined) return error;
+  const what = `cannot write in ${folder} (${code}): ${reason}, or choose another folder with HF_HOME`;
+  return new IdatError('hub.disk', what, { cause: error });
 }
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e6 ? 3 : 0)} MB`;
