@@ -100,7 +100,8 @@ describe('batches of augmented images', () => {
   const read = async (augmentation: Augmentation | null, microBatch: number) => {
     const models = { student: model(0), teacher: model(0.4) };
     const data = { student: inputs(0), teacher: inputs(0.4) };
-    const plan = { data, models, batchSize: 3, microBatch, augmentation, firstStep: 0, ...PASS };
+    const draws = { student: [], teacher: [] };
+    const plan = { data, models, draws, batchSize: 3, microBatch, augmentation, firstStep: 0, ...PASS };
     const images: Record<'student' | 'teacher', number[]> = { student: [], teacher: [] };
     for await (const { feeds, weights } of epochBatches(plan)) {
       for (const role of ['student', 'teacher'] as const) {

@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { tensorShapes } from '../src/backbones/architecture.js';
 import type { Backbone, BackboneConfig, SwinConfig, ViTConfig, Weights } from '../src/backbones/backbone.js';
-import { knownBackbone } from '../src/backbones/registry.js';
+import { knownBackbone } from '../src/backbones/known-backbones.js';
 import { gradients } from '../src/graph/differentiate.js';
 import { interpret } from '../src/graph/interpret.js';
 import { constant, mul, sumAll } from '../src/graph/ops/index.js';

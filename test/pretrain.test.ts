@@ -66,7 +66,7 @@ beforeAll(async () => {
 
 describe('random weights', () => {
   const config: ViTConfig = {
-    ...{ imageSize: 32, patchSize: 4, channels: 3, width: 128, depth: 6, heads: 4 },
+    ...{ family: 'vit', imageSize: 32, patchSize: 4, channels: 3, width: 128, depth: 6, heads: 4 },
     ...{ mlpWidth: 512, qkvBias: true, layerNormEps: 1e-6 },
   };
   const { weights, sha256 } = randomBackbone('x', config, 1, 'student');
@@ -231,7 +231,7 @@ describe('a pretraining run', () => {
     expect(backbone).toMatchObject({
       config: { ...SIZES, mlpWidth: 64, channels: 3, qkvBias: true, layerNormEps: 1e-6 },
     });
-    const random = randomBackbone('x', backbone.config, 42, 'student');
+    const random = randomBackbone('x', backbone.config as ViTConfig, 42, 'student');
     const spec = (of: typeof backbone, method: string): ModelSpec => ({
       ...{ backbone: of, method, methodOptions: {}, classes: 3, dropPath: 0 },
     });

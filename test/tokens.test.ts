@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { traceBackbone } from '../src/backbones/architecture.js';
 import type { Backbone, ViTConfig } from '../src/backbones/backbone.js';
-import { knownBackbone } from '../src/backbones/registry.js';
+import { knownBackbone } from '../src/backbones/known-backbones.js';
 import { openSafetensors } from '../src/files/safetensors-node.js';
 import { interpret } from '../src/graph/interpret.js';
 import { broadcastTo, concat, constant, input, parameter, slice, zeros } from '../src/graph/ops/index.js';

@@ -6,7 +6,7 @@
  */
 import { featureWidth } from '../backbones/architecture.js';
 import type { Backbone, BackboneConfig } from '../backbones/backbone.js';
-import { KNOWN_BACKBONES, knownBackbone } from '../backbones/registry.js';
+import { KNOWN_BACKBONES, knownBackbone } from '../backbones/known-backbones.js';
 import { IdatError, nearest } from '../errors.js';
 import { zeros } from '../graph/ops/index.js';
 import type { Slot } from '../graph/pack.js';

@@ -1,7 +1,7 @@
 /** idat methods: the tuning methods there are, and what each one is. */
 import { Command } from 'commander';
 import { z } from 'zod';
-import { KNOWN_BACKBONES, knownBackbone } from '../../backbones/registry.js';
+import { KNOWN_BACKBONES, knownBackbone } from '../../backbones/known-backbones.js';
 import { IdatError, nearest } from '../../errors.js';
 import { type AnyMethod, METHODS, methodByName } from '../../methods/index.js';
 import { facts, table } from '../format.js';
