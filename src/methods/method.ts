@@ -67,11 +67,6 @@ export interface Method<Options = unknown> {
   identityAtStart(options: Options): boolean;
   /** How many numbers are trained besides the head: the published formula, written without looking at what is traced. */
   count(config: BackboneConfig, options: Options): number;
-  /**
-   * Whether no gradient ever reaches the tensor of that name, so that it keeps its starting values: such as what moves
-   * numbers between tokens behind the last attention, where the head reads the class token alone. Default: none is so.
-   */
-  unreached?(tensor: string, config: BackboneConfig): boolean;
   /** Tokens it adds to those of the image for all blocks to work on. Default 0. */
   addedTokens?(options: Options): number;
   /**

@@ -28,7 +28,12 @@ type Options = z.infer<typeof options>;
 /** Sides of the depth-wise windows whose outputs are averaged. */
 const WINDOWS = [3, 5, 7] as const;
 
-/** Mona: adapters that look at each patch's neighbours, one after attention and one after the MLP. */
+/**
+ * Mona: adapters that look at each patch's neighbours, one after attention and one after the MLP.
+ *
+ * A ViT's head reads the class token alone, which has no neighbours, so the convolutions of its last block learn nothing.
+ * They are there because the published count has them.
+ */
 export const mona: Method<Options> = {
   name: 'mona',
   title: 'Multi-cognitive visual adapter (Mona)',
@@ -42,11 +47,6 @@ export const mona: Method<Options> = {
   count: (config, { hidden: h }) =>
     blocks(config).reduce((sum, { width: d }) => sum + 2 * (4 * d + 2 * d * h + h + d + 86 * h + h * h + h), 0),
   trains: () => false,
-  // of a ViT's last block the head reads the class token alone, which has no neighbours: these are counted as published
-  unreached: (tensor, config) =>
-    config.family === 'vit' &&
-    tensor.startsWith(`blocks.${config.depth - 1}.`) &&
-    /\.(conv\d|pointwise)\./.test(tensor),
   hooks: (scope, _config, chosen) => ({
     residual1: (block, _input, sum) => adapted(scope, `blocks.${block}.mona1`, sum, chosen),
     residual2: (block, _middle, sum) => adapted(scope, `blocks.${block}.mona2`, sum, chosen),
