@@ -13,7 +13,7 @@ import { size } from '../src/graph/tensor.js';
 import { type Session, startRuntime } from '../src/runtime/runtime.js';
 import { withWeightFile } from '../src/runtime/weight-file.js';
 import type { Call } from '../src/train/batches.js';
-import { type Classifier, loadClassifier, tokensOf } from '../src/train/evaluate.js';
+import { type Classifier, loadClassifier, streamOf } from '../src/train/evaluate.js';
 import { runStep } from '../src/train/fit.js';
 import { autoMicroBatch, pieces } from '../src/train/micro-batch.js';
 import type { Prefix } from '../src/train/model.js';
@@ -67,7 +67,7 @@ async function stepOf(which: Which): Promise<LoadedStep> {
   const known = steps.get(key);
   if (known) return known;
   const { student, teacher } = specs(which);
-  const microBatch = autoMicroBatch(BATCH_SIZE, tokensOf(student), student.backbone.config.width);
+  const microBatch = autoMicroBatch(BATCH_SIZE, streamOf(student));
   const variant = variantNamed(which.variant);
   const prefixes = variant.prefix
     ? { student: buildPrefix(student), teacher: buildPrefix(teacher) }

@@ -12,7 +12,7 @@ import { PASS_NAMES } from '../src/graph/passes/index.js';
 import { size } from '../src/graph/tensor.js';
 import { type Feed, type Runtime, startRuntime } from '../src/runtime/runtime.js';
 import { withWeightFile } from '../src/runtime/weight-file.js';
-import { tokensOf } from '../src/train/evaluate.js';
+import { streamOf } from '../src/train/evaluate.js';
 import { autoMicroBatch } from '../src/train/micro-batch.js';
 import { buildPrefix, buildTrainStep } from '../src/train/step.js';
 import { BENCH } from './plan.js';
@@ -24,7 +24,7 @@ const rounds = Number(process.argv[2] ?? 7);
 const backbones = await openBackbones(`${BENCH}cache`);
 const student = modelSpec(backbones.student, 'parallel');
 const teacher = modelSpec(backbones.teacher, 'parallel');
-const microBatch = autoMicroBatch(BATCH_SIZE, tokensOf(student), student.backbone.config.width);
+const microBatch = autoMicroBatch(BATCH_SIZE, streamOf(student));
 
 const runtime = await startRuntime({ device: 'cpu' });
 const rows: (Row & { flopsPerImage: number })[] = [];

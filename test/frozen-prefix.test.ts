@@ -1,6 +1,7 @@
 /** The frozen prefix: where a model is cut, and that the two parts are the whole. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { blocks } from '../src/backbones/architecture.js';
 import type { ViTConfig } from '../src/backbones/backbone.js';
 import { crossEntropy } from '../src/distill/index.js';
 import { gradients } from '../src/graph/differentiate.js';
@@ -57,7 +58,16 @@ describe('cutting', () => {
   });
 
   const boundaryOf = (method: string, dropPath: number) => {
-    const config = { imageSize: 8, patchSize: 4, channels: 3, width: 6, depth: 3, heads: 2, mlpWidth: 12 };
+    const config = {
+      family: 'vit' as const,
+      imageSize: 8,
+      patchSize: 4,
+      channels: 3,
+      width: 6,
+      depth: 3,
+      heads: 2,
+      mlpWidth: 12,
+    };
     const traced = trace({ config: { ...config, qkvBias: true, layerNormEps: 1e-6 }, method, dropPath }, 2);
     return cutFrozenPrefix(pushDownSlices.apply([traced.logits]), traced.images, nameOf)?.boundary.map((t) => t.shape);
   };
@@ -156,7 +166,7 @@ describe('in the runtime', () => {
           const { config, dropPath } = role === 'student' ? first : second;
           images[role] = values([m, 3, config.imageSize, config.imageSize], 2);
           feeds[`${role}.parameters`] = whole[role]!.initial(1, role);
-          feeds[`${role}.dropPath`] = dropPathMultipliers(config.depth, dropPath, m, alternating());
+          feeds[`${role}.dropPath`] = dropPathMultipliers(blocks(config).length, dropPath, m, alternating());
         }
         const student = await prefixed(specs.student, images.student!, m, 'student.');
         const teacher = await prefixed(specs.teacher, images.teacher!, m, 'teacher.');
@@ -180,6 +190,7 @@ describe('in the runtime', () => {
   }, 60_000);
 
   const config: ViTConfig = {
+    family: 'vit',
     imageSize: 16,
     patchSize: 4,
     channels: 3,

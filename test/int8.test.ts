@@ -153,6 +153,7 @@ describe('rounded weights', () => {
 /** Wide enough for some products to be worth it: width 32, MLP 48; the patches have 12 numbers and stay as they are. */
 const wide = (method: string, dropPath = 0): Model => ({
   config: {
+    family: 'vit',
     imageSize: 6,
     patchSize: 2,
     channels: 3,

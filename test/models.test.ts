@@ -81,7 +81,7 @@ const spec = (config: ViTConfig, method: string, methodOptions = {}, classes = 1
   classes,
   dropPath: 0,
 });
-const sizeOf = (name: string) => KNOWN_BACKBONES.find((b) => b.name.startsWith(name))!.config;
+const sizeOf = (name: string) => KNOWN_BACKBONES.find((b) => b.name.startsWith(name))!.config as ViTConfig;
 
 describe('trainable parameters', () => {
   const withoutHead = (model: string, method: string, options = {}) => {
@@ -225,6 +225,7 @@ it('losses are weighted by alpha and beta, and distillation trains whom it shoul
 it('every method sends a gradient into each of its tensors and is differentiable end to end', async () => {
   const runtime = await startRuntime({ device: 'cpu', threads: 1 });
   const config: ViTConfig = {
+    family: 'vit',
     imageSize: 8,
     patchSize: 4,
     channels: 3,

@@ -41,6 +41,7 @@ import { frozen, type Model, trace, values } from './small-models.js';
 const [B, T, D, H, M, DEPTH] = [2, 5, 8, 2, 12, 3];
 const vit = (method: string, qkvBias = true): Model => ({
   config: {
+    family: 'vit',
     imageSize: 4,
     patchSize: 2,
     channels: 3,

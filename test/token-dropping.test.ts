@@ -1,8 +1,8 @@
 /** Leaving patches out of training images: the op, the draw, and the model that is left. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { traceBackbone } from '../src/backbones/architecture.js';
 import type { ViTConfig } from '../src/backbones/backbone.js';
 import type { Hooks } from '../src/backbones/hooks.js';
-import { traceViT } from '../src/backbones/vit.js';
 import { gradients } from '../src/graph/differentiate.js';
 import { emit } from '../src/graph/emit.js';
 import { interpret } from '../src/graph/interpret.js';
@@ -111,6 +111,7 @@ describe('keptPatches', () => {
 
 it('a ViT without some patches computes what one does whose other tokens are cut out', () => {
   const config: ViTConfig = {
+    family: 'vit',
     imageSize: 6,
     patchSize: 2,
     channels: 3,
@@ -132,7 +133,7 @@ it('a ViT without some patches computes what one does whose other tokens are cut
       if (!weights.has(name)) weights.set(name, parameter(name, shape));
       return weights.get(name)!;
     };
-    const features = traceViT(config, weight, hooks, { images, dropPath: null, keptPatches: keptTokens });
+    const features = traceBackbone(config, weight, hooks, { images, dropPath: null, keptPatches: keptTokens });
     const loss = sumAll(mul(features, input('out', [2, 4])));
     const values: Record<string, ArrayLike<number>> = {
       images: wave(216, 1),

@@ -75,10 +75,10 @@ describe('batches', () => {
     expect(seen).toEqual([1, 2]);
   });
   it('are cut to suit the model', () => {
-    expect(autoMicroBatch(32, 197, 768)).toBe(2);
-    expect(autoMicroBatch(32, 65, 128)).toBe(32);
-    expect(autoMicroBatch(5, 65, 128)).toBe(4);
-    expect(autoMicroBatch(32, 1000, 4096)).toBe(1);
+    expect(autoMicroBatch(32, 197 * 768)).toBe(2);
+    expect(autoMicroBatch(32, 65 * 128)).toBe(32);
+    expect(autoMicroBatch(5, 65 * 128)).toBe(4);
+    expect(autoMicroBatch(32, 1000 * 4096)).toBe(1);
   });
 });
 

@@ -1,5 +1,5 @@
 /**
- * Opening a ViT checkpoint: sizes from its tensors and metadata, weights left where they lie in the file.
+ * Opening a checkpoint of a ViT or a Swin: sizes from its tensors and metadata, weights left where they lie in the file.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
@@ -10,13 +10,15 @@ import { isFloatDtype, type TensorEntry, toFloat32 } from '../files/safetensors.
 import { type OpenSafetensors, openSafetensors } from '../files/safetensors-node.js';
 import { constant } from '../graph/ops/index.js';
 import { formatShape, sameShape, size } from '../graph/tensor.js';
-import type { Backbone, ViTConfig, Weights } from './backbone.js';
+import { usualNormalisation } from './architecture.js';
+import type { Backbone, BackboneConfig, BackboneSizes, ViTConfig, Weights } from './backbone.js';
 import { resizePositionEmbedding } from './position-embedding.js';
+import { checkSwinConfig, holdsSwin, readSwinConfig, storedSwinName } from './swin-checkpoint.js';
 
 export interface Overrides {
   readonly name?: string;
   /** Sizes known from elsewhere; they win over what the file says. A different imageSize resizes the positions. */
-  readonly config?: Partial<ViTConfig>;
+  readonly config?: BackboneSizes;
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
 }
@@ -31,17 +33,19 @@ export async function backboneFromFile(path: string, overrides: Overrides = {}):
   const open = await openSafetensors(place);
   try {
     const { tensors, metadata } = open.file;
-    const stored = readConfig(path, tensors, metadata);
-    const config = { ...stored, ...overrides.config };
-    checkConfig(path, config);
+    const stored = (holdsSwin(tensors) ? readSwinConfig : readConfig)(path, tensors, metadata);
+    const config = { ...stored, ...overrides.config } as BackboneConfig;
+    checkConfig(path, stored, config);
     await checkFinite(path, open);
-    const weights = new FileWeights(place, tensors, stored, config);
+    const storedName = stored.family === 'swin' ? storedSwinName(tensors) : (own: string) => own;
+    const weights = new FileWeights(place, tensors, storedName, stored, config);
+    const normalisation = usualNormalisation(config);
     return {
       name: overrides.name ?? basename(path).replace(/\.safetensors$/, ''),
       config,
       weights,
-      mean: overrides.mean ?? numberList(metadata.mean) ?? [0.5, 0.5, 0.5],
-      std: overrides.std ?? numberList(metadata.std) ?? [0.5, 0.5, 0.5],
+      mean: overrides.mean ?? numberList(metadata.mean) ?? normalisation.mean,
+      std: overrides.std ?? numberList(metadata.std) ?? normalisation.std,
       path: place,
       sha256: await sha256(place),
     };
@@ -50,7 +54,7 @@ export async function backboneFromFile(path: string, overrides: Overrides = {}):
   }
 }
 
-/** Sizes, from the shapes where they show, from the metadata (timm's argument names) where they do not. */
+/** A ViT's sizes, from the shapes where they show, from the metadata (timm's argument names) where they do not. */
 function readConfig(
   path: string,
   tensors: ReadonlyMap<string, TensorEntry>,
@@ -72,6 +76,7 @@ function readConfig(
   while (tensors.has(`blocks.${depth}.norm1.weight`)) depth++;
   const mlpWidth = shape('blocks.0.mlp.fc1.weight', 2)[0]!;
   return {
+    family: 'vit',
     imageSize: Math.round(Math.sqrt(tokens - 1)) * patchSize,
     patchSize,
     channels,
@@ -84,7 +89,16 @@ function readConfig(
   };
 }
 
-function checkConfig(path: string, { heads, width, imageSize, patchSize }: ViTConfig): void {
+function checkConfig(path: string, { family }: BackboneConfig, config: BackboneConfig): void {
+  if (config.family !== family) {
+    const [found, wanted] = [family, config.family].map((name) => ({ vit: 'ViT', swin: 'Swin' })[name]);
+    throw new IdatError('backbone.family', `${path}: the file holds a ${found}, where a ${wanted} was expected`);
+  }
+  if (config.family === 'swin') checkSwinConfig(path, config);
+  else checkViTConfig(path, config);
+}
+
+function checkViTConfig(path: string, { heads, width, imageSize, patchSize }: ViTConfig): void {
   if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0) {
     throw new IdatError(
       'backbone.heads',
@@ -103,12 +117,14 @@ class FileWeights implements Weights {
   constructor(
     private readonly path: string,
     private readonly tensors: ReadonlyMap<string, TensorEntry>,
-    private readonly stored: ViTConfig,
-    private readonly config: ViTConfig,
+    /** What the file calls a tensor of ours. */
+    private readonly storedName: (name: string) => string,
+    private readonly stored: BackboneConfig,
+    private readonly config: BackboneConfig,
   ) {}
 
   has(name: string): boolean {
-    return this.tensors.has(name);
+    return this.tensors.has(this.storedName(name));
   }
 
   constant(name: string, shape: readonly number[]) {
@@ -122,17 +138,18 @@ class FileWeights implements Weights {
     const entry = this.find(name, shape);
     const values = this.load(entry);
     if (name !== 'pos_embed' || sameShape(entry.shape, shape)) return values;
-    const side = ({ imageSize, patchSize }: ViTConfig) => imageSize / patchSize;
-    return resizePositionEmbedding(values, this.config.width, side(this.stored), side(this.config));
+    const side = ({ imageSize, patchSize }: BackboneConfig) => imageSize / patchSize;
+    return resizePositionEmbedding(values, shape[2]!, side(this.stored), side(this.config));
   }
 
   private find(name: string, shape: readonly number[]): TensorEntry {
-    const entry = this.tensors.get(name);
+    const storedName = this.storedName(name);
+    const entry = this.tensors.get(storedName);
     if (!entry) {
-      const near = nearest(name, [...this.tensors.keys()].slice(0, 5000), 1);
+      const near = nearest(storedName, [...this.tensors.keys()].slice(0, 5000), 1);
       throw new IdatError(
         'backbone.tensor',
-        `${this.path}: tensor ${name} ${formatShape(shape)} is missing (nearest name: ${near[0] ?? 'none'}); the file is incomplete or not in timm's naming`,
+        `${this.path}: tensor ${storedName} ${formatShape(shape)} is missing (nearest name: ${near[0] ?? 'none'}); the file is incomplete or not in timm's naming`,
       );
     }
     // positions may be resized, and very old files keep the patch kernel flattened
@@ -144,16 +161,21 @@ class FileWeights implements Weights {
     ) {
       throw new IdatError(
         'backbone.tensor',
-        `${this.path}: tensor ${name} is ${entry.dtype} ${formatShape(entry.shape)}, expected float ${formatShape(shape)} for a ViT of width ${this.config.width}, depth ${this.config.depth}`,
+        `${this.path}: tensor ${storedName} is ${entry.dtype} ${formatShape(entry.shape)}, expected float ${formatShape(shape)} for ${this.describe()}`,
       );
     }
     if (name !== 'pos_embed' && entry.shape.length === shape.length && !sameShape(entry.shape, shape)) {
       throw new IdatError(
         'backbone.tensor',
-        `${this.path}: tensor ${name} is ${formatShape(entry.shape)}, expected ${formatShape(shape)}; the file mixes sizes`,
+        `${this.path}: tensor ${storedName} is ${formatShape(entry.shape)}, expected ${formatShape(shape)}; the file mixes sizes`,
       );
     }
     return entry;
+  }
+
+  private describe(): string {
+    if (this.config.family === 'vit') return `a ViT of width ${this.config.width}, depth ${this.config.depth}`;
+    return `a Swin of width ${this.config.embedWidth}, depths ${this.config.depths}`;
   }
 
   /** @param firstByte, byteCount the part wanted; default: all of it */

@@ -1,20 +1,28 @@
 /**
  * The places of a transformer block where a tuning method may step in. The backbone calls them and knows no method.
  *
- * Letters: B images, T tokens, D width. `block` counts from 0. A hook left out changes nothing.
+ * Letters: B images, T tokens, D width. `block` counts from 0, over all stages. A hook left out changes nothing.
+ *
+ * A Swin's tokens lie in raster order and number T in its stage, D is the stage's width. Within its attention (`qkv`,
+ * `keysValues`, `projection`) each window is a row of its own: B·W rows of N tokens for B images of W windows. Its number
+ * of tokens is fixed.
  */
 import { type Label, type Tensor, within } from '../graph/tensor.js';
 
 export interface Hooks {
-  /** E: the patch embeddings [B, T−1, D], before class token and positions. */
+  /** E: the patch embeddings [B, T−1, D], before class token and positions; a Swin's [B, T, D] before their norm. */
   patchEmbedding?(x: Tensor): Tensor;
-  /** T_i: the token sequence [B, T, D] entering a block; may change T. */
+  /** Swin only: the output of the patch embeddings' norm. */
+  patchNorm?(x: Tensor): Tensor;
+  /** Swin only: the output [B, T/4, 4D] of the norm of the merging behind a stage, counted from 0. */
+  mergingNorm?(stage: number, x: Tensor): Tensor;
+  /** T_i: the token sequence [B, T, D] entering a block; in a ViT it may change T. */
   tokens?(block: number, x: Tensor): Tensor;
   /** N1_i: LN1's output, which attention reads. */
   norm1?(block: number, x: Tensor): Tensor;
   /** Q_i: the fused queries, keys, values [B, T, 3D], with LN1's output they come from. */
   qkv?(block: number, qkv: Tensor, norm1: Tensor): Tensor;
-  /** KV_i: keys and values per head [B, H, T, D/H]; may be lengthened along T. */
+  /** KV_i: keys and values per head [B, H, T, D/H]; may be lengthened along T, in a Swin in front. */
   keysValues?(block: number, keys: Tensor, values: Tensor): { keys: Tensor; values: Tensor };
   /** P_i: the output of attention's projection. */
   projection?(block: number, x: Tensor): Tensor;

@@ -21,7 +21,8 @@ const INIT_VERSION = 1;
  */
 export function randomBackbone(name: string, config: ViTConfig, seed: number, role: string): Backbone {
   const half = new Array<number>(config.channels).fill(0.5);
-  const identity = JSON.stringify([INIT_VERSION, Object.entries(config).sort(), seed, role]);
+  const { family: _, ...sizes } = config;
+  const identity = JSON.stringify([INIT_VERSION, Object.entries(sizes).sort(), seed, role]);
   return {
     name,
     config,

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { IdatError, nearest } from '../errors.js';
 import { cacheFolder } from '../files/cache-folder.js';
-import type { Backbone, ViTConfig } from './backbone.js';
+import { usualNormalisation } from './architecture.js';
+import type { Backbone, BackboneConfig, Normalisation } from './backbone.js';
 import { backboneFromFile } from './checkpoint.js';
 
-export interface KnownBackbone {
+export interface KnownBackbone extends Normalisation {
   /** timm's name: architecture.tag */
   readonly name: string;
-  readonly config: ViTConfig;
+  readonly config: BackboneConfig;
   /** Where the file comes from. */
   readonly source: string;
 }
@@ -18,14 +19,43 @@ export interface KnownBackbone {
 /** ViT-…/16 at 224 pixels: heads are 64 wide, the MLP is four times the width. */
 function vit16(size: string, width: number, depth: number): KnownBackbone {
   const name = `vit_${size}_patch16_224.augreg_in21k`;
-  const fixed = { imageSize: 224, patchSize: 16, channels: 3, qkvBias: true, layerNormEps: 1e-6 };
+  const fixed = {
+    family: 'vit',
+    imageSize: 224,
+    patchSize: 16,
+    channels: 3,
+    qkvBias: true,
+    layerNormEps: 1e-6,
+  } as const;
   const config = { ...fixed, width, depth, heads: width / 64, mlpWidth: 4 * width };
-  return { name, config, source: `https://huggingface.co/timm/${name} (model.safetensors)` };
+  return published(name, config);
+}
+
+function published(name: string, config: BackboneConfig): KnownBackbone {
+  const source = `https://huggingface.co/timm/${name} (model.safetensors)`;
+  return { name, config, source, ...usualNormalisation(config) };
+}
+
+/** Swin at 224 pixels, patches of 4, windows of 7: heads are 32 wide, the last stage's grid is one window. */
+function swin224(size: string, tag: string, embedWidth: number, third: number): KnownBackbone {
+  const fixed = { family: 'swin', imageSize: 224, patchSize: 4, channels: 3, windowSize: 7, mlpRatio: 4 } as const;
+  const heads = [1, 2, 4, 8].map((times) => (times * embedWidth) / 32);
+  const sizes = { embedWidth, depths: [2, 2, third, 2], heads, qkvBias: true, layerNormEps: 1e-5 };
+  return published(`swin_${size}_patch4_window7_224.${tag}`, { ...fixed, ...sizes });
 }
 
 function bundled(name: string, width: number, heads: number): KnownBackbone {
-  const fixed = { imageSize: 32, patchSize: 4, channels: 3, qkvBias: true, layerNormEps: 1e-6, depth: 6 };
-  return { name, config: { ...fixed, width, heads, mlpWidth: 4 * width }, source: 'bundled with idat' };
+  const fixed = {
+    family: 'vit',
+    imageSize: 32,
+    patchSize: 4,
+    channels: 3,
+    qkvBias: true,
+    layerNormEps: 1e-6,
+    depth: 6,
+  } as const;
+  const config = { ...fixed, width, heads, mlpWidth: 4 * width };
+  return { name, config, source: 'bundled with idat', ...usualNormalisation(config) };
 }
 
 export const KNOWN_BACKBONES: readonly KnownBackbone[] = [
@@ -35,6 +65,11 @@ export const KNOWN_BACKBONES: readonly KnownBackbone[] = [
   vit16('small', 384, 12),
   vit16('base', 768, 12),
   vit16('large', 1024, 24),
+  ...['ms_in22k', 'ms_in22k_ft_in1k', 'ms_in1k'].flatMap((tag) => [
+    swin224('tiny', tag, 96, 6),
+    swin224('small', tag, 96, 18),
+    swin224('base', tag, 128, 18),
+  ]),
 ];
 
 /** Folders searched for `NAME.safetensors`: the package's own, then the user's. */
@@ -43,7 +78,7 @@ export const MODEL_FOLDERS: readonly string[] = [
   join(cacheFolder(), 'models'),
 ];
 
-/** By timm's name, with or without the tag. */
+/** By timm's name; without a tag, the first of that architecture. */
 export const knownBackbone = (wanted: string): KnownBackbone | undefined =>
   KNOWN_BACKBONES.find(({ name }) => name === wanted || name.split('.')[0] === wanted);
 
@@ -81,7 +116,7 @@ export async function resolveBackbone(
         () => false,
       )
     )
-      return backboneFromFile(path, { name: known.name, config: { ...known.config, ...wanted } });
+      return backboneFromFile(path, { ...known, config: { ...known.config, ...wanted } });
   }
   throw new IdatError(
     'backbone.absent',

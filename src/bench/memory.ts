@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { ViTConfig } from '../backbones/backbone.js';
+import type { BackboneConfig } from '../backbones/backbone.js';
 import type { FineTuneSettings } from '../train/config.js';
 
 /** What the process is to run. */
@@ -12,7 +12,7 @@ export interface MemoryTask {
   readonly microBatch: number;
   readonly threads: number;
   /** The student's weights and, when there is one, the teacher's. */
-  readonly files: readonly { readonly path: string; readonly name: string; readonly config: ViTConfig }[];
+  readonly files: readonly { readonly path: string; readonly name: string; readonly config: BackboneConfig }[];
 }
 
 /** Bytes. The images of a data set come on top. */

@@ -1,6 +1,6 @@
 /** What a tuning method is: which tensors it adds, and where it hooks into a block. One method, one file. */
 import type { z } from 'zod';
-import type { ViTConfig } from '../backbones/backbone.js';
+import type { BackboneConfig } from '../backbones/backbone.js';
 import type { Hooks } from '../backbones/hooks.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { RandomStream } from '../random.js';
@@ -22,7 +22,8 @@ export interface Method<Options = unknown> {
   readonly options: z.ZodType<Options>;
   /** Whether the backbone's own tensor of that name is trained too. */
   trains(backboneTensor: string): boolean;
-  hooks(scope: Scope, config: ViTConfig, options: Options): Hooks;
+  /** Widths come from `x.shape` or from `blocks(config)` (backbones/architecture.ts). */
+  hooks(scope: Scope, config: BackboneConfig, options: Options): Hooks;
 }
 
 /**

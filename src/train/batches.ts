@@ -2,7 +2,7 @@
  * From a split to what the step eats: the order of an epoch, its batches, and each batch's micro-batches.
  */
 import { setImmediate } from 'node:timers/promises';
-import { patchCount } from '../backbones/vit.js';
+import { blocks, droppablePatches } from '../backbones/architecture.js';
 import { randomStream } from '../random.js';
 import type { Feed } from '../runtime/runtime.js';
 import { type Augmentation, type ImageChange, imageChange } from './augment.js';
@@ -107,7 +107,8 @@ function branchMultipliers(
   ...when: (string | number)[]
 ): Float32Array | null {
   if (dropPath === 0) return null;
-  return dropPathMultipliers(backbone.config.depth, dropPath, images, randomStream(seed, 'drop-path', role, ...when));
+  const depth = blocks(backbone.config).length;
+  return dropPathMultipliers(depth, dropPath, images, randomStream(seed, 'drop-path', role, ...when));
 }
 
 /** How an epoch's images of a model are changed: what is outside them has the mean colour, which is 0 for the model. */
@@ -124,7 +125,7 @@ function patchesKept(
   ...when: (string | number)[]
 ): BigInt64Array | null {
   if (dropTokens === 0) return null;
-  const patches = patchCount(config);
+  const patches = droppablePatches(config);
   return keptPatches(indices, patches, keptPatchCount(patches, dropTokens), seed, ...when);
 }
 

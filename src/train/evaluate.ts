@@ -1,4 +1,5 @@
 /** Top-1 accuracy, and the forward pass it needs. */
+import { streamSize } from '../backbones/architecture.js';
 import { size } from '../graph/tensor.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { ahead } from './batches.js';
@@ -12,7 +13,7 @@ const EVALUATED_AT_ONCE = 64;
 
 /** Nothing is kept for a backward pass, so that four times the images of a training call take no more memory. */
 export function evaluationBatch(model: ModelSpec, prefix: Prefix | null = null): number {
-  return 4 * autoMicroBatch(EVALUATED_AT_ONCE / 4, tokensOf(model, prefix), model.backbone.config.width);
+  return 4 * autoMicroBatch(EVALUATED_AT_ONCE / 4, streamOf(model, prefix));
 }
 
 /** A model ready to classify. */
@@ -50,11 +51,10 @@ export async function loadClassifier(
   };
 }
 
-/** Patches and class token; what is behind a prefix has as many as the prefix hands over: 1 for linear probing. */
-export function tokensOf({ backbone: { config } }: ModelSpec, prefix: Prefix | null = null): number {
-  const tokens = (config.imageSize / config.patchSize) ** 2 + 1;
-  if (!prefix) return tokens;
-  return Math.min(tokens, Math.max(...prefix.tensors.map(({ shape }) => size(shape) / config.width)));
+/** Numbers in one image's stream of tokens; behind a prefix no more than it hands over: one token for linear probing. */
+export function streamOf({ backbone: { config } }: ModelSpec, prefix: Prefix | null = null): number {
+  const stream = streamSize(config);
+  return prefix ? Math.min(stream, Math.max(...prefix.tensors.map(({ shape }) => size(shape)))) : stream;
 }
 
 /**

@@ -2,12 +2,15 @@
  * Micro-batches: a batch in pieces that the runtime works through one after the other, and the sums over them.
  */
 
-/** Images × tokens × width of the largest call that pays: two images of ViT-B/16; more take memory and no less time. */
+/** Numbers in the streams of tokens (images × tokens × width) of the largest call that pays: two images of ViT-B/16; more take memory and no less time. */
 const LARGEST_CALL = 2 * 197 * 768;
 
-/** The largest power of two of images, no more than the batch, whose tokens keep a call small; at least 1. */
-export function autoMicroBatch(batchSize: number, tokens: number, width: number): number {
-  const largest = Math.min(batchSize, LARGEST_CALL / (tokens * width));
+/**
+ * The largest power of two of images, no more than the batch, whose tokens keep a call small; at least 1.
+ * @param stream numbers in one image's stream of tokens
+ */
+export function autoMicroBatch(batchSize: number, stream: number): number {
+  const largest = Math.min(batchSize, LARGEST_CALL / stream);
   return largest < 1 ? 1 : 2 ** Math.floor(Math.log2(largest));
 }
 

@@ -2,12 +2,14 @@
  * The card of a model trained from random weights: what it is, how good it is, how it was made, and its log.
  */
 import { basename } from 'node:path';
+import type { ViTConfig } from '../backbones/backbone.js';
 import type { FineTuneSettings } from './config.js';
 import type { EpochMetrics } from './progress.js';
 import type { RunRecord, RunResult, TunedModels } from './run-directory.js';
 
 export interface CardFacts {
   readonly model: TunedModels['student'];
+  readonly config: ViTConfig;
   readonly record: RunRecord;
   readonly classes: readonly string[];
   readonly result: RunResult;
@@ -34,8 +36,8 @@ export function modelCard(facts: CardFacts): string {
 
 const percent = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`;
 
-function properties({ model: { spec, layout }, record, classes, result }: CardFacts): string[][] {
-  const { config, mean, std } = spec.backbone;
+function properties({ model: { spec, layout }, config, record, classes, result }: CardFacts): string[][] {
+  const { mean, std } = spec.backbone;
   const names = classes.length <= 20 ? `: ${classes.join(', ')}` : '';
   return [
     [

@@ -1,9 +1,9 @@
 /**
  * One model of a step, traced: a frozen backbone, its tuning method's tensors, a new head.
  */
-import type { Backbone } from '../backbones/backbone.js';
+import { blocks, droppablePatches, featureWidth, traceBackbone } from '../backbones/architecture.js';
+import type { Backbone, BackboneConfig } from '../backbones/backbone.js';
 import { labelHooks } from '../backbones/hooks.js';
-import { patchCount, traceViT } from '../backbones/vit.js';
 import type { Program } from '../graph/emit.js';
 import { input, linear, parameter } from '../graph/ops/index.js';
 import { layout, parameterName, type Slot } from '../graph/pack.js';
@@ -95,9 +95,8 @@ function traceParts(model: ModelSpec, role: string, batch: number, disable: read
   const { dropTokens = 0 } = model;
   const named = (name: string) => inputName(role, name);
   const images = input(named('images'), [batch, config.channels, config.imageSize, config.imageSize]);
-  const dropPath = model.dropPath > 0 ? input(named('dropPath'), [config.depth, 2, batch]) : null;
-  const kept = keptPatchCount(patchCount(config), dropTokens);
-  const keptPatches = dropTokens > 0 ? input(named('keptPatches'), [batch, kept], 'int64') : null;
+  const dropPath = model.dropPath > 0 ? input(named('dropPath'), [blocks(config).length, 2, batch]) : null;
+  const keptPatches = dropTokens > 0 ? input(named('keptPatches'), [batch, keptOf(config, dropTokens)], 'int64') : null;
 
   const trainables = new TrainableScope();
   const method = methodByName(model.method);
@@ -109,9 +108,9 @@ function traceParts(model: ModelSpec, role: string, batch: number, disable: read
       ? trainables.tensor(name, shape, () => weights.values(name, shape))
       : weights.constant(name, shape);
   const features = within({ part: 'backbones.residual' }, () =>
-    traceViT(config, weight, hooks, { images, dropPath, keptPatches }),
+    traceBackbone(config, weight, hooks, { images, dropPath, keptPatches }),
   );
-  const kernel = trainables.tensor('head.weight', [model.classes, config.width], truncatedNormal(0.02));
+  const kernel = trainables.tensor('head.weight', [model.classes, featureWidth(config)], truncatedNormal(0.02));
   const bias = trainables.tensor('head.bias', [model.classes], zeroInit);
   const whole = within({ part: 'train.head' }, () => linear(features, kernel, bias));
   const logits = applyPasses(TRACE_PASSES, [whole], disable)[0]!;
@@ -123,6 +122,9 @@ function traceParts(model: ModelSpec, role: string, batch: number, disable: read
     layout: trainables.layout(),
   };
 }
+
+const keptOf = (config: BackboneConfig, dropTokens: number): number =>
+  keptPatchCount(droppablePatches(config), dropTokens);
 
 /** The logits computed from what the prefix leaves. */
 function cutOff(prefix: Prefix, { logits, images }: TracedModel, role: string): Tensor {

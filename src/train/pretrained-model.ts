@@ -15,9 +15,10 @@ export const CARD_FILE = 'model-card.md';
  * file's metadata: `--student DIR/model.safetensors` needs nothing else. Its card goes beside it.
  */
 export async function writeModel(dir: string, parameters: Float32Array, facts: CardFacts): Promise<void> {
-  const { spec, layout } = facts.model;
+  const { config, model } = facts;
+  const { spec, layout } = model;
   const { accuracy, selectedEpoch } = facts.result;
-  const { name, config, mean, std } = spec.backbone;
+  const { name, mean, std } = spec.backbone;
   const [architecture, tag = ''] = name.split('.');
   const metadata = {
     architecture: architecture!,

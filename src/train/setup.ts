@@ -16,7 +16,7 @@ import { withWeightFile } from '../runtime/weight-file.js';
 import { AdamW, decayRanges } from './adamw.js';
 import { augments } from './augment.js';
 import type { FineTuneSettings, Scratch } from './config.js';
-import { type Classifier, loadClassifier, tokensOf } from './evaluate.js';
+import { type Classifier, loadClassifier, streamOf } from './evaluate.js';
 import type { Steps } from './fit.js';
 import { autoMicroBatch } from './micro-batch.js';
 import type { ModelSpec, Prefix, TrainableLayout } from './model.js';
@@ -32,7 +32,14 @@ const ROLES = ['student', 'teacher'] as const;
 
 /** The rest is as in every ViT of timm. */
 export function scratchConfig({ mlpWidth, ...sizes }: Scratch): ViTConfig {
-  return { ...sizes, mlpWidth: mlpWidth ?? 4 * sizes.width, channels: 3, qkvBias: true, layerNormEps: 1e-6 };
+  return {
+    family: 'vit',
+    ...sizes,
+    mlpWidth: mlpWidth ?? 4 * sizes.width,
+    channels: 3,
+    qkvBias: true,
+    layerNormEps: 1e-6,
+  };
 }
 
 export interface Specs {
@@ -81,11 +88,11 @@ export function microBatchOf(
 ): number {
   const batch = Math.min(batchSize, images);
   if (microBatch !== 'auto') return Math.min(microBatch, batch);
-  const numbers = ROLES.map((role) => {
+  const streams = ROLES.map((role) => {
     const spec = specs[role];
-    return spec ? tokensOf(spec, prefixes[role]) * spec.backbone.config.width : 0;
+    return spec ? streamOf(spec, prefixes[role]) : 0;
   });
-  return autoMicroBatch(batch, 1, Math.max(...numbers));
+  return autoMicroBatch(batch, Math.max(...streams));
 }
 
 /** So that the run can be resumed from anywhere. What has neither separator nor file ending is a model's name. */

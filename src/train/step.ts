@@ -1,7 +1,7 @@
 /**
  * The compiled step: student, teacher, their losses and every gradient as one program.
  */
-import { patchCount } from '../backbones/vit.js';
+import { streamSize } from '../backbones/architecture.js';
 import { crossEntropy, lossByName } from '../distill/index.js';
 import { IdatError } from '../errors.js';
 import { gradients } from '../graph/differentiate.js';
@@ -162,8 +162,7 @@ const PREFIX_BATCH = 16;
 /** Compiles the frozen prefix of a model; null where it has none worth running apart (see graph/passes/frozen-prefix.ts). */
 export function buildPrefix(model: ModelSpec, disable: readonly string[] = []): Prefix | null {
   if (disable.includes(FROZEN_PREFIX)) return null;
-  const { config } = model.backbone;
-  const batch = autoMicroBatch(PREFIX_BATCH, patchCount(config) + 1, config.width);
+  const batch = autoMicroBatch(PREFIX_BATCH, streamSize(model.backbone.config));
   const traced = traceModel(model, '', batch, disable);
   const cut = cutFrozenPrefix([traced.logits], traced.images, prefixInput);
   if (!cut) return null;

@@ -7,6 +7,7 @@ import { concatOp, splitOp } from './concat.js';
 import { divOp } from './div.js';
 import { erfOp } from './erf.js';
 import { expOp } from './exp.js';
+import { gatherOp, scatterAddOp } from './gather.js';
 import { geluOp } from './gelu.js';
 import { int8ProductOp } from './int8-product.js';
 import { layerNormOp } from './layer-norm.js';
@@ -37,6 +38,7 @@ export { type ConstantData, constant, scalar } from './constant.js';
 export { div } from './div.js';
 export { erf } from './erf.js';
 export { exp } from './exp.js';
+export { gather } from './gather.js';
 export { gelu } from './gelu.js';
 export { input } from './input.js';
 export { int8Product } from './int8-product.js';
@@ -71,6 +73,7 @@ export const ALL_OPS: readonly Op<any>[] = [
   divOp,
   erfOp,
   expOp,
+  gatherOp,
   geluOp,
   int8ProductOp,
   layerNormOp,
@@ -83,6 +86,7 @@ export const ALL_OPS: readonly Op<any>[] = [
   reduceSumOp,
   reshapeOp,
   scaledGeluOp,
+  scatterAddOp,
   signOp,
   softmaxOp,
   splitOp,

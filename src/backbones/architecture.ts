@@ -1,0 +1,67 @@
+/** What the rooms behind ask of a backbone, whatever its family. */
+import { IdatError } from '../errors.js';
+import { constant, input } from '../graph/ops/index.js';
+import { type Shape, size, type Tensor } from '../graph/tensor.js';
+import type {
+  Architecture,
+  BackboneConfig,
+  BackboneInputs,
+  BlockSizes,
+  Normalisation,
+  WeightSource,
+} from './backbone.js';
+import type { Hooks } from './hooks.js';
+import { swin } from './swin.js';
+import { vit } from './vit.js';
+
+/** One family, one file and one line here. */
+const ARCHITECTURES: {
+  readonly [F in BackboneConfig['family']]: Architecture<Extract<BackboneConfig, { family: F }>>;
+} = { vit, swin };
+
+const architectureOf = ({ family }: BackboneConfig) => ARCHITECTURES[family] as Architecture<BackboneConfig>;
+
+/** Traces a backbone: images -> features [B, featureWidth(config)], which the head reads. */
+export const traceBackbone = (
+  config: BackboneConfig,
+  weight: WeightSource,
+  hooks: Hooks,
+  inputs: BackboneInputs,
+): Tensor => architectureOf(config).trace(config, weight, hooks, inputs);
+
+/** Every block in order, counted over all stages: a block's position is the index that hooks and drop path go by. */
+export const blocks = (config: BackboneConfig): readonly BlockSizes[] => architectureOf(config).blocks(config);
+
+/**
+ * Patches of an image, of which some may be left out.
+ * @throws IdatError `backbone.patches` where the family needs all of them
+ */
+export function droppablePatches(config: BackboneConfig): number {
+  const patches = architectureOf(config).patches?.(config);
+  if (patches !== undefined) return patches;
+  throw new IdatError('backbone.patches', `dropTokens: a ${config.family} needs all of its patches; leave it out`);
+}
+
+/** Numbers of an image that the head reads. */
+export const featureWidth = (config: BackboneConfig): number => blocks(config).at(-1)!.width;
+
+/** Numbers of one image's stream of tokens, the mean over the blocks: what an image takes of a call. */
+export function streamSize(config: BackboneConfig): number {
+  const sizes = blocks(config).map(({ tokens, width }) => tokens * width);
+  return sizes.reduce((a, b) => a + b, 0) / sizes.length;
+}
+
+/** Every tensor that a backbone of these sizes reads, by name: the tracing code is asked, so that no list has to be kept. */
+export function tensorShapes(config: BackboneConfig): Map<string, Shape> {
+  const shapes = new Map<string, Shape>();
+  const note = (name: string, shape: Shape) => {
+    shapes.set(name, shape);
+    return constant(shape, { kind: 'file', path: name, offset: 0, load: () => new Float32Array(size(shape)) });
+  };
+  const images = input('images', [1, config.channels, config.imageSize, config.imageSize]);
+  traceBackbone(config, note, {}, { images, dropPath: null });
+  return shapes;
+}
+
+/** The normalisation that published weights of the family were trained with. */
+export const usualNormalisation = (config: BackboneConfig): Normalisation => architectureOf(config).normalisation;

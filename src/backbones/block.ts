@@ -1,0 +1,158 @@
+/**
+ * The pre-norm transformer block that all backbones are made of: attention and an MLP, each behind a norm and added to
+ * the stream.
+ *
+ * Letters: B images (for attention within windows, images × windows), T tokens, D width, H heads.
+ */
+import {
+  add,
+  concat,
+  gelu,
+  layerNorm,
+  linear,
+  matmul,
+  mul,
+  reshape,
+  scale,
+  softmax,
+  split,
+  takeTokens,
+  transpose,
+  zeros,
+} from '../graph/ops/index.js';
+import { type Tensor, within } from '../graph/tensor.js';
+import type { WeightSource } from './backbone.js';
+import type { Hooks } from './hooks.js';
+
+/** Traces a part of a backbone under its label. */
+export const part = <T>(name: string, trace: () => T): T => within({ part: `backbones.${name}` }, trace);
+
+/** Multiplies the branch of an index (2·block for attention, 2·block + 1 for the MLP) by its drop-path multipliers. */
+export type Drop = (branch: Tensor, index: number) => Tensor;
+
+/** @param dropPath [blocks, 2, B], or null: nothing is dropped */
+export function dropBranches(dropPath: Tensor | null): Drop {
+  if (!dropPath) return (branch) => branch;
+  const [depth, , B] = dropPath.shape as [number, number, number];
+  const keep = split(reshape(dropPath, [2 * depth, B]), 0, new Array(2 * depth).fill(1));
+  // The first block's rate is always 0 and its multipliers are 1: not multiplying leaves the block free of what is drawn
+  // anew in each step, so that it may be computed ahead (graph/passes/frozen-prefix.ts).
+  return (branch, index) => (index >= 2 ? mul(branch, reshape(keep[index]!, [B, 1, 1])) : branch);
+}
+
+/** LayerNorm over the last axis, with the gain and shift of that name. */
+export const norm = (x: Tensor, name: string, weight: WeightSource, eps: number): Tensor =>
+  part('norm', () => {
+    const D = x.shape.at(-1)!;
+    return layerNorm(x, weight(`${name}.weight`, [D]), weight(`${name}.bias`, [D]), eps);
+  });
+
+/** One block, as hooks and weights know it. */
+export interface Block {
+  /** Counted over the whole backbone. */
+  readonly index: number;
+  /** Its weights' names start so: `blocks.3`. */
+  readonly name: string;
+  readonly heads: number;
+  readonly mlpWidth: number;
+  readonly qkvBias: boolean;
+  readonly layerNormEps: number;
+}
+
+/**
+ * Traces one block: u = x + MHA(LN1 x), y = u + MLP(LN2 u). x [B, T, D] -> [B, T, D]
+ *
+ * @param attend attention over the normalised tokens [B, T, D]; within windows, it lays them out and back
+ */
+export function traceBlock(
+  block: Block,
+  weight: WeightSource,
+  hooks: Hooks,
+  drop: Drop,
+  attend: (x: Tensor) => Tensor,
+  x: Tensor,
+): Tensor {
+  const { index: i, name, layerNormEps: eps } = block;
+  let normal = norm(x, `${name}.norm1`, weight, eps);
+  normal = hooks.norm1?.(i, normal) ?? normal;
+  const attended = part('attention', () => attend(normal));
+  let middle = add(x, drop(attended, 2 * i));
+  middle = hooks.residual1?.(i, x, middle) ?? middle;
+
+  normal = norm(middle, `${name}.norm2`, weight, eps);
+  normal = hooks.norm2?.(i, normal) ?? normal;
+  const transformed = part('mlp', () => mlp(block, weight, hooks, normal));
+  const sum = add(middle, drop(transformed, 2 * i + 1));
+  return hooks.residual2?.(i, middle, sum) ?? sum;
+}
+
+/**
+ * Multi-head self-attention: softmax(q·kᵀ/√(D/H) + bias)·v, heads joined and projected. x [B, T, D] -> [B, T, D]
+ *
+ * @param bias [W, H, T, T], added to the scores of each W rows of B in turn. Keys that a hook adds in front get none
+ */
+export function attention(
+  { index, name: block, heads: H, qkvBias }: Block,
+  weight: WeightSource,
+  hooks: Hooks,
+  x: Tensor,
+  bias: Tensor | null = null,
+): Tensor {
+  const [B, T, D] = x.shape as [number, number, number];
+  const name = `${block}.attn`;
+  let qkv = linear(x, weight(`${name}.qkv.weight`, [3 * D, D]), qkvBias ? weight(`${name}.qkv.bias`, [3 * D]) : null);
+  qkv = hooks.qkv?.(index, qkv, x) ?? qkv;
+  const perHead = (t: Tensor) => transpose(reshape(t, [B, T, H, D / H]), [0, 2, 1, 3]); // [B, H, T, D/H]
+  const [queries, ...rest] = split(qkv, 2, [D, D, D]).map(perHead) as [Tensor, Tensor, Tensor];
+  let [keys, values] = rest;
+  if (hooks.keysValues) ({ keys, values } = hooks.keysValues(index, keys, values));
+
+  let scores = matmul(scale(queries, (D / H) ** -0.5), keys, false, true); // [B, H, T, T]
+  if (bias) scores = addBias(scores, bias);
+  const mixed = matmul(softmax(scores), values); // [B, H, T, D/H]
+  const joined = reshape(transpose(mixed, [0, 2, 1, 3]), [B, T, D]);
+  const projected = linear(joined, weight(`${name}.proj.weight`, [D, D]), weight(`${name}.proj.bias`, [D]));
+  return hooks.projection?.(index, projected) ?? projected;
+}
+
+/** scores [B, H, T, K] + bias [W, H, T, T], K ≥ T */
+function addBias(scores: Tensor, bias: Tensor): Tensor {
+  const [B, H, T, K] = scores.shape as [number, number, number, number];
+  const W = bias.shape[0]!;
+  const wide = K > T ? concat([zeros([W, H, T, K - T]), bias], 3) : bias;
+  if (W === 1) return add(scores, wide);
+  return reshape(add(reshape(scores, [B / W, W, H, T, K]), wide), scores.shape);
+}
+
+/** fc2(GELU(fc1 x)). x [B, T, D] -> [B, T, D] */
+function mlp({ index, name, mlpWidth: M }: Block, weight: WeightSource, hooks: Hooks, x: Tensor): Tensor {
+  const D = x.shape.at(-1)!;
+  let hidden = linear(x, weight(`${name}.mlp.fc1.weight`, [M, D]), weight(`${name}.mlp.fc1.bias`, [M])); // [B, T, M]
+  hidden = hooks.fc1?.(index, hidden) ?? hidden;
+  const y = linear(gelu(hidden), weight(`${name}.mlp.fc2.weight`, [D, M]), weight(`${name}.mlp.fc2.bias`, [D]));
+  return hooks.fc2?.(index, y) ?? y;
+}
+
+/**
+ * Cuts images into patches, row by row, and maps each to `width` numbers: a convolution whose stride is its kernel.
+ * images [B, channels, S, S] -> [B, (S/P)², width], or [B, kept, width]
+ *
+ * @param keptPatches int64 [B, kept], or null: all
+ */
+export function patchEmbedding(
+  patchSize: number,
+  width: number,
+  weight: WeightSource,
+  images: Tensor,
+  keptPatches: Tensor | null = null,
+): Tensor {
+  const [B, C, S] = images.shape as [number, number, number];
+  const P = patchSize;
+  const g = S / P;
+  let x = reshape(images, [B, C, g, P, g, P]);
+  x = transpose(x, [0, 2, 4, 1, 3, 5]); // [B, g, g, C, P, P]
+  x = reshape(x, [B, g * g, C * P * P]);
+  if (keptPatches) x = takeTokens(x, keptPatches);
+  const kernel = reshape(weight('patch_embed.proj.weight', [width, C, P, P]), [width, C * P * P]);
+  return linear(x, kernel, weight('patch_embed.proj.bias', [width]));
+}
