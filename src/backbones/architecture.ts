@@ -1,4 +1,5 @@
 /** What the rooms behind ask of a backbone, whatever its family. */
+import { IdatError } from '../errors.js';
 import { constant, input } from '../graph/ops/index.js';
 import { type Shape, size, type Tensor } from '../graph/tensor.js';
 import type {
@@ -30,6 +31,16 @@ export const traceBackbone = (
 
 /** Every block in order, counted over all stages: a block's position is the index that hooks and drop path go by. */
 export const blocks = (config: BackboneConfig): readonly BlockSizes[] => architectureOf(config).blocks(config);
+
+/**
+ * Patches of an image, of which some may be left out.
+ * @throws IdatError `backbone.patches` where the family needs all of them
+ */
+export function droppablePatches(config: BackboneConfig): number {
+  const patches = architectureOf(config).patches?.(config);
+  if (patches !== undefined) return patches;
+  throw new IdatError('backbone.patches', `dropTokens: a ${config.family} needs all of its patches; leave it out`);
+}
 
 /** Numbers of an image that the head reads. */
 export const featureWidth = (config: BackboneConfig): number => blocks(config).at(-1)!.width;

@@ -65,7 +65,7 @@ export interface BackboneInputs {
   readonly images: Tensor;
   /** [blocks, 2, B]: multiplier of each block's attention and MLP branch, not read for the first; null when nothing is dropped. */
   readonly dropPath: Tensor | null;
-  /** int64 [B, kept]: the patches to keep of each image of a ViT, with their positions; null or left out: all. */
+  /** int64 [B, kept]: the patches to keep of each image, with their positions; null or left out: all. */
   readonly keptPatches?: Tensor | null;
 }
 
@@ -75,6 +75,8 @@ export interface Architecture<Config extends BackboneConfig> {
   trace(config: Config, weight: WeightSource, hooks: Hooks, inputs: BackboneInputs): Tensor;
   /** Every block in order, counted over all stages: a block's position is the index that hooks receive. */
   blocks(config: Config): readonly BlockSizes[];
+  /** Patches of an image, where some may be left out of it (`keptPatches`); absent where all are needed. */
+  patches?(config: Config): number;
   /** What published weights were trained with. */
   readonly normalisation: Normalisation;
 }

@@ -16,6 +16,7 @@ import {
   scale,
   softmax,
   split,
+  takeTokens,
   transpose,
   zeros,
 } from '../graph/ops/index.js';
@@ -147,15 +148,24 @@ function mlp({ index, name, mlpWidth: M }: Block, weight: WeightSource, hooks: H
 
 /**
  * Cuts images into patches, row by row, and maps each to `width` numbers: a convolution whose stride is its kernel.
- * images [B, channels, S, S] -> [B, (S/P)², width]
+ * images [B, channels, S, S] -> [B, (S/P)², width], or [B, kept, width]
+ *
+ * @param keptPatches int64 [B, kept], or null: all
  */
-export function patchEmbedding(patchSize: number, width: number, weight: WeightSource, images: Tensor): Tensor {
+export function patchEmbedding(
+  patchSize: number,
+  width: number,
+  weight: WeightSource,
+  images: Tensor,
+  keptPatches: Tensor | null = null,
+): Tensor {
   const [B, C, S] = images.shape as [number, number, number];
   const P = patchSize;
   const g = S / P;
   let x = reshape(images, [B, C, g, P, g, P]);
   x = transpose(x, [0, 2, 4, 1, 3, 5]); // [B, g, g, C, P, P]
   x = reshape(x, [B, g * g, C * P * P]);
+  if (keptPatches) x = takeTokens(x, keptPatches);
   const kernel = reshape(weight('patch_embed.proj.weight', [width, C, P, P]), [width, C * P * P]);
   return linear(x, kernel, weight('patch_embed.proj.bias', [width]));
 }

@@ -20,12 +20,13 @@ export const vit: Architecture<ViTConfig> = {
       return { name, stage: 0, width, heads, tokens: patchCount(config) + 1, mlpWidth };
     });
   },
+  patches: (config) => patchCount(config),
 };
 
 const blockName = (block: number): string => `blocks.${block}`;
 
 /** Tokens without the class token's: patches of a square image. */
-export const patchCount = ({ imageSize, patchSize }: ViTConfig): number => (imageSize / patchSize) ** 2;
+const patchCount = ({ imageSize, patchSize }: ViTConfig): number => (imageSize / patchSize) ** 2;
 
 /** Traces the backbone: images -> the class token after the final norm, [B, D]. Below, T counts the tokens kept. */
 function traceViT(
@@ -38,8 +39,7 @@ function traceViT(
   const B = images.shape[0]!;
   const drop = dropBranches(dropPath);
 
-  let x = part('patch embedding', () => patchEmbedding(patchSize, D, weight, images));
-  if (keptPatches) x = takeTokens(x, keptPatches); // [B, T−1, D]
+  let x = part('patch embedding', () => patchEmbedding(patchSize, D, weight, images, keptPatches)); // [B, T−1, D]
   x = hooks.patchEmbedding?.(x) ?? x;
   const classToken = broadcastTo(weight('cls_token', [1, 1, D]), [B, 1, D]);
   x = concat([classToken, x], 1); // [B, T, D]

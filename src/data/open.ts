@@ -12,7 +12,7 @@ import { isVtab, readVtab } from './vtab.js';
 import { openZip } from './zip.js';
 
 /**
- * Opens one of: a folder with the lists of VTAB-1K; a folder with one sub-folder a class; a folder with train/, test/ and
+ * Opens one of: a folder with the lists of VTAB-1K, or with train.txt, test.txt and perhaps val.txt; a folder with one sub-folder a class; a folder with train/, test/ and
  * perhaps val/, each with class folders; a .zip of any of these, also below one single top folder. A folder inside a zip is
  * named as if it were unpacked: `vtab-1k.zip/vtab-1k/caltech101`.
  *
@@ -25,7 +25,7 @@ export async function openDataset(path: string, options: SplitOptions): Promise<
   const tree = await openTree(path);
   try {
     const base = findBase(tree);
-    const layout = isVtab(base) ? await readVtab(base) : readImageFolder(base, options);
+    const layout = isVtab(base) ? await readVtab(base, options) : readImageFolder(base, options);
     return { source: path, ...layout, close: () => tree.close() };
   } catch (error) {
     await tree.close();

@@ -57,6 +57,19 @@ describe('VTAB lists', () => {
     expect(dataset.classes).toEqual(['cat', 'red fox', 'dog']);
   });
 
+  test('lists of plain names are read alike; without val.txt a part of train validates', async () => {
+    const { 'train800.txt': _, 'val200.txt': __, ...rest } = VTAB_FILES;
+    const train = ['a', 'b c', 'c', 'd'].flatMap((name) => [`images/${name}.png 0`, `images/${name}.png 1`]).join('\n');
+    const made = await openForTest(await folderWith({ ...rest, 'train.txt': train }));
+    expect([made.train.length, made.val.length, made.trainval.length, made.test.length]).toEqual([6, 2, 8, 1]);
+    expect(made.val.map(({ label }) => label).sort()).toEqual([0, 1]);
+    expect(made.note).toBe(
+      'Lists as the data set has them, val split from train by idat (seed 1): 6 train, 2 val, 1 test.',
+    );
+    const given = await openForTest(await folderWith({ ...rest, 'train.txt': train, 'val.txt': 'images/c.png 1' }));
+    expect([given.train.length, given.val.length]).toEqual([8, 1]);
+  });
+
   test('a symbolic link to an image or a folder inside the data set is fine', async () => {
     const root = await folderWith({ ...VTAB_FILES, 'test.txt': 'linked.png 0\nmore/d.png 2\n' });
     await symlink('images/d.png', join(root, 'linked.png'));

@@ -2,7 +2,7 @@
  * From a split to what the step eats: the order of an epoch, its batches, and each batch's micro-batches.
  */
 import { setImmediate } from 'node:timers/promises';
-import { blocks } from '../backbones/architecture.js';
+import { blocks, droppablePatches } from '../backbones/architecture.js';
 import { methodByName } from '../methods/index.js';
 import { randomStream } from '../random.js';
 import type { Feed } from '../runtime/runtime.js';
@@ -15,7 +15,7 @@ import type { Phase } from './progress.js';
 import { drawn } from './scope.js';
 import type { Role } from './state.js';
 import type { TrainStep } from './step.js';
-import { droppablePatches, keptPatchCount, keptPatches } from './token-dropping.js';
+import { keptPatchCount, keptPatches } from './token-dropping.js';
 
 /** One call of the step, but for the parameters. */
 export interface Call {

@@ -40,6 +40,7 @@ import {
   openBackbones,
   optimizersOf,
   prefixesOf,
+  scratchConfig,
   versions,
   withAbsolutePaths,
   withPixels,
@@ -213,7 +214,8 @@ async function finish(
     seconds: timings.reduce((sum, { seconds }) => sum + seconds, 0),
   };
   if (scratch) {
-    const facts = { model: models.student, record, classes: await readClasses(dir), result, metrics };
+    const config = scratchConfig(scratch);
+    const facts = { model: models.student, config, record, classes: await readClasses(dir), result, metrics };
     await writeModel(dir, student.parameters, facts);
   }
   await writeResult(dir, result);

@@ -10,6 +10,7 @@ import type { RunRecord, RunResult, TunedModels } from './run-directory.js';
 
 export interface CardFacts {
   readonly model: TunedModels['student'];
+  readonly config: ViTConfig;
   readonly record: RunRecord;
   readonly classes: readonly string[];
   readonly result: RunResult;
@@ -36,9 +37,8 @@ export function modelCard(facts: CardFacts): string {
 
 const percent = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`;
 
-function properties({ model: { spec, layout }, record, classes, result }: CardFacts): string[][] {
+function properties({ model: { spec, layout }, config, record, classes, result }: CardFacts): string[][] {
   const { mean, std } = spec.backbone;
-  const config = spec.backbone.config as ViTConfig; // the one family that is pretrained
   const names = classes.length <= 20 ? `: ${classes.join(', ')}` : '';
   return [
     [

@@ -1,7 +1,7 @@
 /**
  * One model of a step, traced: a frozen backbone, its tuning method's tensors, a new head.
  */
-import { blocks, featureWidth, traceBackbone } from '../backbones/architecture.js';
+import { blocks, droppablePatches, featureWidth, traceBackbone } from '../backbones/architecture.js';
 import type { Backbone, BackboneInputs } from '../backbones/backbone.js';
 import { type Hooks, labelHooks } from '../backbones/hooks.js';
 import { IdatError } from '../errors.js';
@@ -15,7 +15,7 @@ import { methodByName } from '../methods/index.js';
 import { type HeadInitialisers, truncatedNormal, zeroInit } from '../methods/initialisers.js';
 import type { Method } from '../methods/method.js';
 import { type Draw, ModelScope, type Role, type TrainableLayout } from './scope.js';
-import { droppablePatches, keptPatchCount } from './token-dropping.js';
+import { keptPatchCount } from './token-dropping.js';
 
 export type { Role, TrainableLayout };
 

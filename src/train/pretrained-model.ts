@@ -3,7 +3,6 @@
  */
 
 import { join } from 'node:path';
-import type { ViTConfig } from '../backbones/backbone.js';
 import { writeFileAtomic } from '../files/atomic-write.js';
 import { encodeSafetensors } from '../files/safetensors.js';
 import { type CardFacts, modelCard } from './model-card.js';
@@ -17,10 +16,10 @@ export const CARD_FILE = 'model-card.md';
  * file's metadata: `--student DIR/model.safetensors` needs nothing else. Its card goes beside it.
  */
 export async function writeModel(dir: string, parameters: Float32Array, facts: CardFacts): Promise<void> {
-  const { spec, layout } = facts.model;
+  const { config, model } = facts;
+  const { spec, layout } = model;
   const { accuracy, selectedEpoch } = facts.result;
   const { name, mean, std } = spec.backbone;
-  const config = spec.backbone.config as ViTConfig; // the one family that is pretrained
   const [architecture, tag = ''] = name.split('.');
   const metadata = {
     architecture: architecture!,

@@ -3,19 +3,7 @@
  *
  * @see Hou et al. 2022, arXiv:2203.13240; Li et al. 2023, arXiv:2212.00794 (half of the patches, then some epochs with all)
  */
-import type { BackboneConfig } from '../backbones/backbone.js';
-import { patchCount } from '../backbones/vit.js';
-import { IdatError } from '../errors.js';
 import { randomStream } from '../random.js';
-
-/** Patches of an image. @throws IdatError `train.dropTokens` for a Swin */
-export function droppablePatches(config: BackboneConfig): number {
-  if (config.family === 'vit') return patchCount(config);
-  throw new IdatError(
-    'train.dropTokens',
-    'dropTokens: a Swin’s windows need all patches; leave it at 0, or train a ViT',
-  );
-}
 
 /** Patches kept of `patches`; at least one. */
 export const keptPatchCount = (patches: number, share: number): number =>
