@@ -10,7 +10,7 @@ import type { BackboneConfig, SwinConfig, ViTConfig } from '../src/backbones/bac
 import { attention } from '../src/backbones/block.js';
 import { backboneFromFile } from '../src/backbones/checkpoint.js';
 import type { Hooks } from '../src/backbones/hooks.js';
-import { KNOWN_BACKBONES } from '../src/backbones/registry.js';
+import { KNOWN_BACKBONES } from '../src/backbones/known-backbones.js';
 import { encodeSafetensors, parseSafetensorsHeader } from '../src/files/safetensors.js';
 import { gradients } from '../src/graph/differentiate.js';
 import { interpret } from '../src/graph/interpret.js';

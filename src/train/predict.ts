@@ -118,7 +118,11 @@ async function withStudent<T>(
   const record = await readRecord(dir);
   const { settings, resolved } = record;
   const classes = await readClasses(dir);
-  const backbone = await openBackbone(settings.student, settings, options);
+  const backbone = await openBackbone(
+    settings.student,
+    { imageSize: settings.imageSize, offline: settings.offline },
+    options,
+  );
   if (backbone.sha256 !== record.student.sha256) {
     const what = `${backbone.path} is not the backbone this run was trained on (its sha256 differs)`;
     throw new IdatError('run.changed', `${dir}: ${what}; put the old file back`);

@@ -92,10 +92,10 @@ export function withAbsolutePaths(settings: FineTuneSettings): FineTuneSettings 
 }
 
 export async function openBackbones(settings: FineTuneSettings, control: RunControl): Promise<Backbones> {
-  const { student, teacher } = settings;
+  const { student, teacher, imageSize, offline } = settings;
   return {
-    student: await openBackbone(student, settings, control),
-    teacher: teacher === null ? null : await openBackbone(teacher, settings, control),
+    student: await openBackbone(student, { imageSize, offline }, control),
+    teacher: teacher === null ? null : await openBackbone(teacher, { imageSize, offline }, control),
   };
 }
 
