@@ -10,6 +10,8 @@ import type { Backbone } from './backbone.js';
 import { backboneFromFile } from './checkpoint.js';
 import { fromTransformers, type HubSource, KNOWN_BACKBONES, knownBackbone, withoutTag } from './known-backbones.js';
 
+export { KNOWN_BACKBONES, type KnownBackbone, knownBackbone } from './known-backbones.js';
+
 /** Folders searched for `NAME.safetensors`: the package's own, then the user's. */
 export const MODEL_FOLDERS: readonly string[] = [
   fileURLToPath(new URL('../../assets/models', import.meta.url)),
@@ -19,9 +21,10 @@ export const MODEL_FOLDERS: readonly string[] = [
 /** In front of a repository of the hub, as timm writes it. */
 const HUB_PREFIX = 'hf-hub:';
 
-/** Whether a file of the user's own is meant: what has a separator or the ending of one, and is no name. */
+/** Whether a file or folder of the user's own is meant: what has a separator or the ending of a checkpoint, and is no name. */
 export const isModelPath = (nameOrPath: string): boolean =>
-  /[\\/]|\.(safetensors|npz)$/.test(nameOrPath) && namedWeights(nameOrPath) === null;
+  /[\\/]|\.(safetensors|npz|json|pth|pt|bin|ckpt|h5|msgpack|onnx)$/i.test(nameOrPath) &&
+  namedWeights(nameOrPath) === null;
 
 /** Weights that have a name. */
 export interface NamedWeights {
@@ -81,16 +84,21 @@ function instructions({ name, hub }: NamedWeights): string {
   return `${source} with its config.json, and give the path of the file instead of the name`;
 }
 
+/** What the user may set about a backbone. */
+export interface BackboneOptions {
+  /** Side of the input in pixels when it is not the checkpoint's; positions are resized. */
+  readonly imageSize?: number | undefined;
+}
+
 /**
  * A backbone by its name, from a repository of the hub (`hf-hub:ORG/NAME`), or from a safetensors file of the user's own.
  *
- * @param options.imageSize side of the input in pixels when it is not the checkpoint's; positions are resized
  * @param options.fetch how to fetch weights that are not on this disk; undefined: not at all
  * @throws IdatError `backbone.unknown` for an unknown name (offering the nearest), and as `obtainWeights`
  */
 export async function resolveBackbone(
   nameOrPath: string,
-  { imageSize, fetch }: { imageSize?: number | undefined; fetch?: FetchControl | undefined } = {},
+  { imageSize, fetch }: BackboneOptions & { readonly fetch?: FetchControl | undefined } = {},
 ): Promise<Backbone> {
   const wanted = imageSize === undefined ? {} : { imageSize };
   if (isModelPath(nameOrPath)) return backboneFromFile(nameOrPath, { config: wanted });

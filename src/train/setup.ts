@@ -110,17 +110,17 @@ export function withAbsolutePaths(settings: FineTuneSettings): FineTuneSettings 
 }
 
 export async function openBackbones(settings: FineTuneSettings, control: RunControl): Promise<Backbones> {
-  const { teacher } = settings;
+  const { teacher, imageSize, offline } = settings;
   return {
     student: await openStudent(settings, control),
-    teacher: teacher === null ? null : await openBackbone(teacher, settings, control),
+    teacher: teacher === null ? null : await openBackbone(teacher, { imageSize, offline }, control),
   };
 }
 
 /** The checkpoint to be tuned, or random weights to begin with. */
 export async function openStudent(settings: FineTuneSettings, control: RunControl): Promise<Backbone> {
-  const { student, scratch, seed } = settings;
-  if (!scratch) return openBackbone(student, settings, control);
+  const { student, scratch, seed, imageSize, offline } = settings;
+  if (!scratch) return openBackbone(student, { imageSize, offline }, control);
   return randomBackbone(student, scratchConfig(scratch), seed, 'student');
 }
 
