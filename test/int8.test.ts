@@ -12,7 +12,7 @@ import { METHODS } from '../src/methods/index.js';
 import { randomStream } from '../src/random.js';
 import { type Feed, type Runtime, startRuntime } from '../src/runtime/runtime.js';
 import { buildTrainStep, type FrozenPrecision } from '../src/train/step.js';
-import { type Model, specOf, trace } from './small-models.js';
+import { drawnFeeds, type Model, specOf, trace } from './small-models.js';
 
 let runtime: Runtime;
 beforeAll(async () => {
@@ -243,6 +243,7 @@ describe('a step with 8-bit products', () => {
     const feeds: Record<string, Feed> = {
       labels: BigInt64Array.of(0n, 2n, 3n),
       weights: new Float32Array(B).fill(1 / B),
+      ...drawnFeeds(step, B),
     };
     for (const [i, role] of (['student', 'teacher'] as const).entries()) {
       feeds[`${role}.images`] = normal([B, 3, 6, 6], seed + i);
@@ -263,7 +264,7 @@ describe('a step with 8-bit products', () => {
   /** Twice the largest that was seen: of losses the difference, of the others its size over theirs. */
   const LOSS_BOUND = 0.035;
   const LOGITS_BOUND = 0.055;
-  const GRADIENT_BOUND = 0.07;
+  const GRADIENT_BOUND = 0.2;
 
   /** ‖found − expected‖ / ‖expected‖ */
   const relative = (found: Float32Array, expected: Float32Array) =>

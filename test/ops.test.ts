@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../src/graph/differentiate.js';
 import { emit } from '../src/graph/emit.js';
 import { interpret } from '../src/graph/interpret.js';
-import { ALL_OPS, add, div, input, matmul, mul, oneHot, sub, sumAll } from '../src/graph/ops/index.js';
+import { ALL_OPS, add, div, input, matmul, mul, oneHot, sub, sumAll, toFloat } from '../src/graph/ops/index.js';
 import { apply, type Op, type Shape, size, type Tensor } from '../src/graph/tensor.js';
 import { randomStream } from '../src/random.js';
 import { type Runtime, startRuntime } from '../src/runtime/runtime.js';
@@ -90,7 +90,16 @@ it('every op has cases but those that read integers, which have tests of their o
     'int8Product',
     'oneHot',
     'takeTokens',
+    'toFloat',
   ]);
+});
+
+it('toFloat', async () => {
+  const bytes = input('bytes', [4], 'uint8');
+  const session = await runtime.load(emit({ y: toFloat(bytes) }));
+  const { y } = await session.run({ bytes: Uint8Array.of(0, 1, 127, 255) });
+  expect([...y!]).toEqual([0, 1, 127, 255]);
+  await session.close();
 });
 
 it('oneHot', async () => {

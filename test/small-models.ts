@@ -6,8 +6,12 @@ import { constant, input, linear, parameter } from '../src/graph/ops/index.js';
 import { type Shape, size, type Tensor } from '../src/graph/tensor.js';
 import { METHODS, methodByName } from '../src/methods/index.js';
 import type { Scope } from '../src/methods/method.js';
+import { randomStream } from '../src/random.js';
+import type { Feed } from '../src/runtime/runtime.js';
 import { dropPathMultipliers } from '../src/train/drop-path.js';
 import type { ModelSpec } from '../src/train/model.js';
+import { drawn } from '../src/train/scope.js';
+import type { TrainStep } from '../src/train/step.js';
 
 export const values = (shape: Shape, salt: number, factor = 1): Float32Array =>
   Float32Array.from({ length: size(shape) }, (_, i) => factor * Math.sin(i * 1.7 + salt * 3.1 + 0.5));
@@ -120,6 +124,21 @@ export function trace(
 export function alternating() {
   let draws = 0;
   return { uniform: () => (draws++ % 2 === 0 ? 0 : 0.999) } as never;
+}
+
+/** What a step draws at random, the same numbers each time, and the drop path of a second pass. */
+export function drawnFeeds({ program, draws }: Pick<TrainStep, 'program' | 'draws'>, B: number): Record<string, Feed> {
+  const images = Array.from({ length: B }, (_, i) => i);
+  const feeds: Record<string, Feed> = {};
+  for (const role of ['student', 'teacher'] as const) {
+    for (const draw of draws[role]) {
+      feeds[`${role}.${draw.name}`] = drawn(draw, images, (...purpose) => randomStream(1, role, ...purpose));
+    }
+    const second = `${role}.second.dropPath`;
+    const shape = program.inputs[second]?.shape;
+    if (shape) feeds[second] = dropPathMultipliers(shape[0]!, 0.4, B, alternating());
+  }
+  return feeds;
 }
 
 /** A model as the step is given it. */
