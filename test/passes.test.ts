@@ -24,7 +24,7 @@ import { dropPathMultipliers } from '../src/train/drop-path.js';
 import { buildTrainStep } from '../src/train/step.js';
 import {
   alternating,
-  drawnFeeds,
+  drawFeeds,
   frozen,
   type Model,
   models,
@@ -169,7 +169,7 @@ describe('in the runtime', () => {
           const feeds: Record<string, Feed> = {
             labels: BigInt64Array.from({ length: B }, (_, b) => BigInt(b % c.classes)),
             weights: Float32Array.from(WEIGHTS),
-            ...drawnFeeds(step, B),
+            ...drawFeeds(step, B),
           };
           for (const [i, role] of (['student', 'teacher'] as const).entries()) {
             const model = c[role];
@@ -179,6 +179,7 @@ describe('in the runtime', () => {
             feeds[`${role}.images`] = values([B, 3, imageSize, imageSize], 1 + i);
             feeds[`${role}.parameters`] = values([step[role]!.size], 2 + i, 0.2);
             feeds[`${role}.dropPath`] = dropPathMultipliers(depth, model.dropPath, B, alternating());
+            feeds[`${role}.second.dropPath`] = feeds[`${role}.dropPath`]!; // of methods that pass over a batch twice
           }
           const found = await session.run(feeds);
           await session.close();

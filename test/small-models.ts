@@ -7,7 +7,6 @@ import { type Shape, size, type Tensor } from '../src/graph/tensor.js';
 import { METHODS, methodByName } from '../src/methods/index.js';
 import type { Scope } from '../src/methods/method.js';
 import { randomStream } from '../src/random.js';
-import type { Feed } from '../src/runtime/runtime.js';
 import { dropPathMultipliers } from '../src/train/drop-path.js';
 import type { ModelSpec } from '../src/train/model.js';
 import { drawn } from '../src/train/scope.js';
@@ -126,21 +125,6 @@ export function alternating() {
   return { uniform: () => (draws++ % 2 === 0 ? 0 : 0.999) } as never;
 }
 
-/** What a step draws at random, the same numbers each time, and the drop path of a second pass. */
-export function drawnFeeds({ program, draws }: Pick<TrainStep, 'program' | 'draws'>, B: number): Record<string, Feed> {
-  const images = Array.from({ length: B }, (_, i) => i);
-  const feeds: Record<string, Feed> = {};
-  for (const role of ['student', 'teacher'] as const) {
-    for (const draw of draws[role]) {
-      feeds[`${role}.${draw.name}`] = drawn(draw, images, (...purpose) => randomStream(1, role, ...purpose));
-    }
-    const second = `${role}.second.dropPath`;
-    const shape = program.inputs[second]?.shape;
-    if (shape) feeds[second] = dropPathMultipliers(shape[0]!, 0.4, B, alternating());
-  }
-  return feeds;
-}
-
 /** A model as the step is given it. */
 export function specOf({ config, method, dropPath }: Model, classes = 3, weight = frozen): ModelSpec {
   const weights = { has: () => true, values: weightValues, constant: weight };
@@ -156,4 +140,16 @@ export function sharedWeights(): typeof frozen {
     if (!known.has(key)) known.set(key, frozen(name, shape));
     return known.get(key)!;
   };
+}
+
+/** Numbers for all that a step draws at random. */
+export function drawFeeds({ draws }: TrainStep, images: number): Record<string, Uint8Array> {
+  const positions = Array.from({ length: images }, (_, i) => i);
+  const feeds = (['student', 'teacher'] as const).flatMap((role) =>
+    draws[role].map((draw): [string, Uint8Array] => [
+      `${role}.${draw.name}`,
+      drawn(draw, positions, (...purpose) => randomStream(1, role, ...purpose)),
+    ]),
+  );
+  return Object.fromEntries(feeds);
 }

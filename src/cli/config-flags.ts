@@ -25,10 +25,13 @@ export function addFlags(command: Command, schema: z.ZodObject): Command {
     required?: string[];
   };
   for (const [name, field] of Object.entries(properties)) {
-    if (name !== 'data' && field.type !== 'object') command.addOption(toOption(name, field, required.includes(name)));
+    if (name !== 'data' && !isGroup(field)) command.addOption(toOption(name, field, required.includes(name)));
   }
   return command;
 }
+
+/** An object with fields of its own, unlike a record of whatever names. */
+const isGroup = (field: Field): boolean => field.type === 'object' && typeof field.additionalProperties !== 'object';
 
 /** The fields of a schema that were given, ready to be checked; all others take the schema's defaults. */
 export const givenFields = (schema: z.ZodObject, flags: Record<string, unknown>): Record<string, unknown> =>
