@@ -40,14 +40,15 @@ describe('words', () => {
   it('train --help tells flags in kebab-case with their defaults', async () => {
     const { stdout } = await idat('train', '--help');
     expect(stdout).toMatch(/--weight-decay <number>\s.*\(default: 0\.00005\)/);
-    expect(stdout).toMatch(/--adapter <name>\s.*\s+parallel-shared\) \(choices: "sequential"/);
+    expect(stdout).toMatch(/--method <text>\s[^-]*sequential,[^-]*-[^(]*\(default: parallel-shared\)/);
+    expect(stdout).toMatch(/--teacher-options <name=value\.\.\.>/);
     expect(stdout).toContain('--no-orient');
   });
 
   it.each([
     [['trian'], /did you mean train\?/i],
     [['train', 'x', '--student', 'y', '--epohcs', '3'], /did you mean --epochs\?/i],
-    [['train', 'x', '--student', 'y', '--adapter', 'sequental'], /did you mean sequential\?/i],
+    [['train', 'x', '--student', 'y', '--method', 'sequental'], /did you mean sequential\?/i],
     [['train', 'x'], /--student/],
     [['train', 'x', '--student', model, '--epochs', 'many'], /epochs: expected .*many/],
   ])('%j is a usage error that says what was meant', async (args, message) => {

@@ -22,21 +22,29 @@ describe('parseConfig', () => {
       warmupEpochs: 10,
       cooldownEpochs: 10,
       lr: 5e-3,
-      hidden: 4,
+      method: 'parallel-shared',
+      options: { hidden: 4, scale: 0.1 },
     });
     expect(parseConfig({ ...given, epochs: 20 })).toMatchObject({ warmupEpochs: 2, cooldownEpochs: 2 });
   });
   it('takes variants apart', () => {
-    expect(parseVariant('idat-ps-KL')).toEqual({ adapter: 'parallel-shared', distill: 'kl' });
+    expect(parseVariant('idat-ps-KL')).toEqual({ method: 'parallel-shared', distill: 'kl' });
     const config = parseConfig({ ...given, teacher: TEACHER, variant: 'iDAT-S-cosine' });
-    expect(config).toMatchObject({ adapter: 'sequential', teacherAdapter: 'sequential', distill: 'cosine' });
+    expect(config).toMatchObject({ method: 'sequential', teacherMethod: 'sequential', distill: 'cosine' });
     expect(variantName(config)).toBe('iDAT-S-cosine');
     expect(() => parseVariant('iDAT-X-mse')).toThrow(/expected iDAT-\{S, P, PS\}/);
     expect(() => parseConfig({ ...given, variant: 'iDAT-S-mse' })).toThrow(/teacher/);
   });
   it.each([
     [{ epochs: 0 }, /^epochs: .*1.*got 0$/],
-    [{ adapter: 'lora' }, /^adapter: .*"sequential".*got "lora"$/],
+    [{ method: 'lara' }, /^method: unknown tuning method 'lara'; did you mean lora/],
+    [{ teacherMethod: 'sff' }, /^teacherMethod: .*did you mean ssf/],
+    [{ method: 'lora', options: { rnak: 4 } }, /^options\.rnak: no such option of lora; did you mean rank/],
+    [{ method: 'lora', options: { rank: 0 } }, /^options\.rank: .*1.*got 0$/],
+    [
+      { method: 'bitfit', teacherOptions: { rank: 1 } },
+      /^teacherOptions\.rank: no such option of bitfit, which has none$/,
+    ],
     [{ lr: Number.NaN }, /^lr: expected number/],
     [{ epoch: 3 }, /^epoch: no such setting; did you mean epochs/],
   ])('explains what is wrong with %o', (wrong, message) => {
@@ -131,7 +139,7 @@ it('micro-batches come to the same losses and gradients as the whole batch', asy
       teacher: { parameters: step.teacher!.initial(1, 'teacher') },
     };
     const data = { student: pixelInputs(store, models.student), teacher: pixelInputs(store, models.teacher) };
-    const plan = { data, models, batchSize: count, microBatch, firstStep: 0 };
+    const plan = { data, models, draws: step.draws, batchSize: count, microBatch, firstStep: 0 };
     const calls = epochBatches({ ...plan, seed: 1, phase: 'final', epoch: 0 });
     return runStep(session, nextBatch(calls), parameters);
   };

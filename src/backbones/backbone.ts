@@ -46,6 +46,10 @@ export type BackboneSizes = Partial<ViTConfig> | Partial<SwinConfig>;
 
 /** One block's sizes. */
 export interface BlockSizes {
+  /** Its weights' names start so: `blocks.3`, `layers.2.blocks.3`. */
+  readonly name: string;
+  /** Blocks of one stage have the same width; a ViT has one stage. */
+  readonly stage: number;
   readonly width: number;
   readonly heads: number;
   /** Tokens of one image. */

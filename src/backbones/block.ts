@@ -92,7 +92,7 @@ export function traceBlock(
  * @param bias [W, H, T, T], added to the scores of each W rows of B in turn. Keys that a hook adds in front get none
  */
 export function attention(
-  { index, name: block, heads: H, qkvBias }: Block,
+  { index, name: block, heads: H, qkvBias, layerNormEps }: Block,
   weight: WeightSource,
   hooks: Hooks,
   x: Tensor,
@@ -100,19 +100,32 @@ export function attention(
 ): Tensor {
   const [B, T, D] = x.shape as [number, number, number];
   const name = `${block}.attn`;
-  let qkv = linear(x, weight(`${name}.qkv.weight`, [3 * D, D]), qkvBias ? weight(`${name}.qkv.bias`, [3 * D]) : null);
+  const project = (t: Tensor) =>
+    linear(t, weight(`${name}.qkv.weight`, [3 * D, D]), qkvBias ? weight(`${name}.qkv.bias`, [3 * D]) : null);
+  const inHeads = (qkv: Tensor) => split(qkv, 2, [D, D, D]).map((t) => perHead(t, H)) as [Tensor, Tensor, Tensor];
+  let qkv = project(x);
   qkv = hooks.qkv?.(index, qkv, x) ?? qkv;
-  const perHead = (t: Tensor) => transpose(reshape(t, [B, T, H, D / H]), [0, 2, 1, 3]); // [B, H, T, D/H]
-  const [queries, ...rest] = split(qkv, 2, [D, D, D]).map(perHead) as [Tensor, Tensor, Tensor];
-  let [keys, values] = rest;
-  if (hooks.keysValues) ({ keys, values } = hooks.keysValues(index, keys, values));
+  let [queries, keys, values] = inHeads(qkv);
+  if (hooks.keysValues) {
+    const ofOthers = (tokens: Tensor) => {
+      const [, keys, values] = inHeads(project(norm(tokens, `${block}.norm1`, weight, layerNormEps)));
+      return { keys, values };
+    };
+    ({ keys, values } = hooks.keysValues(index, { keys, values }, ofOthers));
+  }
 
-  let scores = matmul(scale(queries, (D / H) ** -0.5), keys, false, true); // [B, H, T, T]
+  let scores = matmul(scale(queries, (D / H) ** -0.5), keys, false, true); // [B, H, T, K], K = T and what a hook added
   if (bias) scores = addBias(scores, bias);
   const mixed = matmul(softmax(scores), values); // [B, H, T, D/H]
   const joined = reshape(transpose(mixed, [0, 2, 1, 3]), [B, T, D]);
   const projected = linear(joined, weight(`${name}.proj.weight`, [D, D]), weight(`${name}.proj.bias`, [D]));
   return hooks.projection?.(index, projected) ?? projected;
+}
+
+/** [B, T, D] -> [B, H, T, D/H] */
+function perHead(t: Tensor, H: number): Tensor {
+  const [B, T, D] = t.shape as [number, number, number];
+  return transpose(reshape(t, [B, T, H, D / H]), [0, 2, 1, 3]);
 }
 
 /** scores [B, H, T, K] + bias [W, H, T, T], K ≥ T */

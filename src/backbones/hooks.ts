@@ -22,8 +22,11 @@ export interface Hooks {
   norm1?(block: number, x: Tensor): Tensor;
   /** Q_i: the fused queries, keys, values [B, T, 3D], with LN1's output they come from. */
   qkv?(block: number, qkv: Tensor, norm1: Tensor): Tensor;
-  /** KV_i: keys and values per head [B, H, T, D/H]; may be lengthened along T, in a Swin in front. */
-  keysValues?(block: number, keys: Tensor, values: Tensor): { keys: Tensor; values: Tensor };
+  /**
+   * KV_i: keys and values per head [B, H, T, D/H]; may be lengthened along T, in front. `of` makes keys and values of other tokens
+   * [B or 1, n, D] as the block makes those of its own: through LN1 and its weights.
+   */
+  keysValues?(block: number, own: KeysValues, of: (tokens: Tensor) => KeysValues): KeysValues;
   /** P_i: the output of attention's projection. */
   projection?(block: number, x: Tensor): Tensor;
   /** R1_i: the stream after the first residual sum, with the block's input. */
@@ -38,6 +41,12 @@ export interface Hooks {
   residual2?(block: number, middle: Tensor, sum: Tensor): Tensor;
   /** NF: the final norm's output. */
   finalNorm?(x: Tensor): Tensor;
+}
+
+/** What attention reads: keys and values per head, each [B, H, T, D/H]. */
+export interface KeysValues {
+  readonly keys: Tensor;
+  readonly values: Tensor;
 }
 
 /** The same hooks, each labelling what it traces. */

@@ -21,10 +21,15 @@ export const swin: Architecture<SwinConfig> = {
   normalisation: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
   trace: traceSwin,
   blocks: (config) =>
-    stagesOf(config).flatMap(({ depth, width, heads, grid, mlpWidth }) =>
-      new Array(depth).fill({ width, heads, tokens: grid ** 2, mlpWidth }),
+    stagesOf(config).flatMap(({ depth, width, heads, grid, mlpWidth }, stage) =>
+      Array.from({ length: depth }, (_, block) => {
+        const name = blockName(stage, block);
+        return { name, stage, width, heads, tokens: grid ** 2, mlpWidth };
+      }),
     ),
 };
+
+const blockName = (stage: number, block: number): string => `layers.${stage}.blocks.${block}`;
 
 /** What the blocks of one stage have in common. */
 interface Stage {
@@ -67,7 +72,7 @@ function traceSwin(
       x = part('patch merging', () => mergePatches(`layers.${s - 1}.downsample`, s - 1, weight, hooks, eps, x));
     const tables = new Map<number, Windows>();
     for (let b = 0; b < stage.depth; b++, index++) {
-      const block = { ...config, ...stage, index, name: `layers.${s}.blocks.${b}` };
+      const block = { ...config, ...stage, index, name: blockName(s, b) };
       // half a window in every second block; a single window has nothing to be shifted against
       const shift = b % 2 === 1 && stage.grid > stage.window ? Math.floor(stage.window / 2) : 0;
       const windows = tables.get(shift) ?? layOut(stage, shift);

@@ -15,10 +15,15 @@ export const vit: Architecture<ViTConfig> = {
   trace: traceViT,
   blocks: (config) => {
     const { depth, width, heads, mlpWidth } = config;
-    return new Array(depth).fill({ width, heads, tokens: patchCount(config) + 1, mlpWidth });
+    return Array.from({ length: depth }, (_, block) => {
+      const name = blockName(block);
+      return { name, stage: 0, width, heads, tokens: patchCount(config) + 1, mlpWidth };
+    });
   },
   patches: (config) => patchCount(config),
 };
+
+const blockName = (block: number): string => `blocks.${block}`;
 
 /** Tokens without the class token's: patches of a square image. */
 const patchCount = ({ imageSize, patchSize }: ViTConfig): number => (imageSize / patchSize) ** 2;
@@ -41,7 +46,7 @@ function traceViT(
   x = add(x, positions(weight('pos_embed', [1, patchCount(config) + 1, D]), keptPatches));
 
   for (let index = 0; index < depth; index++) {
-    const block = { ...config, index, name: `blocks.${index}` };
+    const block = { ...config, index, name: blockName(index) };
     x = hooks.tokens?.(index, x) ?? x;
     x = traceBlock(block, weight, hooks, drop, (tokens) => attention(block, weight, hooks, tokens), x);
   }

@@ -130,7 +130,7 @@ async function measure(
       student: specs.student.backbone.name,
       teacher: specs.teacher?.backbone.name ?? null,
       variant: variantName(run),
-      hidden: run.hidden,
+      hidden: Number(run.options.hidden ?? 0),
       imageSize: specs.student.backbone.config.imageSize,
       batchSize: run.batchSize,
       dropPath: run.dropPath > 0,

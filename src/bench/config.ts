@@ -1,7 +1,8 @@
 /** What a benchmark is of. */
 import { z } from 'zod';
 import { IdatError } from '../errors.js';
-import { explainIssue, FineTuneConfig, type FineTuneSettings, parseConfig } from '../train/config.js';
+import { FineTuneConfig, type FineTuneSettings, parseConfig } from '../train/config.js';
+import { explainIssue } from '../train/issues.js';
 
 /** The bundled models: what is measured when nothing is asked for. */
 const BUNDLED = { student: 'vit_micro_patch4_32.cifar10', teacher: 'vit_nano_patch4_32.cifar10' };
@@ -13,6 +14,10 @@ export const BenchConfig = z.strictObject({
   student: z.string().optional().describe('backbone: a name or a .safetensors file (default: the bundled pair)'),
   teacher: shape.teacher.describe('smaller backbone beside it: a name or a file'),
   ...FineTuneConfig.pick({
+    method: true,
+    teacherMethod: true,
+    options: true,
+    teacherOptions: true,
     adapter: true,
     teacherAdapter: true,
     hidden: true,
@@ -44,7 +49,7 @@ export interface BenchSettings {
 export function parseBenchConfig(input: BenchInput): BenchSettings {
   const parsed = BenchConfig.safeParse(input, { reportInput: true });
   if (!parsed.success) {
-    const issues = parsed.error.issues.map((issue) => explainIssue(issue, BenchConfig));
+    const issues = parsed.error.issues.map((issue) => explainIssue(issue, Object.keys(BenchConfig.shape)));
     throw new IdatError('config.field', issues.join('\n'));
   }
   const { classes, readings, student, teacher, ...rest } = parsed.data;

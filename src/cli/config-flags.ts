@@ -1,5 +1,5 @@
 /** Flags made from the configuration's schema: names, meaning and defaults stand there, once. */
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
 import { FineTuneConfig, type FineTuneInput } from '../train/config.js';
 import { nameOf } from './arguments.js';
@@ -11,7 +11,11 @@ interface Field {
   const?: string;
   enum?: string[];
   anyOf?: Field[];
+  /** Of a group of fields, which is no flag. */
+  properties?: Record<string, Field>;
   items?: Field;
+  /** Of what a record holds. */
+  additionalProperties?: Field | boolean;
   default?: unknown;
   description?: string;
 }
@@ -23,7 +27,7 @@ export function addFlags(command: Command, schema: z.ZodObject): Command {
     required?: string[];
   };
   for (const [name, field] of Object.entries(properties)) {
-    if (name !== 'data' && field.type !== 'object') command.addOption(toOption(name, field, required.includes(name)));
+    if (name !== 'data' && !field.properties) command.addOption(toOption(name, field, required.includes(name)));
   }
   return command;
 }
@@ -51,12 +55,23 @@ function toOption(name: string, field: Field, required: boolean): Option {
     const { enum: choices } = field.items;
     return new Option(`--${flag} <names...>`, `${description} (${choices.join(', ')})`).choices(choices);
   }
+  if (field.type === 'object') {
+    return new Option(`--${flag} <name=value...>`, description).argParser(nameAndValue);
+  }
   const option = new Option(
     `--${flag} <${placeholder(field)}>`,
     hasDefault ? `${description} (default: ${field.default})` : description,
   );
   if (field.enum) option.choices(field.enum);
   return option.makeOptionMandatory(required).argParser((text: string) => parse(text, field));
+}
+
+/** Adds `rank=8` to what was given before it. */
+function nameAndValue(text: string, before: Record<string, number | boolean | string> = {}) {
+  const [, name, value] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw new InvalidArgumentError('Expected name=value, such as rank=8.');
+  if (value === 'true' || value === 'false') return { ...before, [name]: value === 'true' };
+  return { ...before, [name]: Number.isFinite(Number(value)) ? Number(value) : value };
 }
 
 const alternatives = (field: Field): Field[] => field.anyOf ?? [field];

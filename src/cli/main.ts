@@ -5,6 +5,8 @@ import { bench } from './commands/bench.js';
 import { compare } from './commands/compare.js';
 import { demo } from './commands/demo.js';
 import { evaluate } from './commands/eval.js';
+import { merge } from './commands/merge.js';
+import { methods } from './commands/methods.js';
 import { predictImages } from './commands/predict.js';
 import { pretrain } from './commands/pretrain.js';
 import { resumeRun } from './commands/resume.js';
@@ -17,7 +19,19 @@ const program = new Command('idat')
   .helpCommand(false)
   .addHelpText('after', '\nTry it:\n  idat demo\n  idat train photos/ --student vit_micro_patch4_32.cifar10');
 
-for (const command of [train, pretrain, evaluate, predictImages, resumeRun, verifyReference, compare, bench, demo])
+for (const command of [
+  train,
+  pretrain,
+  evaluate,
+  predictImages,
+  resumeRun,
+  merge,
+  methods,
+  verifyReference,
+  compare,
+  bench,
+  demo,
+])
   program.addCommand(command);
 // Subcommands made elsewhere do not inherit it: throw instead of exiting, so that `fail` decides the exit code.
 for (const command of [program, ...program.commands]) command.exitOverride();

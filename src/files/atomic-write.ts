@@ -10,7 +10,8 @@ import { IdatError } from '../errors.js';
 export type WriteFileSystem = Pick<typeof fs, 'open' | 'rename' | 'unlink'>;
 
 /**
- * Writes `content` (text as UTF-8) to a temporary file in the same folder, flushes it to the disk, and renames it.
+ * Writes `content` (text as UTF-8; pieces one after the other) to a temporary file in the same folder, flushes it to the
+ * disk, and renames it.
  *
  * On failure the file at `path` is as it was (only a failing flush of the folder itself comes after the replacement)
  * and the temporary file is gone; a process killed half-way leaves one named `.idat-….tmp`. A symbolic link at `path`
@@ -20,17 +21,18 @@ export type WriteFileSystem = Pick<typeof fs, 'open' | 'rename' | 'unlink'>;
  */
 export async function writeFileAtomic(
   path: string,
-  content: Uint8Array | string,
+  content: Uint8Array | string | readonly Uint8Array[],
   { open, rename, unlink }: WriteFileSystem = fs,
 ): Promise<void> {
   const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
+  const pieces = bytes instanceof Uint8Array ? [bytes] : bytes;
   const folder = dirname(path);
   const temporary = join(folder, `.idat-${randomUUID()}.tmp`);
   try {
     const handle = await open(temporary, 'wx');
     try {
       try {
-        await handle.writeFile(bytes);
+        for (const piece of pieces) await handle.writeFile(piece); // each goes on where the one before it ended
         await handle.sync();
       } finally {
         await handle.close();
@@ -42,7 +44,8 @@ export async function writeFileAtomic(
     }
     await syncFolder(folder, open);
   } catch (error) {
-    throw explain(error, path, folder, bytes.length);
+    const byteCount = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    throw explain(error, path, folder, byteCount);
   }
 }
 

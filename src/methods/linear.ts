@@ -6,7 +6,11 @@ export const linearProbe: Method = {
   name: 'linear',
   title: 'Linear probing',
   paper: 'the baseline "Linear" of iDAT (arXiv:2403.15750), Table 3',
+  equation: 'logits = W·f(x) + b, f frozen',
   options: z.object({}),
+  families: ['vit', 'swin'],
+  identityAtStart: () => true,
+  count: () => 0,
   trains: () => false,
   hooks: () => ({}),
 };

@@ -1,16 +1,21 @@
 import { z } from 'zod';
 import { add } from '../graph/ops/index.js';
-import { adapter, hiddenOption } from './adapter.js';
+import { adapter, adapterCount } from './adapter.js';
 import type { Method } from './method.js';
+import { hiddenOption } from './options.js';
 
-const options = z.object({ hidden: hiddenOption });
+const options = z.object({ hidden: hiddenOption(4) });
 
 /** One adapter at the end of each block: y′ = y + A(y). No scale. */
 export const sequential: Method<z.infer<typeof options>> = {
   name: 'sequential',
   title: 'Sequential adapter (iDAT-S)',
   paper: 'Houlsby et al. 2019, arXiv:1902.00751, placed as in iDAT (arXiv:2403.15750, Eq. 1)',
+  equation: 'y′ = y + A(y), A(y) = W2·GELU(W1·y + b1) + b2',
   options,
+  families: ['vit', 'swin'],
+  identityAtStart: () => false,
+  count: (config, { hidden }) => adapterCount(config, hidden),
   trains: () => false,
   hooks: (scope, _config, { hidden }) => ({
     residual2: (block, _middle, y) => add(y, adapter(scope, `blocks.${block}.adapter`, y, hidden)),

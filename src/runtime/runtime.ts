@@ -15,7 +15,7 @@ import type { Provider, Reply, Request } from './worker.js';
 export const DEVICES = ['auto', 'cpu', 'cuda', 'webgpu'] as const;
 export type Device = (typeof DEVICES)[number];
 
-export type Feed = Float32Array | BigInt64Array;
+export type Feed = Float32Array | BigInt64Array | Uint8Array;
 
 export interface Session {
   /**

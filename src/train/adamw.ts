@@ -19,6 +19,8 @@ export interface AdamWOptions {
   weightDecay?: number;
   /** The parts [start, end) of the vector that decay, in increasing order. Default none; see `decayRanges`. */
   decayRanges?: readonly Range[];
+  /** As long as the parameters: those with a 0 stay as they are, whatever their gradient. Default: all are updated. */
+  mask?: Float32Array | null;
 }
 
 /** The elements from `start` up to and without `end`. */
@@ -47,6 +49,7 @@ export class AdamW {
   readonly #beta2: number;
   readonly #eps: number;
   readonly #weightDecay: number;
+  readonly #mask: Float32Array | null;
   /** The whole vector cut into parts that decay and parts that do not. */
   readonly #parts: { start: number; end: number; decays: boolean }[] = [];
 
@@ -55,13 +58,15 @@ export class AdamW {
    * @param state where to go on from; updated in place. Default: the beginning
    */
   constructor(size: number, options: AdamWOptions = {}, state: AdamWState = initialState(size)) {
-    const { betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0, decayRanges = [] } = options;
+    const { betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0, decayRanges = [], mask = null } = options;
     checkLength('first moment', state.firstMoment, size);
     checkLength('second moment', state.secondMoment, size);
+    if (mask) checkLength('mask', mask, size);
     this.state = state;
     [this.#beta1, this.#beta2] = betas;
     this.#eps = eps;
     this.#weightDecay = weightDecay;
+    this.#mask = mask;
     let position = 0;
     for (const [start, end] of decayRanges) {
       if (!(position <= start && start <= end && end <= size)) {
@@ -76,6 +81,7 @@ export class AdamW {
   /** Updates the parameters in place. The gradient is read only. */
   step(params: Float32Array, gradient: Float32Array, lr: number): void {
     const { state } = this;
+    const mask = this.#mask;
     checkLength('parameter vector', params, state.firstMoment.length);
     checkLength('gradient', gradient, state.firstMoment.length);
     state.steps += 1;
@@ -84,6 +90,7 @@ export class AdamW {
     for (const { start, end, decays } of this.#parts) {
       const shrink = decays ? 1 - lr * this.#weightDecay : 1;
       for (let i = start; i < end; i++) {
+        if (mask?.[i] === 0) continue;
         const g = gradient[i]!;
         const m = state.firstMoment[i]! + (1 - this.#beta1) * (g - state.firstMoment[i]!);
         const v = this.#beta2 * state.secondMoment[i]! + (1 - this.#beta2) * g * g;

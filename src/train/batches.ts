@@ -3,15 +3,18 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { blocks, droppablePatches } from '../backbones/architecture.js';
+import { methodByName } from '../methods/index.js';
 import { randomStream } from '../random.js';
 import type { Feed } from '../runtime/runtime.js';
 import { type Augmentation, type ImageChange, imageChange } from './augment.js';
 import { dropPathMultipliers } from './drop-path.js';
 import type { SplitInputs } from './inputs.js';
 import { pieces } from './micro-batch.js';
-import type { ModelSpec } from './model.js';
+import { type ModelSpec, SECOND_PASS } from './model.js';
 import type { Phase } from './progress.js';
+import { drawn } from './scope.js';
 import type { Role } from './state.js';
+import type { TrainStep } from './step.js';
 import { keptPatchCount, keptPatches } from './token-dropping.js';
 
 /** One call of the step, but for the parameters. */
@@ -30,6 +33,8 @@ export interface MicroBatch extends Call {
 export interface EpochPlan {
   data: SplitInputs;
   models: { student: ModelSpec; teacher: ModelSpec | null };
+  /** What each model draws at random in every step. */
+  draws: TrainStep['draws'];
   batchSize: number;
   microBatch: number;
   /** Null or left out: images as they are. */
@@ -54,7 +59,7 @@ export function epochOrder(count: number, batchSize: number, seed: number, phase
  * one call of the step needs.
  */
 export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch> {
-  const { data, models, batchSize, microBatch, seed, phase, epoch, firstStep } = plan;
+  const { data, models, draws, batchSize, microBatch, seed, phase, epoch, firstStep } = plan;
   const order = epochOrder(data.student.count, batchSize, seed, phase, epoch);
   const roles = (['student', 'teacher'] as const).filter((role) => models[role]);
   const changes = roles.map((role) => changeOf(plan, models[role]!));
@@ -69,10 +74,16 @@ export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch>
       const feeds: Record<string, Feed> = { labels, weights };
       for (const [i, role] of roles.entries()) {
         const inputs = await data[role]!.read(indices, changes[i]);
-        for (const [name, values] of Object.entries(inputs)) feeds[`${role}.${name}`] = values;
-        if (multipliers[i]) feeds[`${role}.dropPath`] = pickColumns(multipliers[i], batchSize, positions);
-        const kept = patchesKept(models[role]!, indices, seed, role, phase, epoch);
-        if (kept) feeds[`${role}.keptPatches`] = kept;
+        const own: [name: string, values: Feed][] = [
+          ...Object.entries(inputs),
+          ...multipliers[i]!.map(([name, values]): [string, Feed] => [name, pickColumns(values, batchSize, positions)]),
+          ...patchesKept(models[role]!, indices, seed, role, phase, epoch),
+          ...draws[role].map((draw): [string, Feed] => [
+            draw.name,
+            drawn(draw, positions, (...what) => randomStream(seed, 'draw', role, phase, epoch, step, ...what)),
+          ]),
+        ];
+        for (const [name, values] of own) feeds[`${role}.${name}`] = values;
       }
       yield { feeds, labels, weights, last: call === calls.length - 1 };
     }
@@ -98,17 +109,26 @@ function leftOver(count: number, order: readonly number[][]): number[] {
   return Array.from({ length: count }, (_, i) => i).filter((i) => !seen.has(i));
 }
 
-/** Drawn for the whole batch at once, so that the size of micro-batches does not change them. */
+/**
+ * Drop path's inputs, by name, for each pass over the images.
+ * Drawn for the whole batch at once, so that the size of micro-batches does not change them.
+ */
 function branchMultipliers(
-  { dropPath, backbone }: ModelSpec,
+  { dropPath, backbone, method }: ModelSpec,
   images: number,
   seed: number,
   role: Role,
   ...when: (string | number)[]
-): Float32Array | null {
-  if (dropPath === 0) return null;
+): [name: string, multipliers: Float32Array][] {
+  if (dropPath === 0) return [];
   const depth = blocks(backbone.config).length;
-  return dropPathMultipliers(depth, dropPath, images, randomStream(seed, 'drop-path', role, ...when));
+  const draw = (...pass: string[]) =>
+    dropPathMultipliers(depth, dropPath, images, randomStream(seed, 'drop-path', role, ...when, ...pass));
+  if (!methodByName(method).consistency) return [['dropPath', draw()]];
+  return [
+    ['dropPath', draw()],
+    [`${SECOND_PASS}.dropPath`, draw(SECOND_PASS)],
+  ];
 }
 
 /** How an epoch's images of a model are changed: what is outside them has the mean colour, which is 0 for the model. */
@@ -118,15 +138,16 @@ function changeOf({ augmentation, ...pass }: EpochPlan, model: ModelSpec): Image
   return imageChange(augmentation, grey, pass);
 }
 
+/** Which patches each image keeps, where some are dropped. */
 function patchesKept(
   { dropTokens = 0, backbone: { config } }: ModelSpec,
   indices: readonly number[],
   seed: number,
   ...when: (string | number)[]
-): BigInt64Array | null {
-  if (dropTokens === 0) return null;
+): [name: string, patches: BigInt64Array][] {
+  if (dropTokens === 0) return [];
   const patches = droppablePatches(config);
-  return keptPatches(indices, patches, keptPatchCount(patches, dropTokens), seed, ...when);
+  return [['keptPatches', keptPatches(indices, patches, keptPatchCount(patches, dropTokens), seed, ...when)]];
 }
 
 /** […, columns] -> […, positions] */

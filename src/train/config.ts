@@ -3,10 +3,13 @@
  */
 import { z } from 'zod';
 import { LOSSES } from '../distill/index.js';
-import { IdatError, nearest } from '../errors.js';
+import { IdatError } from '../errors.js';
 import { PASS_NAMES } from '../graph/passes/index.js';
 import { METHODS } from '../methods/index.js';
 import { DEVICES } from '../runtime/runtime.js';
+import { explainIssue } from './issues.js';
+import { type MethodSettings, resolveMethods } from './method-settings.js';
+import { HEAD_STARTS } from './model.js';
 import { FROZEN_PRECISIONS } from './step.js';
 
 export const PROTOCOLS = ['last', 'val', 'paper'] as const;
@@ -29,6 +32,9 @@ export const ScratchConfig = z.strictObject({
 });
 
 export type Scratch = z.output<typeof ScratchConfig>;
+const methodOptions = z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])).optional();
+const methodNames = METHODS.map(({ name }) => name).join(', ');
+const PRESET_METHOD = 'parallel-shared';
 
 /** The fields with their meaning and defaults; the command line makes its flags from them. */
 export const FineTuneConfig = z.strictObject({
@@ -37,10 +43,21 @@ export const FineTuneConfig = z.strictObject({
   scratch: ScratchConfig.optional().describe('sizes of a student that starts from random weights'),
   teacher: z.string().nullable().default(null).describe('smaller backbone that teaches it: a name or a file'),
   variant: z.string().optional().describe('the paper’s name for adapter and loss together, such as iDAT-PS-mse'),
-  adapter: names(METHODS).default('parallel-shared').describe('tuning method of the student'),
-  teacherAdapter: names(METHODS).optional().describe('tuning method of the teacher (default: the student’s)'),
-  hidden: z.int().min(1).max(65_536).default(4).describe('hidden dimension of each adapter'),
-  scale: z.number().default(0.1).describe('factor on the adapter’s output'),
+  method: z
+    .string()
+    .default(PRESET_METHOD)
+    .describe(`tuning method of the student, or the file of one of your own; idat's: ${methodNames}`),
+  teacherMethod: z.string().optional().describe('tuning method of the teacher (default: the student’s)'),
+  options: methodOptions.describe('options of the method, such as rank=8 dropout=0; idat methods NAME lists them'),
+  teacherOptions: methodOptions.describe('options of the teacher’s method (default: the student’s if both have one)'),
+  adapter: z.string().optional().describe('the same as method'),
+  teacherAdapter: z.string().optional().describe('the same as teacherMethod'),
+  hidden: z.int().optional().describe('the option of that name, of both models’ methods where they have it'),
+  scale: z.number().optional().describe('the option of that name, of both models’ methods where they have it'),
+  head: z
+    .enum(HEAD_STARTS)
+    .default('default')
+    .describe('starting values of the head: N(0, 0.02²), or those published with the method'),
   distill: names(LOSSES).default('mse').describe('distillation loss'),
   temperature: z.number().positive().default(5).describe('softens the logits of kl'),
   alpha: factor.default(1).describe('weight of the teacher’s cross-entropy'),
@@ -101,31 +118,36 @@ export const FineTuneConfig = z.strictObject({
 });
 
 export type FineTuneInput = z.input<typeof FineTuneConfig>;
-export type FineTuneSettings = Omit<z.output<typeof FineTuneConfig>, 'variant'> & {
-  teacherAdapter: string;
-  warmupEpochs: number;
-  cooldownEpochs: number;
-};
+type Shorthand = 'variant' | 'adapter' | 'teacherAdapter' | 'hidden' | 'scale' | keyof MethodSettings;
+export type FineTuneSettings = Omit<z.output<typeof FineTuneConfig>, Shorthand> &
+  MethodSettings & { warmupEpochs: number; cooldownEpochs: number };
 
 /**
  * Checks the input and fills in the defaults.
  * @throws IdatError `config.field`: which field, what was expected, what came
  */
 export function parseConfig(input: FineTuneInput): FineTuneSettings {
-  const { variant, ...config } = checkFields(FineTuneConfig, input);
+  const { variant, method, teacherMethod, options, teacherOptions, adapter, teacherAdapter, hidden, scale, ...config } =
+    checkFields(FineTuneConfig, input);
   if (config.scratch) checkSizes(config.scratch);
-  const named: { adapter?: string; distill?: string } = variant === undefined ? {} : parseVariant(variant);
+  const named: { method?: string; distill?: string } = variant === undefined ? {} : parseVariant(variant);
   if (variant !== undefined && config.teacher === null) {
     throw new IdatError('config.field', `teacher: ${variant} distils from a teacher, expected the name or file of one`);
   }
-  const adapter = input.adapter ?? named.adapter ?? config.adapter;
+  const methods = resolveMethods({
+    method: input.method ?? adapter ?? named.method ?? method,
+    teacherMethod: teacherMethod ?? teacherAdapter,
+    options,
+    teacherOptions,
+    hidden,
+    scale,
+  });
   const warmupEpochs = config.warmupEpochs ?? Math.min(10, Math.floor(config.epochs / 10));
   const cooldownEpochs = config.cooldownEpochs ?? Math.min(10, Math.floor(config.epochs / 10));
   checkFullTokenEpochs(config, config.epochs + cooldownEpochs);
   return {
     ...config,
-    adapter,
-    teacherAdapter: config.teacherAdapter ?? adapter,
+    ...methods,
     distill: input.distill ?? named.distill ?? config.distill,
     warmupEpochs,
     cooldownEpochs,
@@ -139,7 +161,10 @@ export function parseConfig(input: FineTuneInput): FineTuneSettings {
 export function checkFields<Schema extends z.ZodObject>(schema: Schema, input: unknown): z.output<Schema> {
   const parsed = schema.safeParse(input, { reportInput: true });
   if (parsed.success) return parsed.data;
-  throw new IdatError('config.field', parsed.error.issues.map((issue) => explainIssue(issue, schema)).join('\n'));
+  throw new IdatError(
+    'config.field',
+    parsed.error.issues.map((issue) => explainIssue(issue, Object.keys(schema.shape))).join('\n'),
+  );
 }
 
 function checkSizes({ width, heads, patchSize, imageSize }: Scratch): void {
@@ -166,7 +191,7 @@ const PLACES: Record<string, string> = { s: 'sequential', p: 'parallel', ps: 'pa
  * `iDAT-PS-mse` and the like, in any case, taken apart.
  * @throws IdatError `config.field`
  */
-export function parseVariant(name: string): { adapter: string; distill: string } {
+export function parseVariant(name: string): { method: string; distill: string } {
   const [, place, distill] = /^idat-(s|p|ps)-([a-z]+)$/i.exec(name.toLowerCase()) ?? [];
   if (place === undefined || !LOSSES.some((loss) => loss.name === distill)) {
     const losses = LOSSES.map((loss) => loss.name).join(', ');
@@ -175,25 +200,13 @@ export function parseVariant(name: string): { adapter: string; distill: string }
       `variant: expected iDAT-{S, P, PS}-{${losses}} such as iDAT-PS-mse, got '${name}'`,
     );
   }
-  return { adapter: PLACES[place]!, distill: distill! };
+  return { method: PLACES[place]!, distill: distill! };
 }
 
 /** The paper's name where there is one: `iDAT-PS-mse`, and otherwise the tuning method's. */
-export function variantName({ adapter, teacher, distill, scratch }: FineTuneSettings): string {
+export function variantName({ method, teacher, distill, scratch }: FineTuneSettings): string {
   if (scratch) return 'pretraining';
-  const place = Object.keys(PLACES).find((key) => PLACES[key] === adapter);
-  if (teacher === null) return adapter;
-  return place === undefined ? `${adapter}-${distill}` : `iDAT-${place.toUpperCase()}-${distill}`;
-}
-
-/** What is wrong with a field, in a sentence: `epochs: expected …, got …`. */
-export function explainIssue(issue: z.core.$ZodIssue, schema: z.ZodObject): string {
-  if (issue.code === 'unrecognized_keys') {
-    const known = Object.keys(schema.shape);
-    return issue.keys
-      .map((key) => `${key}: no such setting; did you mean ${nearest(key, known, 2).join(' or ')}?`)
-      .join('\n');
-  }
-  const got = issue.input === undefined ? 'nothing' : JSON.stringify(issue.input);
-  return `${issue.path.join('.')}: ${issue.message.replace(/^Invalid (input|option): /, '')}, got ${got}`;
+  const place = Object.keys(PLACES).find((key) => PLACES[key] === method);
+  if (teacher === null) return method;
+  return place === undefined ? `${method}-${distill}` : `iDAT-${place.toUpperCase()}-${distill}`;
 }

@@ -1,6 +1,7 @@
 /** Top-1 accuracy, and the forward pass it needs. */
-import { streamSize } from '../backbones/architecture.js';
+import { featureWidth, streamSize } from '../backbones/architecture.js';
 import { size } from '../graph/tensor.js';
+import { methodByName } from '../methods/index.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { ahead } from './batches.js';
 import type { ModelInputs } from './inputs.js';
@@ -52,9 +53,13 @@ export async function loadClassifier(
 }
 
 /** Numbers in one image's stream of tokens; behind a prefix no more than it hands over: one token for linear probing. */
-export function streamOf({ backbone: { config } }: ModelSpec, prefix: Prefix | null = null): number {
-  const stream = streamSize(config);
-  return prefix ? Math.min(stream, Math.max(...prefix.tensors.map(({ shape }) => size(shape)))) : stream;
+export function streamOf(model: ModelSpec, prefix: Prefix | null = null): number {
+  const { config } = model.backbone;
+  const method = methodByName(model.method);
+  const added = method.addedTokens?.(method.options.parse(model.methodOptions)) ?? 0;
+  const own = streamSize(config);
+  const given = prefix ? Math.max(...prefix.tensors.map(({ shape }) => size(shape))) : own;
+  return Math.min(own, given) + added * featureWidth(config);
 }
 
 /**

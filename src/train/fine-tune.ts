@@ -78,7 +78,7 @@ export async function fineTune(input: FineTuneInput, control: RunControl = {}): 
       const tuned = await tuneCall(started, settings, specs, prefixes, { images, thorough: false, onNote });
       const { microBatch, threads, why } = tuned;
       if (why !== null) onNote(why);
-      if (augments(settings) && settings.adapter !== 'full') onNote(AUGMENTED);
+      if (augments(settings) && settings.method !== 'full') onNote(AUGMENTED);
       const runtime = started.withThreads(threads);
       const resolved = { device: runtime.device, threads, prefixThreads: started.threads, microBatch };
       const compiled = await compile(runtime, settings, specs, prefixes, resolved);

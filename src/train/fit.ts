@@ -55,6 +55,7 @@ export async function trainPhase(
   plan: PhasePlan,
 ): Promise<void> {
   const { settings, control } = run;
+  const draws = { student: run.models.student.draws, teacher: run.models.teacher?.draws ?? [] };
   const batchSize = Math.min(settings.batchSize, plan.data.student.count);
   const steps = Math.floor(plan.data.student.count / batchSize);
   const clock = startClock((plan.epochs - state.epoch) * steps - state.step, batchSize);
@@ -67,7 +68,7 @@ export async function trainPhase(
     const models = { student: specOf(run, 'student', whole)!, teacher: specOf(run, 'teacher', whole) };
     const order = { seed: settings.seed, phase: state.phase, epoch: state.epoch, firstStep: state.step };
     const shape = { batchSize, microBatch: run.microBatch, augmentation: settings };
-    const calls = ahead(epochBatches({ data: plan.data, models, ...shape, ...order }));
+    const calls = ahead(epochBatches({ data: plan.data, models, draws, ...shape, ...order }));
 
     try {
       while (state.step < steps) {

@@ -2,21 +2,22 @@
  * One model of a step, traced: a frozen backbone, its tuning method's tensors, a new head.
  */
 import { blocks, droppablePatches, featureWidth, traceBackbone } from '../backbones/architecture.js';
-import type { Backbone, BackboneConfig } from '../backbones/backbone.js';
+import type { Backbone, BackboneInputs } from '../backbones/backbone.js';
 import { labelHooks } from '../backbones/hooks.js';
+import { IdatError } from '../errors.js';
 import type { Program } from '../graph/emit.js';
-import { input, linear, parameter } from '../graph/ops/index.js';
-import { layout, parameterName, type Slot } from '../graph/pack.js';
+import { input, linear } from '../graph/ops/index.js';
+import { commonSubexpressions } from '../graph/passes/common-subexpressions.js';
 import { cutFrozenPrefix } from '../graph/passes/frozen-prefix.js';
-import { applyPasses, TRACE_PASSES } from '../graph/passes/index.js';
-import type { Pass } from '../graph/passes/pass.js';
+import { applyPasses, FORWARD_PASSES, TRACE_PASSES, TRAINING_PASSES } from '../graph/passes/index.js';
 import { formatShape, type Shape, sameShape, type Tensor, within } from '../graph/tensor.js';
 import { methodByName } from '../methods/index.js';
-import { type Initialiser, type Scope, truncatedNormal, zeroInit } from '../methods/method.js';
-import { randomStream } from '../random.js';
+import { type HeadInitialisers, truncatedNormal, zeroInit } from '../methods/initialisers.js';
+import type { Method } from '../methods/method.js';
+import { type Draw, ModelScope, type Role, type TrainableLayout } from './scope.js';
 import { keptPatchCount } from './token-dropping.js';
 
-export type Role = 'student' | 'teacher';
+export type { Role, TrainableLayout };
 
 /** One model to be tuned: a frozen backbone, a tuning method and a new head. */
 export interface ModelSpec {
@@ -30,16 +31,13 @@ export interface ModelSpec {
   readonly dropPath: number;
   /** Share of its patches that each image goes without in training; default 0. */
   readonly dropTokens?: number;
+  /** Starting values of the head: those of the paper (the default), or of the paper the method is from. */
+  readonly head?: HeadStart | undefined;
 }
 
-/** The trainable tensors of one model: a flat float32 vector and where each tensor lies in it. */
-export interface TrainableLayout {
-  readonly slots: readonly Slot[];
-  /** Number of trainable numbers. */
-  readonly size: number;
-  /** The starting values; the same seed and role give the same numbers. */
-  initial(seed: number, role: Role): Float32Array;
-}
+/** Where a head's starting values come from: iDAT, or the method's own paper where that differs. */
+export const HEAD_STARTS = ['default', 'published'] as const;
+export type HeadStart = (typeof HEAD_STARTS)[number];
 
 /**
  * What of a model depends on the image and on frozen weights alone: a program of its own, run once for each image.
@@ -66,106 +64,117 @@ export const imageShape = ({ shape: [first, ...rest] }: Tensor, batch: number): 
 export interface TracedModel {
   readonly images: Tensor;
   readonly logits: Tensor;
+  /** Of a second pass over the same images, in training by a method that needs one (`consistency`); otherwise null. */
+  readonly secondLogits: Tensor | null;
   readonly parametersInput: string;
   readonly parameters: readonly Tensor[];
   readonly layout: TrainableLayout;
+  /** Inputs drawn anew at every step, drop path's apart. */
+  readonly draws: readonly Draw[];
+}
+
+export interface TraceOptions {
+  /** What names of inputs start with. */
+  readonly role: Role | '';
+  /** Images in one call. */
+  readonly batch: number;
+  /** Whether paths and numbers are dropped at random. */
+  readonly training: boolean;
+  /** Names of passes to leave out. */
+  readonly disable: readonly string[];
 }
 
 /** A model ready to be differentiated: less the prefix if there is one, and rewritten. */
-export function prepareModel(
-  model: ModelSpec,
-  role: string,
-  batch: number,
-  prefix: Prefix | null | undefined,
-  disable: readonly string[],
-  passes: readonly Pass[],
-): TracedModel {
-  const traced = traceModel(model, role, batch, disable);
-  const rest = prefix ? cutOff(prefix, traced, role) : traced.logits;
-  return { ...traced, logits: applyPasses(passes, [rest], disable)[0]! };
+export function prepareModel(model: ModelSpec, prefix: Prefix | null | undefined, options: TraceOptions): TracedModel {
+  const traced = traceModel(model, options);
+  const rest = prefix ? cutOff(prefix, traced, options.role) : passesOf(traced);
+  const passes = options.training ? [...FORWARD_PASSES, ...TRAINING_PASSES] : FORWARD_PASSES;
+  const [logits, secondLogits = null] = applyPasses(passes, rest, options.disable) as [Tensor, Tensor?];
+  return { ...traced, logits, secondLogits };
 }
 
-/** Traces backbone, method and head; names of its inputs start with `role`. */
-export function traceModel(model: ModelSpec, role: string, batch: number, disable: readonly string[]): TracedModel {
-  return within(role ? { role } : {}, () => traceParts(model, role, batch, disable));
+/** The logits of each pass over the images. */
+export const passesOf = ({ logits, secondLogits }: TracedModel): Tensor[] =>
+  secondLogits ? [logits, secondLogits] : [logits];
+
+/** Traces backbone, method and head. */
+export function traceModel(model: ModelSpec, options: TraceOptions): TracedModel {
+  return within(options.role ? { role: options.role } : {}, () => traceParts(model, options));
 }
 
-function traceParts(model: ModelSpec, role: string, batch: number, disable: readonly string[]): TracedModel {
-  const { config, weights } = model.backbone;
-  const { dropTokens = 0 } = model;
+function traceParts(model: ModelSpec, { role, batch, training, disable }: TraceOptions): TracedModel {
+  const { config } = model.backbone;
   const named = (name: string) => inputName(role, name);
   const images = input(named('images'), [batch, config.channels, config.imageSize, config.imageSize]);
-  const dropPath = model.dropPath > 0 ? input(named('dropPath'), [blocks(config).length, 2, batch]) : null;
-  const keptPatches = dropTokens > 0 ? input(named('keptPatches'), [batch, keptOf(config, dropTokens)], 'int64') : null;
-
-  const trainables = new TrainableScope();
+  const keptPatches = training ? keptPatchesOf(model, named('keptPatches'), batch) : null;
+  const scope = new ModelScope(training, batch, named);
   const method = methodByName(model.method);
-  const hooks = labelHooks(method.hooks(trainables, config, method.options.parse(model.methodOptions)), {
-    part: `methods.${method.name}`,
-  });
-  const weight = (name: string, shape: readonly number[]) =>
-    method.trains(name)
-      ? trainables.tensor(name, shape, () => weights.values(name, shape))
-      : weights.constant(name, shape);
-  const features = within({ part: 'backbones.residual' }, () =>
-    traceBackbone(config, weight, hooks, { images, dropPath, keptPatches }),
-  );
-  const kernel = trainables.tensor('head.weight', [model.classes, featureWidth(config)], truncatedNormal(0.02));
-  const bias = trainables.tensor('head.bias', [model.classes], zeroInit);
-  const whole = within({ part: 'train.head' }, () => linear(features, kernel, bias));
-  const logits = applyPasses(TRACE_PASSES, [whole], disable)[0]!;
+  if (!method.families.includes(config.family)) {
+    const known = method.families.join(' or ');
+    const what = `${method.title} is defined for ${known} backbones, ${model.backbone.name} is a ${config.family}`;
+    throw new IdatError('method.family', `${method.name}: ${what}; choose another method (idat methods) or backbone`);
+  }
+  const pass = (dropPathName: string) => {
+    const dropPath =
+      training && model.dropPath > 0 ? input(named(dropPathName), [blocks(config).length, 2, batch]) : null;
+    const inputs = { images, dropPath, keptPatches };
+    return applyPasses(TRACE_PASSES, [tracePass(model, method, scope, inputs)], disable)[0]!;
+  };
+  let logits = pass('dropPath');
+  let secondLogits: Tensor | null = null;
+  if (training && method.consistency) {
+    scope.startPass(SECOND_PASS);
+    // what both passes compute alike is one: so it crosses once where a frozen prefix is cut off
+    [logits, secondLogits] = commonSubexpressions.apply([logits, pass(`${SECOND_PASS}.dropPath`)]) as [Tensor, Tensor];
+  }
   return {
     images,
     logits,
+    secondLogits,
     parametersInput: named('parameters'),
-    parameters: trainables.tensors,
-    layout: trainables.layout(),
+    parameters: scope.tensors,
+    layout: scope.layout(),
+    draws: scope.draws,
   };
 }
 
-const keptOf = (config: BackboneConfig, dropTokens: number): number =>
-  keptPatchCount(droppablePatches(config), dropTokens);
+/** The input that says which patches each image keeps; null where all are. */
+function keptPatchesOf({ backbone, dropTokens = 0 }: ModelSpec, name: string, batch: number): Tensor | null {
+  if (dropTokens === 0) return null;
+  return input(name, [batch, keptPatchCount(droppablePatches(backbone.config), dropTokens)], 'int64');
+}
 
-/** The logits computed from what the prefix leaves. */
-function cutOff(prefix: Prefix, { logits, images }: TracedModel, role: string): Tensor {
-  const cut = cutFrozenPrefix([logits], images, (index) => inputName(role, prefixInput(index)));
+/** What the names of a second pass's own inputs start with, behind the role. */
+export const SECOND_PASS = 'second';
+
+/** The logits of one pass over the images. */
+function tracePass(model: ModelSpec, method: Method, scope: ModelScope, inputs: BackboneInputs): Tensor {
+  const { config, weights } = model.backbone;
+  const hooks = labelHooks(method.hooks(scope, config, method.options.parse(model.methodOptions)), {
+    part: `methods.${method.name}`,
+  });
+  const weight = (name: string, shape: readonly number[]) =>
+    method.trains(name) ? scope.tensor(name, shape, () => weights.values(name, shape)) : weights.constant(name, shape);
+  const features = within({ part: 'backbones.residual' }, () => traceBackbone(config, weight, hooks, inputs));
+  const width = featureWidth(config);
+  const start = (model.head === 'published' && method.publishedHead?.(width)) || HEAD;
+  const kernel = scope.tensor('head.weight', [model.classes, width], start.weight);
+  const bias = scope.tensor('head.bias', [model.classes], start.bias);
+  return within({ part: 'train.head' }, () => linear(features, kernel, bias));
+}
+
+const HEAD: HeadInitialisers = { weight: truncatedNormal(0.02), bias: zeroInit };
+
+/** The logits of each pass, computed from what the prefix leaves. */
+function cutOff(prefix: Prefix, traced: TracedModel, role: string): Tensor[] {
+  const { images } = traced;
+  const cut = cutFrozenPrefix(passesOf(traced), images, (index) => inputName(role, prefixInput(index)));
   const shapes = cut?.boundary.map((t) => imageShape(t, images.shape[0]!)) ?? [];
   const fits =
     shapes.length === prefix.tensors.length && shapes.every((s, i) => sameShape(s, prefix.tensors[i]!.shape));
-  if (cut && fits) return cut.rest[0]!;
+  if (cut && fits) return cut.rest;
   const [given, own] = [prefix.tensors.map(({ shape }) => shape), shapes].map((list) =>
     list.map(formatShape).join(', '),
   );
   throw new Error(`the prefix was built for another model: it leaves ${given} for each image, this one needs ${own}`);
-}
-
-/** Collects a model's trainable tensors in the order in which the forward pass asks for them. */
-class TrainableScope implements Scope {
-  private readonly known = new Map<string, { tensor: Tensor; init: Initialiser }>();
-
-  tensor(name: string, shape: readonly number[], init: Initialiser): Tensor {
-    const earlier = this.known.get(name);
-    if (earlier) return earlier.tensor;
-    const tensor = parameter(name, shape);
-    this.known.set(name, { tensor, init });
-    return tensor;
-  }
-
-  get tensors(): Tensor[] {
-    return [...this.known.values()].map(({ tensor }) => tensor);
-  }
-
-  layout(): TrainableLayout {
-    const slots = layout(this.tensors.map((t) => ({ name: parameterName(t), shape: t.shape })));
-    const size = slots.reduce((sum, slot) => sum + slot.size, 0);
-    const initial = (seed: number, role: string) => {
-      const values = new Float32Array(size);
-      for (const slot of slots) {
-        const random = randomStream(seed, 'init', role, slot.name);
-        values.set(this.known.get(slot.name)!.init(slot.size, random), slot.offset);
-      }
-      return values;
-    };
-    return { slots, size, initial };
-  }
 }

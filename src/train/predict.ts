@@ -134,7 +134,8 @@ async function withStudent<T>(
   });
 }
 
-async function readTuned(path: string, { slots, size }: TrainableLayout): Promise<Float32Array> {
+/** The trained numbers of a run, laid out as the model reads them. */
+export async function readTuned(path: string, { slots, size }: TrainableLayout): Promise<Float32Array> {
   const file = await openSafetensors(path);
   try {
     const parameters = new Float32Array(size);

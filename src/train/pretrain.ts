@@ -71,7 +71,7 @@ export function toFineTune(input: PretrainInput): FineTuneInput {
     ...shared,
     student: name ?? defaultName(scratch, input.data),
     scratch,
-    adapter: 'full',
+    method: 'full',
     lrPerStep: true,
   };
 }

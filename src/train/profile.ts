@@ -79,7 +79,15 @@ export async function profileSteps(
   });
   try {
     const batchSize = Math.min(settings.batchSize, data.student.count);
-    const plan = { data, models: specs, batchSize, microBatch, augmentation: settings, seed: settings.seed };
+    const plan = {
+      data,
+      models: specs,
+      draws: step.draws,
+      batchSize,
+      microBatch,
+      augmentation: settings,
+      seed: settings.seed,
+    };
     for await (const _ of firstBatches(plan)); // from now on what frozen prefixes compute is at hand
     const times = await timeSteps(session, tunedModels(specs, step), settings, firstBatches(plan));
     const runs = (await session.kernelTimes()).slice(1); // without the one that warmed up

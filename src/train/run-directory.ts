@@ -12,6 +12,7 @@ import type { Provider } from '../runtime/worker.js';
 import { type FineTuneSettings, type Protocol, parseConfig, variantName } from './config.js';
 import type { ModelSpec, TrainableLayout } from './model.js';
 import type { Phase } from './progress.js';
+import type { Draw } from './scope.js';
 import { encodeState, type Role, readState, type TrainState } from './state.js';
 
 /** config.json: all that is needed to repeat the run. */
@@ -153,9 +154,16 @@ export async function readTimings(dir: string): Promise<EpochTiming[]> {
     .map((line) => JSON.parse(line) as EpochTiming);
 }
 
+export interface TunedModel {
+  spec: ModelSpec;
+  layout: TrainableLayout;
+  /** What it draws at random in every step. */
+  draws: readonly Draw[];
+}
+
 export interface TunedModels {
-  student: { spec: ModelSpec; layout: TrainableLayout };
-  teacher: { spec: ModelSpec; layout: TrainableLayout } | null;
+  student: TunedModel;
+  teacher: TunedModel | null;
 }
 
 /** Saves the state and then what is derived from it. */

@@ -54,10 +54,11 @@ export interface Backbones {
 
 /** What of the settings decides a model. */
 export function modelSpec(settings: FineTuneSettings, role: Role, backbone: Backbone, classes: number): ModelSpec {
-  const { hidden, scale, dropTokens } = settings;
-  const method = role === 'student' ? settings.adapter : settings.teacherAdapter;
+  const { dropTokens, head } = settings;
+  const [method, methodOptions] =
+    role === 'student' ? [settings.method, settings.options] : [settings.teacherMethod, settings.teacherOptions];
   const dropPath = method === 'linear' ? 0 : settings.dropPath; // nothing before the head is trained
-  return { backbone, method, methodOptions: { hidden, scale }, classes, dropPath, dropTokens };
+  return { backbone, method, methodOptions, classes, dropPath, dropTokens, head };
 }
 
 export function modelSpecs(settings: FineTuneSettings, { student, teacher }: Backbones, classes: number): Specs {
@@ -196,8 +197,8 @@ export function stepOf(
 }
 
 export const tunedModels = ({ student, teacher }: Specs, step: TrainStep): TunedModels => ({
-  student: { spec: student, layout: step.student },
-  teacher: teacher && { spec: teacher, layout: step.teacher! },
+  student: { spec: student, layout: step.student, draws: step.draws.student },
+  teacher: teacher && { spec: teacher, layout: step.teacher!, draws: step.draws.teacher },
 });
 
 export async function compile(
@@ -258,9 +259,9 @@ function stepsOf(usual: Session, { dropTokens }: FineTuneSettings, load: () => P
   };
 }
 
-/** Evaluation drops no paths, which may leave another prefix than training has. */
+/** Evaluation drops nothing, which may leave another prefix than training has. */
 function evaluationPrefix(student: ModelSpec, prefix: Prefix | null, disable: readonly string[]): Prefix | null {
-  return prefix && student.dropPath > 0 ? buildPrefix({ ...student, dropPath: 0 }, disable) : prefix;
+  return prefix && buildPrefix(student, disable, false);
 }
 
 async function loadPrefixes(
@@ -285,15 +286,15 @@ async function loadPrefixes(
 
 /** One optimiser a model, going on from the state. */
 export function optimizersOf(
-  { weightDecay }: FineTuneSettings,
+  { weightDecay, seed }: FineTuneSettings,
   layouts: Record<Role, TrainableLayout | null>,
   state: TrainState,
 ): Record<Role, AdamW | null> {
   const optimizer = (role: Role) => {
     const layout = layouts[role];
-    return (
-      layout && new AdamW(layout.size, { weightDecay, decayRanges: decayRanges(layout.slots) }, state[role]!.adamw)
-    );
+    if (!layout) return null;
+    const options = { weightDecay, decayRanges: decayRanges(layout.slots), mask: layout.mask(seed, role) };
+    return new AdamW(layout.size, options, state[role]!.adamw);
   };
   return { student: optimizer('student'), teacher: optimizer('teacher') };
 }

@@ -9,14 +9,16 @@ import { emit, type Program, type WeightSink } from '../graph/emit.js';
 import { add, input, mul, scale, stopGradient, sumAll } from '../graph/ops/index.js';
 import { packGradients, unpackParameters } from '../graph/pack.js';
 import { cutFrozenPrefix, FROZEN_PREFIX } from '../graph/passes/frozen-prefix.js';
-import { applyPasses, FINAL_PASSES, FORWARD_PASSES, TRAINING_PASSES } from '../graph/passes/index.js';
+import { applyPasses, FINAL_PASSES } from '../graph/passes/index.js';
 import { quantiseFrozen } from '../graph/passes/quantise-frozen.js';
 import { type Tensor, within } from '../graph/tensor.js';
+import { methodByName } from '../methods/index.js';
 import { autoMicroBatch } from './micro-batch.js';
 import {
   imageShape,
   type ModelSpec,
   type Prefix,
+  passesOf,
   prefixInput,
   prepareModel,
   type Role,
@@ -24,6 +26,7 @@ import {
   type TrainableLayout,
   traceModel,
 } from './model.js';
+import type { Draw } from './scope.js';
 
 /** In which precision products with frozen weights are computed: all in float32, or some in 8-bit integers. */
 export const FROZEN_PRECISIONS = ['float32', 'int8-forward', 'int8'] as const;
@@ -58,11 +61,14 @@ export interface Distillation {
  * Inputs: `student.images` [m, 3, S, S] (normalised float32; with a prefix `student.prefix.0` [m, …] and so on),
  * `labels` int64 [m], `weights` float32 [m], `student.parameters` [P], with a teacher also `teacher.images` and
  * `teacher.parameters`, and with drop path `student.dropPath`, `teacher.dropPath` [depth, 2, m]: the multiplier (0 or
- * 1/keep) of each block's attention and MLP branch for each image. Where tokens are dropped, `student.keptPatches` and
- * `teacher.keptPatches` int64 [m, kept] say which patches each image keeps.
+ * 1/keep) of each block's attention and MLP branch for each image; with a method that drops numbers, what is in `draws`.
+ * A method that passes over its images twice has a `student.second.dropPath` as well. Where tokens are dropped,
+ * `student.keptPatches` and `teacher.keptPatches` int64 [m, kept] say which patches each image keeps.
  *
  * Outputs: scalars `loss.student`, `loss.teacher`, `loss.distill`, `loss.total`; `student.logits` [m, K],
  * `teacher.logits`; `student.gradient` [P], `teacher.gradient` [Q].
+ *
+ * A model's own loss is its cross-entropy and, with such a method, what ties the two passes together.
  *
  * Every loss is Σ weights[b]·loss of image b. With weights 1/B for a batch of B images, the sums over its
  * micro-batches are exactly the batch's mean losses and their gradients; images of weight 0 are padding.
@@ -71,6 +77,8 @@ export interface TrainStep {
   readonly program: Program;
   readonly student: TrainableLayout;
   readonly teacher: TrainableLayout | null;
+  /** What each model draws at random in every step, drop path apart: the inputs `student.${name}`, uint8. */
+  readonly draws: { readonly student: readonly Draw[]; readonly teacher: readonly Draw[] };
 }
 
 export interface StepOptions extends CompileOptions {
@@ -101,19 +109,26 @@ export function buildTrainStep(options: StepOptions): TrainStep {
   const labels = input('labels', [microBatch], 'int64');
   const weights = input('weights', [microBatch]);
   const mean = (perImage: Tensor) => sumAll(mul(perImage, weights));
-  const ownLossOf = (role: Role, logits: Tensor) =>
-    within({ role, part: 'distill.cross-entropy' }, () => mean(crossEntropy(logits, labels, labelSmoothing)));
+  const ownLossOf = (role: Role, { method }: ModelSpec, { logits, secondLogits }: TracedModel) => {
+    const taskLoss = within({ role, part: 'distill.cross-entropy' }, () =>
+      mean(crossEntropy(logits, labels, labelSmoothing)),
+    );
+    if (!secondLogits) return taskLoss;
+    return within({ role, part: `methods.${method}` }, () =>
+      add(taskLoss, mean(methodByName(method).consistency!(logits, secondLogits))),
+    );
+  };
 
-  const passes = [...FORWARD_PASSES, ...TRAINING_PASSES];
-  const s = prepareModel(student, 'student', microBatch, prefixes?.student, disable, passes);
+  const tracing = { batch: microBatch, training: true, disable };
+  const s = prepareModel(student, prefixes?.student, { role: 'student', ...tracing });
   const outputs: Record<string, Tensor> = { 'student.logits': s.logits };
-  let total = ownLossOf('student', s.logits);
+  let total = ownLossOf('student', student, s);
   outputs['loss.student'] = total;
 
-  const t = teacher && prepareModel(teacher, 'teacher', microBatch, prefixes?.teacher, disable, passes);
+  const t = teacher && prepareModel(teacher, prefixes?.teacher, { role: 'teacher', ...tracing });
   if (t && distillation) {
     const { loss, temperature, alpha, beta, gradient } = distillation;
-    const ownLoss = ownLossOf('teacher', t.logits);
+    const ownLoss = ownLossOf('teacher', teacher, t);
     const taught = gradient === 'both' ? t.logits : stopGradient(t.logits);
     const distill = within({ part: `distill.${loss}` }, () =>
       mean(lossByName(loss).perImage(s.logits, taught, temperature)),
@@ -138,33 +153,43 @@ export function buildTrainStep(options: StepOptions): TrainStep {
     if (t) outputs['teacher.logits.gradient'] = found.shift()!;
     outputs['student.images.gradient'] = found.shift()!;
   }
-  return { program: compile(outputs, models, options), student: s.layout, teacher: t?.layout ?? null };
+  const program = compile(outputs, models, options);
+  const drawsOf = (role: Role, model: TracedModel | null) =>
+    model?.draws.filter(({ name }) => `${role}.${name}` in program.inputs) ?? [];
+  return {
+    program,
+    student: s.layout,
+    teacher: t?.layout ?? null,
+    draws: { student: drawsOf('student', s), teacher: drawsOf('teacher', t) },
+  };
 }
 
 export interface ForwardOptions extends CompileOptions {
   readonly model: ModelSpec;
   readonly batch: number;
-  /** As for the step, but built for the model without drop path. */
+  /** As for the step, but built for evaluation. */
   readonly prefix?: Prefix | null;
 }
 
 /** Compiles a model's forward pass: inputs `images` (or those of a prefix) and `parameters`, output `logits` [batch, K]. */
 export function buildForward(options: ForwardOptions): { program: Program; layout: TrainableLayout } {
   const { model, batch, prefix, disable = [] } = options;
-  const whole = { ...model, dropPath: 0, dropTokens: 0 };
-  const prepared = prepareModel(whole, '', batch, prefix, disable, FORWARD_PASSES);
+  const prepared = prepareModel(model, prefix, { role: '', batch, training: false, disable });
   return { program: compile({ logits: prepared.logits }, [prepared], options), layout: prepared.layout };
 }
 
 /** Images in one call of a prefix: its results are kept, and should not depend on the size of a run's batches. */
 const PREFIX_BATCH = 16;
 
-/** Compiles the frozen prefix of a model; null where it has none worth running apart (see graph/passes/frozen-prefix.ts). */
-export function buildPrefix(model: ModelSpec, disable: readonly string[] = []): Prefix | null {
+/**
+ * Compiles the frozen prefix of a model; null where it has none worth running apart (see graph/passes/frozen-prefix.ts).
+ * @param training whether it is the prefix of a step, or of the forward pass, in which nothing is dropped
+ */
+export function buildPrefix(model: ModelSpec, disable: readonly string[] = [], training = true): Prefix | null {
   if (disable.includes(FROZEN_PREFIX)) return null;
   const batch = autoMicroBatch(PREFIX_BATCH, streamSize(model.backbone.config));
-  const traced = traceModel(model, '', batch, disable);
-  const cut = cutFrozenPrefix([traced.logits], traced.images, prefixInput);
+  const traced = traceModel(model, { role: '', batch, training, disable });
+  const cut = cutFrozenPrefix(passesOf(traced), traced.images, prefixInput);
   if (!cut) return null;
   const tensors = cut.boundary.map((t, i) => ({ name: prefixInput(i), shape: imageShape(t, batch) }));
   const program = compile(Object.fromEntries(cut.boundary.map((t, i) => [prefixInput(i), t])), [], { disable });

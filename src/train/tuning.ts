@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { constant } from '../graph/ops/index.js';
 import { FOLDING_PASSES } from '../graph/passes/index.js';
-import { size } from '../graph/tensor.js';
+import { size, type TensorType } from '../graph/tensor.js';
 import { thisMachine } from '../runtime/machine.js';
 import type { Feed, Runtime } from '../runtime/runtime.js';
 import { withWeightFile } from '../runtime/weight-file.js';
@@ -147,8 +147,10 @@ async function timeCall(
 
 /** Inputs that keep a step as busy as real ones: its time does not depend on what is in the images. */
 export function syntheticFeeds({ program, student, teacher }: TrainStep): Record<string, Feed> {
-  const feed = (name: string, count: number): Feed => {
-    if (name === 'labels') return new BigInt64Array(count);
+  const feed = (name: string, { shape, dtype }: TensorType): Feed => {
+    const count = size(shape);
+    if (dtype === 'int64') return new BigInt64Array(count);
+    if (dtype === 'uint8') return new Uint8Array(count).fill(1);
     if (name === 'weights') return new Float32Array(count).fill(1 / count);
     if (name === 'student.parameters') return student.initial(0, 'student');
     if (name === 'teacher.parameters') return teacher!.initial(0, 'teacher');
@@ -156,7 +158,7 @@ export function syntheticFeeds({ program, student, teacher }: TrainStep): Record
     if (name.endsWith('.dropPath')) return new Float32Array(count).fill(1);
     return Float32Array.from({ length: count }, (_, i) => Math.sin(i));
   };
-  return Object.fromEntries(Object.entries(program.inputs).map(([name, { shape }]) => [name, feed(name, size(shape))]));
+  return Object.fromEntries(Object.entries(program.inputs).map(([name, type]) => [name, feed(name, type)]));
 }
 
 const inWords = ({ microBatch, threads }: Call): string =>

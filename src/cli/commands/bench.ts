@@ -7,6 +7,7 @@ import { BenchConfig } from '../../bench/config.js';
 
 import { addFlags, givenFields } from '../config-flags.js';
 import { facts, table } from '../format.js';
+import { importMethods } from '../method-file.js';
 import { writeProfile } from '../profile.js';
 
 const command = new Command('bench')
@@ -15,7 +16,8 @@ const command = new Command('bench')
   .option('--profile <folder>', 'write where the time of a step goes: profile.json, .md and .svg')
   .option('--json', 'print the figures as one JSON object');
 
-export const bench = addFlags(command, BenchConfig).action(async (flags) => {
+export const bench = addFlags(command, BenchConfig).action(async (given) => {
+  const flags = await importMethods(given);
   const { save, profile, json } = flags;
   if (profile !== undefined) await mkdir(profile, { recursive: true });
   const status = (text: string) => process.stderr.isTTY && process.stderr.write(`\r\x1b[2K${text}`);

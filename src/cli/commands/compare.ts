@@ -6,6 +6,7 @@ import { type FineTuneResult, fineTune, resume } from '../../index.js';
 import { type FineTuneInput, parseConfig, variantName } from '../../train/config.js';
 import { addConfigFlags, configFrom } from '../config-flags.js';
 import { percent } from '../format.js';
+import { importMethods } from '../method-file.js';
 import { withProgress } from '../with-progress.js';
 
 const command = new Command('compare')
@@ -14,7 +15,8 @@ const command = new Command('compare')
   .option('--seeds <list>', 'seeds, separated by commas', (text) => text.split(',').map(Number), [1, 2, 3])
   .option('--json', 'print all results as one JSON object');
 
-export const compare = addConfigFlags(command).action(async (paths: string[], flags) => {
+export const compare = addConfigFlags(command).action(async (paths: string[], given) => {
+  const flags = await importMethods(given);
   const { seeds, json, out = 'runs/compare', ...rest } = flags;
   const table: { data: string; alone: FineTuneResult[]; taught: FineTuneResult[] }[] = [];
   let names = { alone: '', taught: '' };
@@ -27,9 +29,9 @@ export const compare = addConfigFlags(command).action(async (paths: string[], fl
     for (const seed of seeds as number[]) {
       const taught = { ...configFrom(data, rest), seed };
       const parsed = parseConfig(taught);
-      // the same adapter, nobody beside it
+      // the same method, nobody beside it
       const { variant: _, ...common } = taught;
-      const alone: FineTuneInput = { ...common, adapter: parsed.adapter, teacher: null };
+      const alone: FineTuneInput = { ...common, method: parsed.method, teacher: null };
       names = { alone: variantName(parseConfig(alone)), taught: variantName(parsed) };
       row.alone.push(await trainOnce(alone, join(out, row.data, names.alone, `seed-${seed}`)));
       row.taught.push(await trainOnce(taught, join(out, row.data, names.taught, `seed-${seed}`)));

@@ -13,7 +13,7 @@ const asset = (name: string) => shortPath(fileURLToPath(new URL(`../../../assets
 const SHARED = {
   data: asset('eurosat.zip'),
   student: 'vit_micro_patch4_32.cifar10',
-  adapter: 'parallel',
+  method: 'parallel',
   hidden: 8,
   epochs: 10,
   warmupEpochs: 1,

@@ -3,14 +3,17 @@ import { Command } from 'commander';
 import { evaluateRun } from '../../index.js';
 import { PROTOCOL_MEANING, shortPath } from '../describe-run.js';
 import { facts, percent } from '../format.js';
+import { importMethod, METHOD_FILE } from '../method-file.js';
 import { withProgress } from '../with-progress.js';
 
 export const evaluate = new Command('eval')
   .description('measure a trained run on test images')
   .argument('<run>', 'its run directory')
   .option('--data <path>', 'another data set of the same classes')
+  .addOption(METHOD_FILE())
   .option('--json', 'print the result as one JSON object')
-  .action(async (run: string, flags: { data?: string; json?: true }) => {
+  .action(async (run: string, flags: { data?: string; method?: string; json?: true }) => {
+    if (flags.method !== undefined) await importMethod(flags.method);
     const { data } = flags;
     const score = await withProgress((control) =>
       evaluateRun(run, { ...(data !== undefined && { data }), ...control }),

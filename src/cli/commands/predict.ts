@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { predict } from '../../index.js';
 import { wholeNumber } from '../arguments.js';
 import { percent, table } from '../format.js';
+import { importMethod, METHOD_FILE } from '../method-file.js';
 import { withProgress } from '../with-progress.js';
 
 export const predictImages = new Command('predict')
@@ -10,8 +11,10 @@ export const predictImages = new Command('predict')
   .argument('<run>', 'a run directory')
   .argument('<images...>', 'picture files, or folders of them')
   .option('--top <n>', 'how many classes to name for each', wholeNumber, 5)
+  .addOption(METHOD_FILE())
   .option('--json', 'print the predictions as one JSON object')
-  .action(async (run: string, images: string[], flags: { top: number; json?: true }) => {
+  .action(async (run: string, images: string[], flags: { top: number; method?: string; json?: true }) => {
+    if (flags.method !== undefined) await importMethod(flags.method);
     const results = await withProgress((control) => predict(run, images, { top: flags.top, ...control }));
     // A picture that could not be read is told and makes the command fail; the others are answered.
     for (const { error } of results) if (error !== undefined) process.stderr.write(`${error}\n`);

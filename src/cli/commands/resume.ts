@@ -2,13 +2,16 @@
 import { Command } from 'commander';
 import { resume } from '../../index.js';
 import { describeRun } from '../describe-run.js';
+import { importMethod, METHOD_FILE } from '../method-file.js';
 import { withProgress } from '../with-progress.js';
 
 export const resumeRun = new Command('resume')
   .description('go on with a run that was stopped')
   .argument('<run>', 'its run directory')
+  .addOption(METHOD_FILE())
   .option('--json', 'print the result as one JSON object')
-  .action(async (run: string, flags) => {
+  .action(async (run: string, flags: { method?: string; json?: true }) => {
+    if (flags.method !== undefined) await importMethod(flags.method);
     const result = await withProgress((control) => resume(run, control));
     process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : `${describeRun(result)}\n`);
   });

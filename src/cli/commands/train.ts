@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { fineTune } from '../../index.js';
 import { addConfigFlags, configFrom } from '../config-flags.js';
 import { describeRun } from '../describe-run.js';
+import { importMethods } from '../method-file.js';
 import { withProfile } from '../profile.js';
 import { withProgress } from '../with-progress.js';
 
@@ -12,7 +13,8 @@ const command = new Command('train')
   .option('--profile', 'first measure where the time of a step goes: profile.json, .md and .svg in the run directory')
   .option('--json', 'print the result as one JSON object');
 
-export const train = addConfigFlags(command).action(async (data: string, flags) => {
+export const train = addConfigFlags(command).action(async (data: string, given) => {
+  const flags = await importMethods(given);
   const result = await withProgress((control) =>
     fineTune(configFrom(data, flags), flags.profile ? withProfile(control) : control),
   );

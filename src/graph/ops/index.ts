@@ -4,9 +4,11 @@ import { absOp } from './abs.js';
 import { addOp } from './add.js';
 import { broadcastToOp } from './broadcast-to.js';
 import { concatOp, splitOp } from './concat.js';
+import { depthwiseConvOp } from './depthwise-conv.js';
 import { divOp } from './div.js';
 import { erfOp } from './erf.js';
 import { expOp } from './exp.js';
+import { flipOp } from './flip.js';
 import { gatherOp, scatterAddOp } from './gather.js';
 import { geluOp } from './gelu.js';
 import { int8ProductOp } from './int8-product.js';
@@ -18,6 +20,7 @@ import { mulOp } from './mul.js';
 import { negOp } from './neg.js';
 import { oneHotOp } from './one-hot.js';
 import { reduceSumOp } from './reduce-sum.js';
+import { reluOp } from './relu.js';
 import { reshapeOp } from './reshape.js';
 import { scaledGeluOp } from './scaled-gelu.js';
 import { signOp } from './sign.js';
@@ -27,6 +30,7 @@ import { standardiseOp } from './standardise.js';
 import { stopGradientOp } from './stop-gradient.js';
 import { subOp } from './sub.js';
 import { takeTokensOp } from './take-tokens.js';
+import { toFloatOp } from './to-float.js';
 import { transposeOp } from './transpose.js';
 import { zerosOp } from './zeros.js';
 
@@ -35,9 +39,11 @@ export { add } from './add.js';
 export { broadcastTo } from './broadcast-to.js';
 export { concat, split } from './concat.js';
 export { type ConstantData, constant, scalar } from './constant.js';
+export { depthwiseConv } from './depthwise-conv.js';
 export { div } from './div.js';
 export { erf } from './erf.js';
 export { exp } from './exp.js';
+export { flip } from './flip.js';
 export { gather } from './gather.js';
 export { gelu } from './gelu.js';
 export { input } from './input.js';
@@ -51,6 +57,7 @@ export { neg } from './neg.js';
 export { oneHot } from './one-hot.js';
 export { parameter } from './parameter.js';
 export { reduceMean, reduceSum, sumAll } from './reduce-sum.js';
+export { relu } from './relu.js';
 export { reshape } from './reshape.js';
 export { scaledGelu } from './scaled-gelu.js';
 export { sign } from './sign.js';
@@ -61,6 +68,7 @@ export { standardise } from './standardise.js';
 export { stopGradient } from './stop-gradient.js';
 export { sub } from './sub.js';
 export { takeTokens } from './take-tokens.js';
+export { toFloat } from './to-float.js';
 export { transpose } from './transpose.js';
 export { zeros } from './zeros.js';
 
@@ -70,9 +78,11 @@ export const ALL_OPS: readonly Op<any>[] = [
   addOp,
   broadcastToOp,
   concatOp,
+  depthwiseConvOp,
   divOp,
   erfOp,
   expOp,
+  flipOp,
   gatherOp,
   geluOp,
   int8ProductOp,
@@ -84,6 +94,7 @@ export const ALL_OPS: readonly Op<any>[] = [
   negOp,
   oneHotOp,
   reduceSumOp,
+  reluOp,
   reshapeOp,
   scaledGeluOp,
   scatterAddOp,
@@ -95,6 +106,7 @@ export const ALL_OPS: readonly Op<any>[] = [
   stopGradientOp,
   subOp,
   takeTokensOp,
+  toFloatOp,
   transposeOp,
   zerosOp,
 ];

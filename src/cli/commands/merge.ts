@@ -1,0 +1,27 @@
+/** idat merge: a tuned model as a plain checkpoint. */
+import { Command } from 'commander';
+import { mergeRun } from '../../index.js';
+import { shortPath } from '../describe-run.js';
+import { facts } from '../format.js';
+import { importMethod, METHOD_FILE } from '../method-file.js';
+
+export const merge = new Command('merge')
+  .description('fold what a run has learned into its backbone: a plain checkpoint, as fast as before tuning')
+  .argument('<run>', 'its run directory')
+  .requiredOption('--out <file>', 'the checkpoint to write, such as merged.safetensors')
+  .addOption(METHOD_FILE())
+  .option('--json', 'print what was written as one JSON object')
+  .action(async (run: string, flags: { out: string; method?: string; json?: true }) => {
+    if (flags.method !== undefined) await importMethod(flags.method);
+    const result = await mergeRun(run, flags.out);
+    if (flags.json) {
+      process.stdout.write(`${JSON.stringify(result)}\n`);
+      return;
+    }
+    const text = facts({
+      file: shortPath(result.path),
+      tensors: `${result.tensors}, ${result.changed} of them changed by ${result.method} and its head`,
+      use: `a ViT or Swin in timm’s naming; idat reads it as --student ${shortPath(result.path)}`,
+    });
+    process.stdout.write(`${text}\n`);
+  });

@@ -1,0 +1,17 @@
+/**
+ * What a tuning method of one's own is written with: `import { … } from 'idat/methods'`.
+ *
+ * docs/methods.md walks through one.
+ */
+export { z } from 'zod';
+export { blocks } from '../backbones/architecture.js';
+export type { BackboneConfig, BlockSizes, SwinConfig, ViTConfig } from '../backbones/backbone.js';
+export type { Hooks } from '../backbones/hooks.js';
+export { IdatError } from '../errors.js';
+export * as ops from '../graph/ops/index.js';
+export type { Shape, Tensor } from '../graph/tensor.js';
+export type { RandomStream } from '../random.js';
+export { METHODS, methodByName, registerMethod } from './index.js';
+export * from './initialisers.js';
+export type { Family, Fill, MergedTensors, MergeSource, Method, Scope } from './method.js';
+export { dropoutOption, hiddenOption, rankOption, scaleOption } from './options.js';

@@ -1,0 +1,139 @@
+/**
+ * From a tuned model to a plain checkpoint: what a method has learned, written into the backbone's own tensors.
+ */
+import { join, resolve } from 'node:path';
+import { blocks, tensorShapes } from '../backbones/architecture.js';
+import type { Backbone, BackboneConfig } from '../backbones/backbone.js';
+import { resolveBackbone } from '../backbones/registry.js';
+import { IdatError } from '../errors.js';
+import { writeFileAtomic } from '../files/atomic-write.js';
+import { safetensorsPieces } from '../files/safetensors.js';
+import type { Shape } from '../graph/tensor.js';
+import { METHODS, methodByName } from '../methods/index.js';
+import type { ModelSpec, TrainableLayout } from './model.js';
+import { readTuned } from './predict.js';
+import { readRecord } from './run-directory.js';
+import { modelSpec } from './setup.js';
+import { buildForward } from './step.js';
+
+export interface MergedTensor {
+  readonly shape: Shape;
+  /** Whether it is another than the backbone's. */
+  readonly changed: boolean;
+  /** Computed when asked for. */
+  values(): Float32Array;
+}
+
+/**
+ * The tensors, by timm's names, of a plain backbone with a head that computes what the tuned model does.
+ *
+ * @param parameters the trained numbers, laid out as `layout` says
+ * @throws IdatError `merge.method` when no plain backbone can compute it
+ */
+export function mergedTensors(
+  model: ModelSpec,
+  layout: TrainableLayout,
+  parameters: Float32Array,
+): Map<string, MergedTensor> {
+  const { config, weights } = model.backbone;
+  const method = methodByName(model.method);
+  const trained = new Map(layout.slots.map((slot) => [slot.name, slot]));
+  const tuned = (name: string) => {
+    const { offset, size } = trained.get(name)!;
+    return parameters.slice(offset, offset + size);
+  };
+  const shapes = tensorShapes(config);
+  const adds = [...trained.keys()].some((name) => !shapes.has(name) && !name.startsWith('head.'));
+  if (adds && !method.merge) throw cannotMerge(model.method);
+
+  const source = { tuned, frozen: (name: string, shape: Shape) => weights.values(name, shape) };
+  const edited = method.merge?.(config, method.options.parse(model.methodOptions), source);
+  for (const [name, shape] of qkvBiases(config)) if (edited?.has(name)) shapes.set(name, shape);
+
+  const merged = new Map<string, MergedTensor>();
+  for (const [name, shape] of shapes) {
+    const own = edited?.get(name) ?? (trained.has(name) ? () => tuned(name) : undefined);
+    merged.set(name, { shape, changed: own !== undefined, values: own ?? (() => weights.values(name, shape)) });
+  }
+  for (const name of ['head.weight', 'head.bias']) {
+    merged.set(name, { shape: trained.get(name)!.shape, changed: true, values: () => tuned(name) });
+  }
+  return merged;
+}
+
+/** The biases that a backbone may lack and merging may add. */
+const qkvBiases = (config: BackboneConfig): [name: string, shape: Shape][] =>
+  blocks(config).map(({ name, width }) => [`${name}.attn.qkv.bias`, [3 * width]]);
+
+function cannotMerge(name: string): IdatError {
+  const merging = METHODS.filter((method) => method.merge).map((method) => method.name);
+  const what = `no plain backbone computes what ${methodByName(name).title} adds to it`;
+  return new IdatError('merge.method', `${name} does not merge: ${what}; methods that do: ${merging.join(', ')}`);
+}
+
+export interface MergeResult {
+  /** The file written. */
+  readonly path: string;
+  readonly method: string;
+  /** Tensors in it, and how many of them are others than the backbone's. */
+  readonly tensors: number;
+  readonly changed: number;
+}
+
+/**
+ * Writes a run's student as a plain checkpoint in timm's naming, head included.
+ *
+ * @throws IdatError `merge.method` when its method does not merge; `run.changed` when the backbone is another one
+ */
+export async function mergeRun(runDir: string, out: string): Promise<MergeResult> {
+  const dir = resolve(runDir);
+  const record = await readRecord(dir);
+  const { settings } = record;
+  const backbone = await resolveBackbone(settings.student, { imageSize: settings.imageSize });
+  if (backbone.sha256 !== record.student.sha256) {
+    const what = `${backbone.path} is not the backbone this run was trained on (its sha256 differs)`;
+    throw new IdatError('run.changed', `${dir}: ${what}; put the old file back`);
+  }
+  const model = modelSpec(settings, 'student', backbone, record.classes);
+  const { layout } = buildForward({ model, batch: 1 });
+  const merged = mergedTensors(model, layout, await readTuned(join(dir, 'student.safetensors'), layout));
+  const tensors = [...merged].map(([name, { shape, values }]) => ({ name, shape, data: values() }));
+  const path = resolve(out);
+  await writeFileAtomic(path, [...safetensorsPieces(tensors, metadataOf(model, record.classes))]);
+  const changed = [...merged.values()].filter((tensor) => tensor.changed).length;
+  return { path, method: model.method, tensors: tensors.length, changed };
+}
+
+/** Sizes and normalisation, by timm's argument names: `--student FILE` needs nothing else. */
+function metadataOf({ backbone, method }: ModelSpec, classes: number): Record<string, string> {
+  const { name, config, mean, std } = backbone;
+  return {
+    architecture: name.split('.')[0]!,
+    tag: `tuned-by-${method}`,
+    img_size: `${config.imageSize}`,
+    patch_size: `${config.patchSize}`,
+    ...sizesOf(config),
+    num_classes: `${classes}`,
+    mean: mean.join(','),
+    std: std.join(','),
+    interpolation: 'bicubic',
+    layer_norm_eps: `${config.layerNormEps}`,
+    trained: `${name} tuned by ${method} and merged`,
+  };
+}
+
+function sizesOf(config: Backbone['config']): Record<string, string> {
+  if (config.family === 'vit') {
+    const { width, depth, heads, mlpWidth } = config;
+    const texts = { embed_dim: width, depth, num_heads: heads, mlp_ratio: mlpWidth / width };
+    return Object.fromEntries(Object.entries(texts).map(([name, value]) => [name, `${value}`]));
+  }
+  const { embedWidth, depths, heads, windowSize, mlpRatio } = config;
+  return {
+    embed_dim: `${embedWidth}`,
+    depths: depths.join(','),
+    num_heads: heads.join(','),
+    window_size: `${windowSize}`,
+    mlp_ratio: `${mlpRatio}`,
+  };
+}
