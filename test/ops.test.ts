@@ -90,6 +90,7 @@ it('every op has cases but those that read integers, which have tests of their o
     'int8Product',
     'oneHot',
     'takeTokens',
+    'toFloat',
   ]);
 });
 

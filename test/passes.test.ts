@@ -21,7 +21,17 @@ import type { Tensor } from '../src/graph/tensor.js';
 import { type Feed, type Runtime, startRuntime } from '../src/runtime/runtime.js';
 import { dropPathMultipliers } from '../src/train/drop-path.js';
 import { buildTrainStep } from '../src/train/step.js';
-import { alternating, frozen, type Model, models, sharedWeights, specOf, trace, values } from './small-models.js';
+import {
+  alternating,
+  drawFeeds,
+  frozen,
+  type Model,
+  models,
+  sharedWeights,
+  specOf,
+  trace,
+  values,
+} from './small-models.js';
 
 /** What a step is made of: one model, or two and how one teaches the other. */
 interface Case {
@@ -157,6 +167,7 @@ describe('in the runtime', () => {
           const feeds: Record<string, Feed> = {
             labels: BigInt64Array.from({ length: B }, (_, b) => BigInt(b % c.classes)),
             weights: Float32Array.from(WEIGHTS),
+            ...drawFeeds(step, B),
           };
           for (const [i, role] of (['student', 'teacher'] as const).entries()) {
             const model = c[role];
@@ -166,6 +177,7 @@ describe('in the runtime', () => {
             feeds[`${role}.images`] = values([B, 3, imageSize, imageSize], 1 + i);
             feeds[`${role}.parameters`] = values([step[role]!.size], 2 + i, 0.2);
             feeds[`${role}.dropPath`] = dropPathMultipliers(depth, model.dropPath, B, alternating());
+            feeds[`${role}.second.dropPath`] = feeds[`${role}.dropPath`]!; // of methods that pass over a batch twice
           }
           const found = await session.run(feeds);
           await session.close();

@@ -6,8 +6,11 @@ import { constant, input, linear, parameter } from '../src/graph/ops/index.js';
 import { type Shape, size, type Tensor } from '../src/graph/tensor.js';
 import { METHODS, methodByName } from '../src/methods/index.js';
 import type { Scope } from '../src/methods/method.js';
+import { randomStream } from '../src/random.js';
 import { dropPathMultipliers } from '../src/train/drop-path.js';
 import type { ModelSpec } from '../src/train/model.js';
+import { drawn } from '../src/train/scope.js';
+import type { TrainStep } from '../src/train/step.js';
 
 export const values = (shape: Shape, salt: number, factor = 1): Float32Array =>
   Float32Array.from({ length: size(shape) }, (_, i) => factor * Math.sin(i * 1.7 + salt * 3.1 + 0.5));
@@ -137,4 +140,16 @@ export function sharedWeights(): typeof frozen {
     if (!known.has(key)) known.set(key, frozen(name, shape));
     return known.get(key)!;
   };
+}
+
+/** Numbers for all that a step draws at random. */
+export function drawFeeds({ draws }: TrainStep, images: number): Record<string, Uint8Array> {
+  const positions = Array.from({ length: images }, (_, i) => i);
+  const feeds = (['student', 'teacher'] as const).flatMap((role) =>
+    draws[role].map((draw): [string, Uint8Array] => [
+      `${role}.${draw.name}`,
+      drawn(draw, positions, (...purpose) => randomStream(1, role, ...purpose)),
+    ]),
+  );
+  return Object.fromEntries(feeds);
 }

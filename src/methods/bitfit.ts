@@ -16,6 +16,7 @@ export const bitfit: Method = {
   count: countBiases,
   trains: (name) => name.includes('bias'),
   hooks: () => ({}),
+  merge: () => new Map(), // what it trains is the backbone's own already
 };
 
 /**

@@ -16,6 +16,7 @@ export const full: Method = {
   count: countAll,
   trains: () => true,
   hooks: () => ({}),
+  merge: () => new Map(), // what it trains is the backbone's own already
 };
 
 /** Of each block 4D² + 2DM weights of products, their biases and two norms; around the blocks what the family has. */

@@ -82,7 +82,7 @@ export interface Method<Options = unknown> {
   hooks(scope: Scope, config: BackboneConfig, options: Options): Hooks;
   /**
    * The frozen tensors that make a plain backbone compute what the tuned one does, where there are such. Computed in
-   * float64. A bias that the backbone lacks may be among them.
+   * float64. A bias that the backbone lacks may be among them; tensors that train themselves need not be.
    */
   merge?(config: BackboneConfig, options: Options, source: MergeSource): MergedTensors;
 }

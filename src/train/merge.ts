@@ -43,16 +43,15 @@ export function mergedTensors(
     return parameters.slice(offset, offset + size);
   };
   const shapes = tensorShapes(config);
-  const adds = [...trained.keys()].some((name) => !shapes.has(name) && !name.startsWith('head.'));
-  if (adds && !method.merge) throw cannotMerge(model.method);
+  if (!method.merge) throw cannotMerge(model.method);
 
   const source = { tuned, frozen: (name: string, shape: Shape) => weights.values(name, shape) };
-  const edited = method.merge?.(config, method.options.parse(model.methodOptions), source);
-  for (const [name, shape] of qkvBiases(config)) if (edited?.has(name)) shapes.set(name, shape);
+  const edited = method.merge(config, method.options.parse(model.methodOptions), source);
+  for (const [name, shape] of qkvBiases(config)) if (edited.has(name)) shapes.set(name, shape);
 
   const merged = new Map<string, MergedTensor>();
   for (const [name, shape] of shapes) {
-    const own = edited?.get(name) ?? (trained.has(name) ? () => tuned(name) : undefined);
+    const own = edited.get(name) ?? (trained.has(name) ? () => tuned(name) : undefined);
     merged.set(name, { shape, changed: own !== undefined, values: own ?? (() => weights.values(name, shape)) });
   }
   for (const name of ['head.weight', 'head.bias']) {

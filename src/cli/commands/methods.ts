@@ -97,15 +97,16 @@ function rangeOf({ type, enum: choices, minimum, exclusiveMinimum, maximum, excl
 }
 
 function listed(records: readonly MethodRecord[], backbone: string): string {
+  const widest = Math.max(...records.map(({ title }) => title.length));
   const rows = records.map((record) => [
     record.name,
     record.count === null ? '–' : record.count.toLocaleString('en'),
     record.families.join(', '),
     record.identityAtStart ? 'yes' : 'no',
     record.merges ? 'yes' : 'no',
-    record.title,
+    record.title.padEnd(widest),
   ]);
-  const head = ['method', 'trained', 'backbones', 'same at start', 'merges', 'title'];
+  const head = ['method', 'trained', 'backbones', 'same at start', 'merges', 'title'.padEnd(widest)];
   return [
     table([head, ...rows]),
     '',
