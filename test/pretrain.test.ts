@@ -286,7 +286,7 @@ it('augmented fine-tuning computes the frozen part in every epoch, and says so o
     const settings = { data, student, epochs: 2, device: 'cpu', threads: 1, microBatch: 8, cacheDir } as const;
     const found: string[] = [];
     const onProgress = (event: Progress) => event.kind === 'note' && found.push(event.text);
-    await fineTune({ ...settings, adapter: 'linear', flip, out: join(root, out) }, { onProgress });
+    await fineTune({ ...settings, method: 'linear', flip, out: join(root, out) }, { onProgress });
     const kept = readdirSync(cacheDir).filter((name) => name.startsWith('prefix-')).length;
     return { kept, notes: found.filter((text) => text.startsWith('training images are augmented')).length };
   };

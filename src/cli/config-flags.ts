@@ -11,6 +11,8 @@ interface Field {
   const?: string;
   enum?: string[];
   anyOf?: Field[];
+  /** Of a group of fields, which is no flag. */
+  properties?: Record<string, Field>;
   items?: Field;
   /** Of what a record holds. */
   additionalProperties?: Field | boolean;
