@@ -115,6 +115,5 @@ function send(request: IncomingMessage, response: ServerResponse, { status, head
   response.writeHead(status, headers);
   if (request.method === 'HEAD') return void response.end();
   if (ending === 'end') return void response.end(body);
-  // what was written is on its way before the connection ends
-  response.write(body, () => ending === 'break' && setTimeout(() => response.destroy(), 20));
+  response.write(body, () => ending === 'break' && setTimeout(() => response.socket?.end(), 50));
 }
