@@ -5,13 +5,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { traceBackbone } from '../backbones/architecture.js';
-import type { Backbone, BackboneConfig } from '../backbones/backbone.js';
+import type { Backbone } from '../backbones/backbone.js';
 import { backboneFromFile } from '../backbones/checkpoint.js';
 import { type KnownBackbone, knownBackbone, resolveBackbone } from '../backbones/registry.js';
+import { weightShapes } from '../backbones/weight-shapes.js';
 import { IdatError } from '../errors.js';
 import { safetensorsPieces, type TensorSource } from '../files/safetensors.js';
-import { constant, input } from '../graph/ops/index.js';
 import { size } from '../graph/tensor.js';
 import { randomStream } from '../random.js';
 
@@ -56,22 +55,10 @@ export async function measurableBackbone(
  * of equal tensors the runtime keeps one, which is faster and smaller than any real model.
  */
 function randomTensors({ config, name }: KnownBackbone): TensorSource[] {
-  const shapes = tensorShapes(config);
+  const shapes = weightShapes(config);
   const random = randomStream(0, 'bench', name);
   const block = Float32Array.from({ length: 4096 }, () => 0.05 * random.normal());
   const longest = Math.max(...[...shapes.values()].map(size));
   const values = Float32Array.from({ length: longest + shapes.size }, (_, i) => block[i % block.length]!);
   return [...shapes].map(([tensor, shape], i) => ({ name: tensor, shape, data: values.subarray(i, i + size(shape)) }));
-}
-
-/** Asks the tracing code itself, so that no list of names has to be kept. */
-function tensorShapes(config: BackboneConfig): Map<string, readonly number[]> {
-  const shapes = new Map<string, readonly number[]>();
-  const note = (name: string, shape: readonly number[]) => {
-    shapes.set(name, shape);
-    return constant(shape, { kind: 'file', path: name, offset: 0, load: () => new Float32Array(size(shape)) });
-  };
-  const images = input('images', [1, config.channels, config.imageSize, config.imageSize]);
-  traceBackbone(config, note, {}, { images, dropPath: null });
-  return shapes;
 }
