@@ -1,8 +1,8 @@
 /**
  * A checkpoint as a frozen backbone: the sizes decided, every tensor looked at once, numbers left where they lie.
  */
-import { createHash, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { IdatError } from '../errors.js';
 import { computedConstant } from '../graph/ops/constant.js';
@@ -163,9 +163,20 @@ class CheckpointWeights implements Weights {
 
 /** Of a single file its own; of several, of all their bytes in turn. */
 async function sha256(paths: readonly string[]): Promise<string> {
-  const hash: Hash = createHash('sha256');
+  const hash = createHash('sha256');
   for (const path of paths) {
-    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+    const file = await open(path, 'r');
+    try {
+      const { size } = await file.stat();
+      const chunk = new Uint8Array(Math.min(Math.max(size, 1), 2 ** 20));
+      for (;;) {
+        const { bytesRead } = await file.read(chunk, 0, chunk.length, null);
+        if (bytesRead === 0) break;
+        hash.update(chunk.subarray(0, bytesRead));
+      }
+    } finally {
+      await file.close();
+    }
   }
   return hash.digest('hex');
 }

@@ -62,19 +62,27 @@ export const MODEL_FOLDERS: readonly string[] = [
 export const knownBackbone = (wanted: string): KnownBackbone | undefined =>
   KNOWN_BACKBONES.find(({ name }) => name === wanted || name.split('.')[0] === wanted);
 
+/** Whether a file or folder of the user's own is meant: what has a separator or the ending of a checkpoint. */
+export const isModelPath = (nameOrPath: string): boolean =>
+  /[\\/]|\.(safetensors|npz|json|pth|pt|bin|ckpt|h5|msgpack|onnx)$/i.test(nameOrPath);
+
+/** What the user may set about a backbone. */
+export interface BackboneOptions {
+  /** Side of the input in pixels when it is not the checkpoint's; positions are resized. */
+  readonly imageSize?: number | undefined;
+  /** Epsilon of the norms when it is not the checkpoint's. */
+  readonly layerNormEps?: number | undefined;
+}
+
 /**
- * A backbone by timm's name, or from a safetensors file of the user's own (anything with a path separator or ending in
- * .safetensors).
+ * A backbone by timm's name, or from a checkpoint of the user's own, given by its path.
  *
- * @param options.imageSize side of the input in pixels when it is not the checkpoint's; positions are resized
  * @throws IdatError for an unknown name (offering the nearest), or a known one whose file is not on this disk
  */
-export async function resolveBackbone(
-  nameOrPath: string,
-  options: { imageSize?: number | undefined } = {},
-): Promise<Backbone> {
-  const wanted = options.imageSize === undefined ? {} : { imageSize: options.imageSize };
-  if (/[\\/]|\.safetensors$/.test(nameOrPath)) return backboneFromFile(nameOrPath, { config: wanted });
+export async function resolveBackbone(nameOrPath: string, options: BackboneOptions = {}): Promise<Backbone> {
+  const { imageSize, layerNormEps } = options;
+  const wanted = { ...(imageSize !== undefined && { imageSize }), ...(layerNormEps !== undefined && { layerNormEps }) };
+  if (isModelPath(nameOrPath)) return backboneFromFile(nameOrPath, { config: wanted });
   const known = knownBackbone(nameOrPath);
   if (!known) {
     // without a tag, compare with names without theirs

@@ -7,7 +7,7 @@
  *
  * @see https://github.com/huggingface/safetensors, section "Format"
  */
-import { IdatError } from '../errors.js';
+import { IdatError, printable } from '../errors.js';
 
 /** One row for each element type: its size in bytes, and the typed array that holds its values without loss. */
 const DTYPES = {
@@ -371,14 +371,6 @@ function sizes(found: number, expected: number): string {
 
 function grouped(count: number): string {
   return count.toLocaleString('en-US');
-}
-
-/** A stranger's text, made fit for a terminal: control and direction characters escaped, length bounded. */
-function printable(text: string): string {
-  const visible = text.slice(0, 100).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (char) => {
-    return `\\u{${char.codePointAt(0)!.toString(16)}}`;
-  });
-  return text.length > 100 ? `${visible}…` : visible;
 }
 
 /** A stranger's JSON value for a message. Only the beginning of a long list is turned into text. */

@@ -36,9 +36,9 @@ export interface ZipArchive {
 /** @throws Error when the file is no zip, or one whose directory contradicts itself */
 export async function openZipArchive(path: string): Promise<ZipArchive> {
   const handle = await open(path, 'r');
-  const reader = new HandleReader(handle);
   try {
     const { size } = await handle.stat();
+    const reader = new HandleReader(handle, Math.min(WINDOW_BYTES, size));
     const zip = await yauzl.fromRandomAccessReaderPromise(reader, size, { autoClose: false });
     const found = new Map<ZipEntry, yauzl.Entry>();
     for await (const entry of zip.eachEntry()) found.set(describe(entry), entry);
@@ -88,7 +88,10 @@ export function checkZipEntry({ bytes: promised, crc32 }: ZipEntry, bytes: Uint8
 class HandleReader extends yauzl.RandomAccessReader {
   private window: { start: number; bytes: Buffer } | null = { start: 0, bytes: Buffer.alloc(0) };
 
-  constructor(private readonly handle: FileHandle) {
+  constructor(
+    private readonly handle: FileHandle,
+    private readonly windowBytes: number,
+  ) {
     super();
   }
 
@@ -111,10 +114,11 @@ class HandleReader extends yauzl.RandomAccessReader {
 
   private async fill(buffer: Buffer, offset: number, length: number, position: number): Promise<number> {
     const window = this.window;
-    if (!window || length > WINDOW_BYTES) return (await this.handle.read(buffer, offset, length, position)).bytesRead;
+    if (!window || length > this.windowBytes)
+      return (await this.handle.read(buffer, offset, length, position)).bytesRead;
     if (position < window.start || position + length > window.start + window.bytes.length) {
-      const bytes = Buffer.alloc(WINDOW_BYTES);
-      const { bytesRead } = await this.handle.read(bytes, 0, WINDOW_BYTES, position);
+      const bytes = Buffer.allocUnsafe(this.windowBytes);
+      const { bytesRead } = await this.handle.read(bytes, 0, bytes.length, position);
       Object.assign(window, { start: position, bytes: bytes.subarray(0, bytesRead) });
     }
     const from = position - window.start;

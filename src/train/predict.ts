@@ -14,8 +14,8 @@ import { pixelInputs } from './inputs.js';
 import type { TrainableLayout } from './model.js';
 import { closePixels, openPixels } from './pixels.js';
 import type { RunControl } from './progress.js';
-import { type RunRecord, readClasses, readRecord } from './run-directory.js';
-import { modelSpec, withRuntime } from './setup.js';
+import { backboneChange, type RunRecord, readClasses, readRecord } from './run-directory.js';
+import { backboneOptions, modelSpec, withRuntime } from './setup.js';
 
 export interface RunOptions extends RunControl {
   /** Default: where the run was trained. */
@@ -118,9 +118,10 @@ async function withStudent<T>(
   const record = await readRecord(dir);
   const { settings, resolved } = record;
   const classes = await readClasses(dir);
-  const backbone = await resolveBackbone(settings.student, { imageSize: settings.imageSize });
-  if (backbone.sha256 !== record.student.sha256) {
-    const what = `${backbone.path} is not the backbone this run was trained on (its sha256 differs)`;
+  const backbone = await resolveBackbone(settings.student, backboneOptions(settings, 'student'));
+  const change = backboneChange(record.student, backbone);
+  if (change !== null) {
+    const what = `${backbone.path} is not the backbone this run was trained on (${change})`;
     throw new IdatError('run.changed', `${dir}: ${what}; put the old file back`);
   }
   const device = options.device ?? resolved.device;

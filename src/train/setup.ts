@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import type { Backbone } from '../backbones/backbone.js';
-import { resolveBackbone } from '../backbones/registry.js';
+import { type BackboneOptions, isModelPath, resolveBackbone } from '../backbones/registry.js';
 import type { Dataset } from '../data/index.js';
 import { IdatError } from '../errors.js';
 import type { WeightSink } from '../graph/emit.js';
@@ -77,9 +77,9 @@ export function microBatchOf(
   return autoMicroBatch(batch, Math.max(...streams));
 }
 
-/** So that the run can be resumed from anywhere. What has neither separator nor file ending is a model's name. */
+/** So that the run can be resumed from anywhere; names of models stay names. */
 export function withAbsolutePaths(settings: FineTuneSettings): FineTuneSettings {
-  const model = (name: string) => (/[\\/]|\.safetensors$/.test(name) ? resolve(name) : name);
+  const model = (name: string) => (isModelPath(name) ? resolve(name) : name);
   return {
     ...settings,
     data: resolve(settings.data),
@@ -90,10 +90,17 @@ export function withAbsolutePaths(settings: FineTuneSettings): FineTuneSettings 
   };
 }
 
-export async function openBackbones({ student, teacher, imageSize }: FineTuneSettings): Promise<Backbones> {
+/** What the settings say about a model's backbone. */
+export function backboneOptions(settings: FineTuneSettings, role: Role): BackboneOptions {
+  const { imageSize, studentLayerNormEps, teacherLayerNormEps } = settings;
+  return { imageSize, layerNormEps: role === 'student' ? studentLayerNormEps : teacherLayerNormEps };
+}
+
+export async function openBackbones(settings: FineTuneSettings): Promise<Backbones> {
+  const { student, teacher } = settings;
   return {
-    student: await resolveBackbone(student, { imageSize }),
-    teacher: teacher === null ? null : await resolveBackbone(teacher, { imageSize }),
+    student: await resolveBackbone(student, backboneOptions(settings, 'student')),
+    teacher: teacher === null ? null : await resolveBackbone(teacher, backboneOptions(settings, 'teacher')),
   };
 }
 
@@ -217,14 +224,10 @@ async function loadPrefixes(
   const { onnxruntime } = await versions();
   const load = async (role: Role) => prefixes[role] && loadPrefix(runtime, specs[role]!, prefixes[role], onnxruntime);
   const student = await load('student');
-  const sameProgram =
-    evaluation && prefixes.student && Buffer.compare(evaluation.program.model, prefixes.student.program.model) === 0;
   return {
     student,
     teacher: await load('teacher'),
-    evaluation: sameProgram
-      ? student
-      : evaluation && (await loadPrefix(runtime, specs.student, evaluation, onnxruntime)),
+    evaluation: evaluation && (await loadPrefix(runtime, specs.student, evaluation, onnxruntime, student)),
   };
 }
 

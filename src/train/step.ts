@@ -164,8 +164,8 @@ export function buildPrefix(model: ModelSpec, disable: readonly string[] = []): 
   const cut = cutFrozenPrefix([traced.logits], traced.images, prefixInput);
   if (!cut) return null;
   const tensors = cut.boundary.map((t, i) => ({ name: prefixInput(i), shape: imageShape(t, batch) }));
-  const program = compile(Object.fromEntries(cut.boundary.map((t, i) => [prefixInput(i), t])), [], { disable });
-  return { program, batch, tensors };
+  const outputs = Object.fromEntries(cut.boundary.map((t, i) => [prefixInput(i), t]));
+  return { compile: (sink) => compile(outputs, [], { disable, sink }), batch, tensors };
 }
 
 /** Packs parameters, tidies the graph and emits it. */

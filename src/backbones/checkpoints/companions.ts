@@ -2,7 +2,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { IdatError } from '../../errors.js';
+import { IdatError, printable } from '../../errors.js';
 import { readFully } from '../../files/read-write.js';
 
 const count = z.int().min(1).max(1_000_000);
@@ -97,7 +97,7 @@ function checked<S extends z.ZodType>(path: string, schema: S, value: unknown): 
   const parsed = schema.safeParse(value, { reportInput: true });
   if (parsed.success) return parsed.data;
   const { path: field, message, input } = parsed.error.issues[0]!;
-  const got = (JSON.stringify(input) ?? 'nothing').slice(0, 60);
+  const got = printable(JSON.stringify(input) ?? 'nothing');
   throw refused(path, `${field.join('.') || 'the file'}: ${message}, got ${got}`);
 }
 
@@ -120,11 +120,11 @@ export function usableConfig(path: string, { configPath, huggingFace }: Companio
   const wrong = (what: string) => new IdatError('backbone.config', `${configPath}: ${what}`);
   if (model_type !== kind) {
     const known = `the tensors of ${path} are named as those of ${kind}`;
-    throw wrong(`model_type is '${model_type.slice(0, 60)}', ${known}; put the file there that belongs to the weights`);
+    throw wrong(`model_type is '${printable(model_type)}', ${known}; put the file there that belongs to the weights`);
   }
   if (hidden_act !== 'gelu') {
     throw wrong(
-      `hidden_act is '${hidden_act.slice(0, 60)}'; idat computes the exact GELU ('gelu') alone, choose another model`,
+      `hidden_act is '${printable(hidden_act)}'; idat computes the exact GELU ('gelu') alone, choose another model`,
     );
   }
   if (use_absolute_embeddings)
@@ -140,7 +140,7 @@ export function checkClaims(
   for (const [field, value] of Object.entries(found)) {
     const claimed = huggingFace?.[field];
     if (claimed === undefined || claimed === null || JSON.stringify(claimed) === JSON.stringify(value)) continue;
-    const told = JSON.stringify(claimed).slice(0, 60);
+    const told = printable(JSON.stringify(claimed));
     throw new IdatError(
       'backbone.config',
       `${configPath}: ${field} is ${told}, the tensors have ${JSON.stringify(value)}; put the file there that belongs to the weights`,

@@ -1,7 +1,7 @@
 /**
  * From the names of a file to idat's own, which are those of timm 0.6: a naming is a table, and this file applies it.
  */
-import { IdatError, nearest } from '../../errors.js';
+import { IdatError, nearest, printable } from '../../errors.js';
 import type { BackboneConfig } from '../backbone.js';
 import type { Companions } from './companions.js';
 import { joined, type StoredTensor } from './stored-tensor.js';
@@ -66,7 +66,10 @@ export function unwrapped(file: TensorFile): TensorFile {
   for (const [name, tensor] of file.tensors) {
     const bare = name.replace(WRAPPERS, '');
     if (tensors.has(bare)) {
-      throw new IdatError('backbone.tensor', `${file.path}: holds ${bare} twice (also as ${name}); keep one of them`);
+      throw new IdatError(
+        'backbone.tensor',
+        `${file.path}: holds ${printable(bare)} twice (also as ${printable(name)}); keep one of them`,
+      );
     }
     tensors.set(bare, tensor);
   }
@@ -102,7 +105,7 @@ export function translated(
     if (!match) unknown.push(name);
     if (!match || match.ours === null) continue;
     const parts = found.get(match.ours) ?? new Array(match.parts).fill(undefined);
-    if (parts[match.part]) throw twice(file.path, match.ours, parts[match.part]!.name, name);
+    if (parts[match.part]) throw twice(file.path, match.ours, parts[match.part]!.name, printable(name));
     parts[match.part] = located(file.path, () => adapt(match.ours!, tensor));
     found.set(match.ours, parts);
   }
@@ -170,7 +173,7 @@ function unknownTensors(path: string, names: readonly string[], what: string): I
   const more = names.length > 1 ? ` (and ${names.length - 1} more)` : '';
   return new IdatError(
     'backbone.unknownTensor',
-    `${path}: tensor ${names[0]!.slice(0, 100)}${more} is no part of ${what}, so this is a model idat would compute wrongly; choose a plain one, or remove what does not belong to it`,
+    `${path}: tensor ${printable(names[0]!)}${more} is no part of ${what}, so this is a model idat would compute wrongly; choose a plain one, or remove what does not belong to it`,
   );
 }
 
@@ -187,7 +190,7 @@ export function shapeOf(
   const candidates = [...tensors.keys()].slice(0, 5000).filter((candidate) => candidate.length <= 200);
   const what = found
     ? `tensor ${found.name} has ${found.shape.length} axes, ${rank} were expected`
-    : `tensor ${name} is missing (nearest: ${nearest(name, candidates, 1)[0] ?? 'none'})`;
+    : `tensor ${name} is missing (nearest: ${printable(nearest(name, candidates, 1)[0] ?? 'none')})`;
   throw new IdatError('backbone.tensor', `${path}: ${what}; idat took it for a file in ${title}`);
 }
 

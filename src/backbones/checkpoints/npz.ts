@@ -4,7 +4,7 @@
  */
 import { realpath } from 'node:fs/promises';
 import { constants, crc32, inflateRawSync } from 'node:zlib';
-import { IdatError } from '../../errors.js';
+import { IdatError, printable } from '../../errors.js';
 import { MAX_NPY_HEADER_BYTES, type NpyHeader, parseNpyHeader } from '../../files/npy.js';
 import { type FloatDtype, toFloat32 } from '../../files/safetensors.js';
 import { checkZipEntry, openZipArchive, type ZipArchive, type ZipEntry } from '../../files/zip.js';
@@ -49,7 +49,7 @@ export async function openNpz(path: string): Promise<TensorFile> {
     const tensors = new Map<string, StoredTensor>();
     for (const entry of archive.entries) {
       const name = entry.name.replace(/\.npy$/, '');
-      if (tensors.has(name)) throw broken(path, `holds ${name.slice(0, 200)} twice`);
+      if (tensors.has(name)) throw broken(path, `holds ${printable(name)} twice`);
       const member = await memberOf(path, place, archive, entry);
       tensors.set(name, storedTensor(name, member));
       if (entry.stored) await checkStored(archive, member);
@@ -61,7 +61,7 @@ export async function openNpz(path: string): Promise<TensorFile> {
 }
 
 async function memberOf(path: string, place: string, archive: ZipArchive, entry: ZipEntry): Promise<Member> {
-  const title = `${path}/${entry.name.slice(0, 200)}`;
+  const title = `${path}/${printable(entry.name)}`;
   if (entry.encrypted) throw broken(title, 'is encrypted');
   if (!entry.stored && !entry.deflated)
     throw broken(title, `is packed by method ${entry.method}, idat reads stored and deflated`);
@@ -83,13 +83,13 @@ function storedTensor(name: string, member: Member): StoredTensor {
   // Fortran's order is the reverse of the axes' in ours
   const order = shape.map((_, axis) => shape.length - 1 - axis);
   const inFileOrder: StoredTensor = {
-    name,
+    name: printable(name),
     shape: firstAxisFastest ? order.map((axis) => shape[axis]!) : shape,
-    type,
+    type: printable(type),
     isFloat: float !== null,
     place: entry.stored && float?.dtype === 'F32' ? { path, offset: start + header.byteLength } : null,
     load: (first = 0, count = size(shape) - first) => {
-      if (!float) throw broken(title, `holds ${type}, no little-endian floating-point numbers`);
+      if (!float) throw broken(title, `holds ${printable(type)}, no little-endian floating-point numbers`);
       const begin = header.byteLength + float.itemBytes * first;
       const bytes = memberBytes(member, begin, float.itemBytes * count);
       return float.dtype === 'F32' ? new Float32Array(bytes.buffer) : toFloat32(bytes, float.dtype);
@@ -152,7 +152,8 @@ function inflated({ title }: Member, packed: Uint8Array, options: object): Uint8
   }
 }
 
-const messageOf = (error: unknown) => (error instanceof Error ? error.message.replace(/\.$/, '') : String(error));
+const messageOf = (error: unknown) =>
+  printable(error instanceof Error ? error.message.replace(/\.$/, '') : String(error));
 
 const broken = (title: string, what: string, cause?: unknown): IdatError =>
   new IdatError('backbone.npz', `${title}: ${what}; get the file again`, { cause });

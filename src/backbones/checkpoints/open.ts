@@ -1,7 +1,7 @@
 /** Opening a checkpoint: which format it is, by its bytes; whose names it uses, by its names. */
 import { open, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { IdatError } from '../../errors.js';
+import { IdatError, printable } from '../../errors.js';
 import { readCompanions } from './companions.js';
 import { googleViT } from './google-vit.js';
 import { huggingFaceSwin } from './huggingface-swin.js';
@@ -27,7 +27,7 @@ export async function openCheckpoint(path: string, besides?: RegExp): Promise<Ch
   const file = unwrapped(without(await openTensors(await fileAt(path)), besides));
   const naming = NAMINGS.find(({ recognises }) => recognises(file.tensors));
   if (!naming) {
-    const names = [...file.tensors.keys()].slice(0, 3).map((name) => name.slice(0, 100));
+    const names = [...file.tensors.keys()].slice(0, 3).map(printable);
     throw new IdatError(
       'backbone.naming',
       `${file.path}: holds no backbone idat knows (its tensors: ${names.join(', ') || 'none'}); idat reads ${NAMINGS.map(({ title }) => title).join(', ')}`,

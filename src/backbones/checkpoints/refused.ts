@@ -2,7 +2,7 @@
  * Checkpoints that idat does not open, each with what turns it into one it does. Pickles are programs: whoever opens one runs
  * it, so idat never does.
  */
-import { IdatError } from '../../errors.js';
+import { IdatError, printable } from '../../errors.js';
 
 interface RefusedFormat {
   readonly title: string;
@@ -15,7 +15,8 @@ interface RefusedFormat {
 const startsWith = (head: Uint8Array, ...bytes: number[]): boolean => bytes.every((byte, i) => head[i] === byte);
 const textAt = (head: Uint8Array, offset: number, text: string): boolean =>
   String.fromCharCode(...head.subarray(offset, offset + text.length)) === text;
-const quoted = (path: string): string => JSON.stringify(path).replaceAll("'", "\\'");
+/** As text of Python; the script around it goes between double quotes of the shell. */
+const quoted = (path: string): string => `'${path.replace(/[\\']/g, '\\$&')}'`;
 
 /** With weights_only=True torch refuses to run what is not a tensor. */
 export const pickleAdvice = (path: string): string => {
@@ -26,13 +27,13 @@ export const pickleAdvice = (path: string): string => {
     "d = d.get('model', d.get('state_dict', d))",
     `st.save_file({k: v.clone().contiguous() for k, v in d.items() if torch.is_tensor(v)}, ${quoted(`${out}.safetensors`)})`,
   ].join('; ');
-  return `convert it once (pip install torch safetensors): python -c "${script.replaceAll('"', '\\"')}"`;
+  return `convert it once (pip install torch safetensors): python -c "${script}"`;
 };
 
 const transformersAdvice = (path: string, from: string, needs: string): string => {
   const folder = path.replace(/[^\\/]*$/, '') || '.';
   const script = `from transformers import AutoModelForImageClassification as M; M.from_pretrained(${quoted(folder)}, ${from}=True).save_pretrained(${quoted(folder)})`;
-  return `convert it once (pip install 'transformers<5' torch ${needs}): python -c "${script.replaceAll('"', '\\"')}"`;
+  return `convert it once (pip install 'transformers<5' torch ${needs}): python -c "${script}"`;
 };
 
 const FORMATS: readonly RefusedFormat[] = [
@@ -87,7 +88,7 @@ export function refusedZip(path: string, names: readonly string[]): IdatError {
   if (names.some((name) => name.endsWith('.h5'))) {
     return refusal(path, 'a Keras archive', 'get the model as .safetensors');
   }
-  const found = names[0] === undefined ? 'it is empty' : `it holds ${names[0].slice(0, 100)}`;
+  const found = names[0] === undefined ? 'it is empty' : `it holds ${printable(names[0])}`;
   return refusal(path, `a zip without arrays of NumPy (${found})`, 'give the .npz or .safetensors file itself');
 }
 

@@ -2,7 +2,7 @@
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { IdatError } from '../../errors.js';
+import { IdatError, printable } from '../../errors.js';
 import { type FloatDtype, isFloatDtype, type TensorEntry, toFloat32 } from '../../files/safetensors.js';
 import { openSafetensors } from '../../files/safetensors-node.js';
 import { size } from '../../graph/tensor.js';
@@ -25,13 +25,16 @@ function storedTensor(path: string, { name, dtype, shape, offset }: TensorEntry)
   const isFloat = isFloatDtype(dtype);
   const load = (first = 0, count = size(shape) - first) => {
     if (!isFloat)
-      throw new IdatError('backbone.tensor', `${path}: tensor ${name} holds ${dtype}, no floating-point numbers`);
+      throw new IdatError(
+        'backbone.tensor',
+        `${path}: tensor ${printable(name)} holds ${dtype}, no floating-point numbers`,
+      );
     const itemBytes = ITEM_BYTES[dtype];
     const bytes = readBytes(path, offset + itemBytes * first, itemBytes * count);
     // bytes read into an array of their own need no copy to be read as numbers
     return dtype === 'F32' ? new Float32Array(bytes.buffer) : toFloat32(bytes, dtype);
   };
-  return { name, shape, type: dtype, isFloat, place: dtype === 'F32' ? { path, offset } : null, load };
+  return { name: printable(name), shape, type: dtype, isFloat, place: dtype === 'F32' ? { path, offset } : null, load };
 }
 
 const Index = z.looseObject({ weight_map: z.record(z.string(), z.string()) });
@@ -53,20 +56,20 @@ export async function openShards(path: string): Promise<TensorFile> {
     throw wrong('is no index of tensors (weight_map: names of tensors and of files)', error);
   }
   const names = [...new Set(Object.values(index.weight_map))].sort();
-  const odd = names.find((name) => !/^[^\\/\0]+\.safetensors$/.test(name));
+  const odd = names.find((name) => !/^[\w.-]{1,200}\.safetensors$/.test(name));
   if (odd !== undefined)
-    throw wrong(`names the file ${JSON.stringify(odd.slice(0, 60))}, which is no safetensors file beside it`);
+    throw wrong(`names the file ${printable(JSON.stringify(odd))}, which is no safetensors file beside it`);
   if (names.length > MAX_SHARDS) throw wrong(`names ${names.length} files, idat reads up to ${MAX_SHARDS}`);
   const shards: TensorFile[] = [];
   for (const name of names) shards.push(await openSafetensorsFile(join(dirname(path), name)));
   const tensors = new Map<string, StoredTensor>();
   for (const shard of shards) {
     for (const [name, tensor] of shard.tensors) {
-      if (tensors.has(name)) throw wrong(`two of its files hold ${name}`);
+      if (tensors.has(name)) throw wrong(`two of its files hold ${printable(name)}`);
       tensors.set(name, tensor);
     }
   }
   const absent = Object.keys(index.weight_map).find((name) => !tensors.has(name));
-  if (absent !== undefined) throw wrong(`none of its files holds ${absent.slice(0, 100)}`);
+  if (absent !== undefined) throw wrong(`none of its files holds ${printable(absent)}`);
   return { path, files: shards.flatMap(({ files }) => files), tensors, metadata: shards[0]?.metadata ?? {} };
 }
