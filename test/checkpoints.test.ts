@@ -19,6 +19,11 @@ import type { ConstantAttrs } from '../src/graph/ops/constant.js';
 import { input, linear } from '../src/graph/ops/index.js';
 import { size } from '../src/graph/tensor.js';
 import { type Runtime, startRuntime } from '../src/runtime/runtime.js';
+import { withWeightFile } from '../src/runtime/weight-file.js';
+import { loadPrefix } from '../src/train/prefix-store.js';
+import { backboneChange } from '../src/train/run-directory.js';
+import { backboneRecord } from '../src/train/setup.js';
+import { buildPrefix } from '../src/train/step.js';
 
 const fixtures = fileURLToPath(new URL('fixtures/checkpoints/', import.meta.url));
 const made: Record<string, { file: string; imageSize: number; logits: number[][] }> = JSON.parse(
@@ -261,5 +266,70 @@ describe('a folder is refused', () => {
     const own = mkdtempSync(join(folder, 'index-'));
     writeFileSync(join(own, 'model.safetensors.index.json'), '{"weight_map":{"a":"../a.safetensors"}}');
     await expect(backboneFromFile(own)).rejects.toThrow(/names the file "\.\.\/a\.safetensors", which is no/);
+  });
+});
+
+it('a run notices what has changed beside its weights', async () => {
+  const then = backboneRecord(await backboneFromFile(fixture('huggingface-vit')));
+  expect(backboneChange(then, await backboneFromFile(fixture('huggingface-vit')))).toBe(null);
+  const eps = await backboneFromFile(withConfig('huggingface-vit', { layer_norm_eps: 0.2 }));
+  expect(backboneChange(then, eps)).toBe('layerNormEps 0.1, now 0.2');
+  const own = withConfig('huggingface-vit', {});
+  rmSync(join(own, 'preprocessor_config.json'));
+  expect(backboneChange(then, await backboneFromFile(own))).toBe('mean [0.5,0.4,0.3], now [0.5,0.5,0.5]');
+  expect(backboneChange(then, await backboneFromFile(fixture('timm-vit.safetensors')))).toMatch(/^sha256/);
+});
+
+describe('a frozen prefix whose weights are computed', () => {
+  /** Large enough that its joined weights do not become part of the program. */
+  const large = (): string => {
+    const own = mkdtempSync(join(folder, 'large-'));
+    const config = { model_type: 'vit', num_attention_heads: 5 };
+    writeFileSync(join(own, 'config.json'), JSON.stringify(config));
+    const D = 320;
+    const block = 'encoder.layer.0.';
+    const layer = (name: string, out: number, width: number) =>
+      [
+        [`${name}.weight`, [out, width]],
+        [`${name}.bias`, [out]],
+      ] as const;
+    const norm = (name: string) => [`${name}.weight`, `${name}.bias`].map((own) => [own, [D]] as const);
+    const shapes: (readonly [string, readonly number[]])[] = [
+      ['embeddings.cls_token', [1, 1, D]],
+      ['embeddings.position_embeddings', [1, 5, D]],
+      ['embeddings.patch_embeddings.projection.weight', [D, 3, 4, 4]],
+      ['embeddings.patch_embeddings.projection.bias', [D]],
+      ...['query', 'key', 'value'].flatMap((part) => layer(`${block}attention.attention.${part}`, D, D)),
+      ...layer(`${block}attention.output.dense`, D, D),
+      ...layer(`${block}intermediate.dense`, D, D),
+      ...layer(`${block}output.dense`, D, D),
+      ...[`${block}layernorm_before`, `${block}layernorm_after`, 'layernorm'].flatMap(norm),
+    ];
+    const tensors = shapes.map(([name, shape], i) => ({
+      name,
+      shape,
+      data: new Float32Array(size(shape)).fill(0.01 * i),
+    }));
+    writeFileSync(join(own, 'model.safetensors'), encodeSafetensors(tensors));
+    return own;
+  };
+
+  it('reads them from a temporary file and is known by the same hash again', async () => {
+    const backbone = await backboneFromFile(large());
+    const model = { backbone, method: 'linear', methodOptions: {}, classes: 3, dropPath: 0 };
+    const prefix = buildPrefix(model)!;
+    const [first, second] = [
+      await loadPrefix(runtime, model, prefix, '1'),
+      await loadPrefix(runtime, model, prefix, '1'),
+    ];
+    expect(second.identity).toBe(first.identity);
+    expect(second.session).not.toBe(first.session);
+    expect(await loadPrefix(runtime, model, prefix, '1', first)).toBe(first);
+    await withWeightFile(async (sink) => {
+      const program = prefix.compile(sink);
+      expect(program.files.map(({ path }) => path)).toContain(sink.path);
+      expect(program.model.length).toBeLessThan(2 ** 20);
+    });
+    await Promise.all([first.session.close(), second.session.close()]);
   });
 });
