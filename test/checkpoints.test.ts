@@ -4,13 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { traceBackbone } from '../src/backbones/architecture.js';
+import { tensorShapes, traceBackbone } from '../src/backbones/architecture.js';
 import type { Backbone } from '../src/backbones/backbone.js';
 import { backboneFromFile } from '../src/backbones/checkpoint.js';
 import { openCheckpoint } from '../src/backbones/checkpoints/open.js';
 import { permuted, type StoredTensor } from '../src/backbones/checkpoints/stored-tensor.js';
 import { resolveBackbone } from '../src/backbones/registry.js';
-import { weightShapes } from '../src/backbones/weight-shapes.js';
 import { craftZip } from '../src/data/testing/zip.js';
 import { encodeSafetensors, parseSafetensorsHeader } from '../src/files/safetensors.js';
 import { openSafetensors } from '../src/files/safetensors-node.js';
@@ -80,7 +79,7 @@ describe.each(Object.entries(made))('%s', (_, { file, imageSize, logits }) => {
 async function kinds(path: string): Promise<Map<string, string>> {
   const { config, weights } = await backboneFromFile(path);
   return new Map(
-    [...weightShapes(config)].map(([name, shape]) => {
+    [...tensorShapes(config)].map(([name, shape]) => {
       const { data } = weights.constant(name, shape).node.attrs as ConstantAttrs;
       return [name, data.kind];
     }),

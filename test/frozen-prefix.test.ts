@@ -1,6 +1,7 @@
 /** The frozen prefix: where a model is cut, and that the two parts are the whole. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { blocks } from '../src/backbones/architecture.js';
 import type { ViTConfig } from '../src/backbones/backbone.js';
 import { crossEntropy } from '../src/distill/index.js';
 import { gradients } from '../src/graph/differentiate.js';
@@ -165,7 +166,7 @@ describe('in the runtime', () => {
           const { config, dropPath } = role === 'student' ? first : second;
           images[role] = values([m, 3, config.imageSize, config.imageSize], 2);
           feeds[`${role}.parameters`] = whole[role]!.initial(1, role);
-          feeds[`${role}.dropPath`] = dropPathMultipliers(config.depth, dropPath, m, alternating());
+          feeds[`${role}.dropPath`] = dropPathMultipliers(blocks(config).length, dropPath, m, alternating());
         }
         const student = await prefixed(specs.student, images.student!, m, 'student.');
         const teacher = await prefixed(specs.teacher, images.teacher!, m, 'teacher.');

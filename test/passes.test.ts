@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { blocks } from '../src/backbones/architecture.js';
 import { crossEntropy, LOSSES, lossByName } from '../src/distill/index.js';
 import { gradients } from '../src/graph/differentiate.js';
 import { interpret } from '../src/graph/interpret.js';
@@ -153,7 +154,8 @@ describe('in the runtime', () => {
           for (const [i, role] of (['student', 'teacher'] as const).entries()) {
             const model = c[role];
             if (!model) continue;
-            const { depth, imageSize } = model.config;
+            const { imageSize } = model.config;
+            const depth = blocks(model.config).length;
             feeds[`${role}.images`] = values([B, 3, imageSize, imageSize], 1 + i);
             feeds[`${role}.parameters`] = values([step[role]!.size], 2 + i, 0.2);
             feeds[`${role}.dropPath`] = dropPathMultipliers(depth, model.dropPath, B, alternating());
@@ -176,5 +178,5 @@ describe('in the runtime', () => {
       }),
       { numRuns: 10 },
     );
-  }, 60_000);
+  }, 120_000);
 });

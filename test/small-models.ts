@@ -1,7 +1,7 @@
-/** Random small vision transformers with numbers for everything they read. */
+/** Random small vision transformers, ViTs and Swins, with numbers for everything they read. */
 import fc from 'fast-check';
-import { traceBackbone } from '../src/backbones/architecture.js';
-import type { Backbone, ViTConfig } from '../src/backbones/backbone.js';
+import { blocks, featureWidth, traceBackbone } from '../src/backbones/architecture.js';
+import type { Backbone, BackboneConfig } from '../src/backbones/backbone.js';
 import { constant, input, linear, parameter } from '../src/graph/ops/index.js';
 import { type Shape, size, type Tensor } from '../src/graph/tensor.js';
 import { METHODS, methodByName } from '../src/methods/index.js';
@@ -14,12 +14,12 @@ export const weightValues = (name: string, shape: Shape): Float32Array => values
 export const frozen = (name: string, shape: Shape): Tensor => constant(shape, weightValues(name, shape));
 
 export interface Model {
-  config: ViTConfig;
+  config: BackboneConfig;
   method: string;
   dropPath: number;
 }
 
-export const models: fc.Arbitrary<Model> = fc
+const vits: fc.Arbitrary<BackboneConfig> = fc
   .record({
     heads: fc.integer({ min: 1, max: 2 }),
     perHead: fc.constantFrom(2, 4),
@@ -28,25 +28,49 @@ export const models: fc.Arbitrary<Model> = fc
     depth: fc.integer({ min: 1, max: 3 }),
     mlpWidth: fc.integer({ min: 3, max: 9 }),
     qkvBias: fc.boolean(),
-    method: fc.constantFrom(...METHODS.map(({ name }) => name)),
-    dropPath: fc.constantFrom(0, 0.4),
   })
-  .map(({ heads, perHead, patchSize, grid, depth, mlpWidth, qkvBias, method, dropPath }) => ({
-    config: {
-      family: 'vit',
-      imageSize: patchSize * grid,
-      patchSize,
-      channels: 3,
-      width: heads * perHead,
-      depth,
-      heads,
-      mlpWidth,
-      qkvBias,
-      layerNormEps: 1e-6,
-    },
-    method,
-    dropPath,
+  .map(({ heads, perHead, patchSize, grid, depth, mlpWidth, qkvBias }) => ({
+    family: 'vit',
+    imageSize: patchSize * grid,
+    patchSize,
+    channels: 3,
+    width: heads * perHead,
+    depth,
+    heads,
+    mlpWidth,
+    qkvBias,
+    layerNormEps: 1e-6,
   }));
+
+/** One or two stages of one or two blocks, whose windows tile the grid, are shifted or not, or are the whole grid. */
+const swins: fc.Arbitrary<BackboneConfig> = fc
+  .record({
+    heads: fc.integer({ min: 1, max: 2 }),
+    windowSize: fc.integer({ min: 1, max: 2 }),
+    windows: fc.integer({ min: 1, max: 2 }),
+    depths: fc.array(fc.integer({ min: 1, max: 2 }), { minLength: 1, maxLength: 2 }),
+    mlpRatio: fc.constantFrom(1, 1.5),
+    qkvBias: fc.boolean(),
+  })
+  .map(({ heads, windowSize, windows, depths, mlpRatio, qkvBias }) => ({
+    family: 'swin',
+    imageSize: 2 * windowSize * windows * 2 ** (depths.length - 1),
+    patchSize: 2,
+    channels: 3,
+    embedWidth: heads * 2,
+    depths,
+    heads: depths.map((_, stage) => heads * 2 ** stage),
+    windowSize,
+    mlpRatio,
+    qkvBias,
+    layerNormEps: 1e-5,
+  }));
+
+export const models: fc.Arbitrary<Model> = fc.record({
+  config: fc.oneof(vits, swins),
+  method: fc.constantFrom(...METHODS.map(({ name }) => name)),
+  dropPath: fc.constantFrom(0, 0.4),
+});
 
 /** A model as a graph of ours, with every leaf's numbers; its leaves' names start with `role`. */
 export function trace(
@@ -62,14 +86,19 @@ export function trace(
   const method = methodByName(name);
   const hooks = method.hooks({ tensor }, config, method.options.parse({ hidden: 2 }));
   const images = input(`${role}images`, [B, 3, config.imageSize, config.imageSize]);
-  const dropPath = rate > 0 ? input(`${role}dropPath`, [config.depth, 2, B]) : null;
+  const depth = blocks(config).length;
+  const dropPath = rate > 0 ? input(`${role}dropPath`, [depth, 2, B]) : null;
   const weight = (own: string, shape: Shape) => (method.trains(own) ? tensor(own, shape) : given(own, shape));
   const features = traceBackbone(config, weight, hooks, { images, dropPath });
-  const logits = linear(features, tensor('head.weight', [classes, config.width]), tensor('head.bias', [classes]));
+  const logits = linear(
+    features,
+    tensor('head.weight', [classes, featureWidth(config)]),
+    tensor('head.bias', [classes]),
+  );
   const salt = role === 'teacher.' ? 1 : 0; // equal models that are traced for two roles differ in their numbers
   const numbers: Record<string, ArrayLike<number>> = {
     [`${role}images`]: values(images.shape, 1 + salt),
-    [`${role}dropPath`]: dropPathMultipliers(config.depth, rate, B, alternating()),
+    [`${role}dropPath`]: dropPathMultipliers(depth, rate, B, alternating()),
     labels: Array.from({ length: B }, (_, b) => b % classes),
   };
   for (const [own, { shape }] of parameters) numbers[`${role}${own}`] = values(shape, own.length + salt, 0.2);

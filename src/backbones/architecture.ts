@@ -1,6 +1,14 @@
 /** What the rooms behind ask of a backbone, whatever its family. */
-import type { Tensor } from '../graph/tensor.js';
-import type { Architecture, BackboneConfig, BackboneInputs, BlockSizes, WeightSource } from './backbone.js';
+import { constant, input } from '../graph/ops/index.js';
+import { type Shape, size, type Tensor } from '../graph/tensor.js';
+import type {
+  Architecture,
+  BackboneConfig,
+  BackboneInputs,
+  BlockSizes,
+  Normalisation,
+  WeightSource,
+} from './backbone.js';
 import type { Hooks } from './hooks.js';
 import { swin } from './swin.js';
 import { vit } from './vit.js';
@@ -31,3 +39,18 @@ export function streamSize(config: BackboneConfig): number {
   const sizes = blocks(config).map(({ tokens, width }) => tokens * width);
   return sizes.reduce((a, b) => a + b, 0) / sizes.length;
 }
+
+/** Every tensor that a backbone of these sizes reads, by name: the tracing code is asked, so that no list has to be kept. */
+export function tensorShapes(config: BackboneConfig): Map<string, Shape> {
+  const shapes = new Map<string, Shape>();
+  const note = (name: string, shape: Shape) => {
+    shapes.set(name, shape);
+    return constant(shape, { kind: 'file', path: name, offset: 0, load: () => new Float32Array(size(shape)) });
+  };
+  const images = input('images', [1, config.channels, config.imageSize, config.imageSize]);
+  traceBackbone(config, note, {}, { images, dropPath: null });
+  return shapes;
+}
+
+/** The normalisation that published weights of the family were trained with. */
+export const usualNormalisation = (config: BackboneConfig): Normalisation => architectureOf(config).normalisation;

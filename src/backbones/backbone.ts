@@ -69,6 +69,8 @@ export interface Architecture<Config extends BackboneConfig> {
   trace(config: Config, weight: WeightSource, hooks: Hooks, inputs: BackboneInputs): Tensor;
   /** Every block in order, counted over all stages: a block's position is the index that hooks receive. */
   blocks(config: Config): readonly BlockSizes[];
+  /** What published weights were trained with. */
+  readonly normalisation: Normalisation;
 }
 
 /** Frozen weights by timm's names, as constants of a graph. */
@@ -80,14 +82,17 @@ export interface Weights {
   values(name: string, shape: readonly number[]): Float32Array;
 }
 
-export interface Backbone {
+/** Normalisation of an image: (byte/255 − mean)/std, for each channel. */
+export interface Normalisation {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+export interface Backbone extends Normalisation {
   /** timm's name, or the file's name for a file of the user's own. */
   readonly name: string;
   readonly config: BackboneConfig;
   readonly weights: Weights;
-  /** Normalisation its weights were trained with: (byte/255 − mean)/std. */
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
   /** The file the weights come from, and the sha256 of its bytes. */
   readonly path: string;
   readonly sha256: string;

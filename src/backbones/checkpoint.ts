@@ -8,6 +8,7 @@ import { IdatError } from '../errors.js';
 import { computedConstant } from '../graph/ops/constant.js';
 import { constant } from '../graph/ops/index.js';
 import { formatShape, type Shape, sameShape } from '../graph/tensor.js';
+import { tensorShapes, usualNormalisation } from './architecture.js';
 import type { Backbone, BackboneConfig, BackboneSizes, Weights } from './backbone.js';
 import type { Checkpoint } from './checkpoints/naming.js';
 import { openCheckpoint } from './checkpoints/open.js';
@@ -15,7 +16,6 @@ import type { StoredTensor } from './checkpoints/stored-tensor.js';
 import { checkSwinSizes } from './checkpoints/swin-sizes.js';
 import { checkViTSizes } from './checkpoints/vit-sizes.js';
 import { resizePositionEmbedding } from './position-embedding.js';
-import { weightShapes } from './weight-shapes.js';
 
 export interface Overrides {
   readonly name?: string;
@@ -38,8 +38,8 @@ export async function backboneFromFile(path: string, overrides: Overrides = {}):
   const config = { ...checkpoint.config, ...overrides.config } as BackboneConfig;
   checkConfig(path, checkpoint.config, config);
   const weights = new CheckpointWeights(checkpoint, config);
-  checkWeights(checkpoint, weights, weightShapes(config));
-  const usual = USUAL_NORMALISATION[config.family];
+  checkWeights(checkpoint, weights, tensorShapes(config));
+  const usual = usualNormalisation(config);
   const mean = overrides.mean ?? checkpoint.mean ?? usual.mean;
   const std = overrides.std ?? checkpoint.std ?? usual.std;
   checkNormalisation(path, config, mean, std);
@@ -53,12 +53,6 @@ export async function backboneFromFile(path: string, overrides: Overrides = {}):
     sha256: await sha256(checkpoint.files),
   };
 }
-
-/** What published weights of a family were trained with: ViTs with a half, Swins with the statistics of ImageNet. */
-export const USUAL_NORMALISATION = {
-  vit: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
-  swin: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
-} as const satisfies Record<BackboneConfig['family'], Pick<Backbone, 'mean' | 'std'>>;
 
 function checkConfig(path: string, { family }: BackboneConfig, config: BackboneConfig): void {
   if (config.family !== family) {

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { IdatError, nearest } from '../errors.js';
 import { cacheFolder } from '../files/cache-folder.js';
-import type { Backbone, BackboneConfig } from './backbone.js';
+import { usualNormalisation } from './architecture.js';
+import type { Backbone, BackboneConfig, Normalisation } from './backbone.js';
 import { backboneFromFile } from './checkpoint.js';
 
-export interface KnownBackbone {
+export interface KnownBackbone extends Normalisation {
   /** timm's name: architecture.tag */
   readonly name: string;
   readonly config: BackboneConfig;
@@ -27,7 +28,20 @@ function vit16(size: string, width: number, depth: number): KnownBackbone {
     layerNormEps: 1e-6,
   } as const;
   const config = { ...fixed, width, depth, heads: width / 64, mlpWidth: 4 * width };
-  return { name, config, source: `https://huggingface.co/timm/${name} (model.safetensors)` };
+  return published(name, config);
+}
+
+function published(name: string, config: BackboneConfig): KnownBackbone {
+  const source = `https://huggingface.co/timm/${name} (model.safetensors)`;
+  return { name, config, source, ...usualNormalisation(config) };
+}
+
+/** Swin at 224 pixels, patches of 4, windows of 7: heads are 32 wide, the last stage's grid is one window. */
+function swin224(size: string, tag: string, embedWidth: number, third: number): KnownBackbone {
+  const fixed = { family: 'swin', imageSize: 224, patchSize: 4, channels: 3, windowSize: 7, mlpRatio: 4 } as const;
+  const heads = [1, 2, 4, 8].map((times) => (times * embedWidth) / 32);
+  const sizes = { embedWidth, depths: [2, 2, third, 2], heads, qkvBias: true, layerNormEps: 1e-5 };
+  return published(`swin_${size}_patch4_window7_224.${tag}`, { ...fixed, ...sizes });
 }
 
 function bundled(name: string, width: number, heads: number): KnownBackbone {
@@ -40,7 +54,8 @@ function bundled(name: string, width: number, heads: number): KnownBackbone {
     layerNormEps: 1e-6,
     depth: 6,
   } as const;
-  return { name, config: { ...fixed, width, heads, mlpWidth: 4 * width }, source: 'bundled with idat' };
+  const config = { ...fixed, width, heads, mlpWidth: 4 * width };
+  return { name, config, source: 'bundled with idat', ...usualNormalisation(config) };
 }
 
 export const KNOWN_BACKBONES: readonly KnownBackbone[] = [
@@ -50,6 +65,11 @@ export const KNOWN_BACKBONES: readonly KnownBackbone[] = [
   vit16('small', 384, 12),
   vit16('base', 768, 12),
   vit16('large', 1024, 24),
+  ...['ms_in22k', 'ms_in22k_ft_in1k', 'ms_in1k'].flatMap((tag) => [
+    swin224('tiny', tag, 96, 6),
+    swin224('small', tag, 96, 18),
+    swin224('base', tag, 128, 18),
+  ]),
 ];
 
 /** Folders searched for `NAME.safetensors`: the package's own, then the user's. */
@@ -58,7 +78,7 @@ export const MODEL_FOLDERS: readonly string[] = [
   join(cacheFolder(), 'models'),
 ];
 
-/** By timm's name, with or without the tag. */
+/** By timm's name; without a tag, the first of that architecture. */
 export const knownBackbone = (wanted: string): KnownBackbone | undefined =>
   KNOWN_BACKBONES.find(({ name }) => name === wanted || name.split('.')[0] === wanted);
 
@@ -104,7 +124,7 @@ export async function resolveBackbone(nameOrPath: string, options: BackboneOptio
         () => false,
       )
     )
-      return backboneFromFile(path, { name: known.name, config: { ...known.config, ...wanted } });
+      return backboneFromFile(path, { ...known, config: { ...known.config, ...wanted } });
   }
   throw new IdatError(
     'backbone.absent',

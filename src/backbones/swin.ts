@@ -17,6 +17,8 @@ import type { Hooks } from './hooks.js';
 import { inverseOrder, relativePositions, shiftMask, windowOrder } from './windows.js';
 
 export const swin: Architecture<SwinConfig> = {
+  // the statistics of ImageNet's training images
+  normalisation: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
   trace: traceSwin,
   blocks: (config) =>
     stagesOf(config).flatMap(({ depth, width, heads, grid, mlpWidth }) =>

@@ -11,6 +11,7 @@ import { attention, dropBranches, norm, part, patchEmbedding, traceBlock } from 
 import type { Hooks } from './hooks.js';
 
 export const vit: Architecture<ViTConfig> = {
+  normalisation: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
   trace: traceViT,
   blocks: (config) => {
     const { depth, width, heads, mlpWidth } = config;

@@ -5,10 +5,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { tensorShapes } from '../backbones/architecture.js';
 import type { Backbone } from '../backbones/backbone.js';
 import { backboneFromFile } from '../backbones/checkpoint.js';
 import { type KnownBackbone, knownBackbone, resolveBackbone } from '../backbones/registry.js';
-import { weightShapes } from '../backbones/weight-shapes.js';
 import { IdatError } from '../errors.js';
 import { safetensorsPieces, type TensorSource } from '../files/safetensors.js';
 import { size } from '../graph/tensor.js';
@@ -55,7 +55,7 @@ export async function measurableBackbone(
  * of equal tensors the runtime keeps one, which is faster and smaller than any real model.
  */
 function randomTensors({ config, name }: KnownBackbone): TensorSource[] {
-  const shapes = weightShapes(config);
+  const shapes = tensorShapes(config);
   const random = randomStream(0, 'bench', name);
   const block = Float32Array.from({ length: 4096 }, () => 0.05 * random.normal());
   const longest = Math.max(...[...shapes.values()].map(size));

@@ -3,7 +3,7 @@
  * how the reference calls things.
  */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Backbone, ViTConfig } from '../backbones/backbone.js';
@@ -119,6 +119,31 @@ export const preprocessSchema = z.object({
     std: z.array(z.number().gt(0)),
   }),
   images: z.record(z.string(), z.object({ format: z.string() })),
+});
+
+export const swinSchema = z.object({
+  img_size: count,
+  patch_size: count,
+  window_size: count,
+  embed_dim: count,
+  depths: z.array(count).min(1),
+  num_heads: z.array(count).min(1),
+  num_classes: count,
+  mlp_ratio: z.number().gt(0),
+  qkv_bias: z.boolean(),
+  layer_norm_eps: z.number().gt(0),
+  labels,
+  loss: z.number(),
+});
+
+const shapesByName = z.record(z.string(), z.array(count));
+
+/** A file of tensor_names/: one list, or for Swin one for each of two layouts. */
+export const tensorNamesSchema = z.object({
+  model: z.string(),
+  tensors: shapesByName.optional(),
+  'microsoft_and_timm_0.6': shapesByName.optional(),
+  'timm_0.9_and_later': shapesByName.optional(),
 });
 
 export const deviationSchema = z.record(z.string(), z.object({ max_abs: z.number(), max_rel: z.number() }));
@@ -247,6 +272,12 @@ export class Directory {
     return readFile(join(this.path, name)).catch((error) => {
       throw broken(`${join(this.path, name)}: it cannot be read (${(error as Error).message})`);
     });
+  }
+
+  /** The JSON files of a folder, none where it is absent. */
+  async list(folder: string): Promise<string[]> {
+    const names = this.has(folder) ? await readdir(join(this.path, folder)) : [];
+    return names.filter((name) => name.endsWith('.json')).sort();
   }
 
   json<S extends z.ZodType>(name: string, schema: S): Promise<z.infer<S> | null> {

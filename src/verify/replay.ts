@@ -3,12 +3,10 @@
  */
 import type { z } from 'zod';
 import { blocks } from '../backbones/architecture.js';
-import type { Program } from '../graph/emit.js';
-import type { Feed, Runtime, Session } from '../runtime/runtime.js';
+import type { Runtime } from '../runtime/runtime.js';
 import { AdamW, decayRanges, decays } from '../train/adamw.js';
 import { dropPathMultipliers } from '../train/drop-path.js';
-import { addInto, pieces } from '../train/micro-batch.js';
-import type { ModelSpec, TrainableLayout } from '../train/model.js';
+import type { ModelSpec } from '../train/model.js';
 import { learningRate } from '../train/schedule.js';
 import { buildForward, buildTrainStep, type Distillation } from '../train/step.js';
 import {
@@ -21,10 +19,10 @@ import {
   parametersFrom,
   type Role,
   type Tensors,
-  tensorPairs,
   trajectorySchema,
 } from './directory.js';
 import { absolute, type Deviation, type Quantity, relative, worst } from './row.js';
+import { compareTensors, everyIndex, ROLES, runBatch, withSession } from './run-batch.js';
 
 export interface Replay {
   readonly directory: Directory;
@@ -34,8 +32,6 @@ export interface Replay {
   /** Adds a row that says why a section is not replayed; by default because it is not present. */
   absent(section: string, reason?: string): void;
 }
-
-const ROLES: readonly Role[] = ['student', 'teacher'];
 
 const NO_BATCH = 'needs the batch in one_step.safetensors, which is not present';
 
@@ -344,19 +340,6 @@ async function replayBaselineSteps(replay: Replay, json: z.infer<typeof baseline
   }
 }
 
-function compareTensors(
-  layout: TrainableLayout,
-  role: Role,
-  vector: Float32Array,
-  tensors: Tensors,
-  prefix: string,
-): Deviation[] {
-  return tensorPairs(layout, vector, tensors, prefix).map(({ name, ours, theirs }) => ({
-    value: relative(ours, theirs),
-    at: `${role} ${name}`,
-  }));
-}
-
 const distillation = (loss: string, temperature: number): Distillation => ({
   loss,
   temperature,
@@ -364,54 +347,3 @@ const distillation = (loss: string, temperature: number): Distillation => ({
   beta: 1,
   gradient: 'both',
 });
-
-const everyIndex = (batch: Batch): number[] => [...batch.labels.keys()];
-
-/**
- * Runs the images at `indices` in pieces of `microBatch` and adds the pieces' outputs up, which gives the batch's
- * losses and gradients. (Logits only mean something when there is one piece.)
- */
-async function runBatch(
-  session: Session,
-  parameters: Partial<Record<Role, Float32Array>>,
-  data: Batch,
-  indices: readonly number[],
-  microBatch: number,
-  multipliers: Partial<Record<Role, Float32Array>> = {},
-): Promise<Record<string, Float32Array>> {
-  const imageSize = data.images.length / data.labels.length;
-  const outside = indices.find((index) => index >= data.labels.length);
-  if (outside !== undefined)
-    throw broken(`trajectory.json: a batch names image ${outside}, but there are ${data.labels.length}`);
-  let sums: Record<string, Float32Array> | undefined;
-  for (const { positions, weights } of pieces(indices.length, microBatch)) {
-    const chosen = positions.map((position) => indices[position]!);
-    const images = new Float32Array(chosen.length * imageSize);
-    chosen.forEach((index, i) => {
-      images.set(data.images.subarray(index * imageSize, (index + 1) * imageSize), i * imageSize);
-    });
-    const feeds: Record<string, Feed> = {
-      labels: BigInt64Array.from(chosen, (index) => BigInt(data.labels[index]!)),
-      weights,
-    };
-    for (const role of ROLES) {
-      if (!parameters[role]) continue;
-      feeds[`${role}.images`] = images;
-      feeds[`${role}.parameters`] = parameters[role];
-      if (multipliers[role]) feeds[`${role}.dropPath`] = multipliers[role];
-    }
-    const outputs = await session.run(feeds);
-    if (!sums) sums = outputs;
-    else for (const [name, sum] of Object.entries(sums)) addInto(sum, outputs[name]!);
-  }
-  return sums!;
-}
-
-async function withSession<T>(runtime: Runtime, program: Program, work: (session: Session) => Promise<T>): Promise<T> {
-  const session = await runtime.load(program);
-  try {
-    return await work(session);
-  } finally {
-    await session.close();
-  }
-}

@@ -1,9 +1,8 @@
 /** What a checkpoint answers with its own head, through the engine that training uses. */
 
-import { traceBackbone } from '../../dist/backbones/architecture.js';
+import { tensorShapes, traceBackbone } from '../../dist/backbones/architecture.js';
 import { backboneFromFile } from '../../dist/backbones/checkpoint.js';
 import { openCheckpoint } from '../../dist/backbones/checkpoints/open.js';
-import { weightShapes } from '../../dist/backbones/weight-shapes.js';
 import { emit } from '../../dist/graph/emit.js';
 import { input, linear } from '../../dist/graph/ops/index.js';
 import { startRuntime } from '../../dist/runtime/runtime.js';
@@ -42,7 +41,7 @@ export async function ownLogits(path, imageSize, batch) {
 
 function share(tensors, config) {
   let [all, computed] = [0, 0];
-  for (const [name, shape] of weightShapes(config)) {
+  for (const [name, shape] of tensorShapes(config)) {
     const numbers = shape.reduce((a, b) => a * b, 1);
     all += numbers;
     if (!tensors.get(name).place) computed += numbers;

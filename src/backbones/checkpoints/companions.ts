@@ -52,6 +52,13 @@ export interface Companions {
   readonly preprocessor: Preprocessor | null;
 }
 
+export const NO_COMPANIONS: Companions = {
+  configPath: 'config.json',
+  huggingFace: null,
+  timm: null,
+  preprocessor: null,
+};
+
 /**
  * Reads what lies in a folder. A config.json of another program is as good as none.
  * @throws IdatError `backbone.config` when a file is not JSON, too large, or has a field of the wrong type

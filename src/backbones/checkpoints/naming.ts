@@ -191,7 +191,7 @@ export function shapeOf(
   const what = found
     ? `tensor ${found.name} has ${found.shape.length} axes, ${rank} were expected`
     : `tensor ${name} is missing (nearest: ${printable(nearest(name, candidates, 1)[0] ?? 'none')})`;
-  throw new IdatError('backbone.tensor', `${path}: ${what}; idat took it for a file in ${title}`);
+  throw new IdatError('backbone.tensor', `${path}: ${what}; by its names the file is in ${title}`);
 }
 
 /** How many of a numbered series there are, from 0 on. */

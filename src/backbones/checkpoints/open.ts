@@ -25,16 +25,19 @@ export const NAMINGS: readonly Naming[] = [huggingFaceSwin, huggingFaceViT, timm
  */
 export async function openCheckpoint(path: string, besides?: RegExp): Promise<Checkpoint> {
   const file = unwrapped(without(await openTensors(await fileAt(path)), besides));
-  const naming = NAMINGS.find(({ recognises }) => recognises(file.tensors));
-  if (!naming) {
-    const names = [...file.tensors.keys()].slice(0, 3).map(printable);
-    throw new IdatError(
-      'backbone.naming',
-      `${file.path}: holds no backbone idat knows (its tensors: ${names.join(', ') || 'none'}); idat reads ${NAMINGS.map(({ title }) => title).join(', ')}`,
-    );
-  }
-  const translation = naming.translate(file, await readCompanions(dirname(file.path)));
+  const translation = namingOf(file).translate(file, await readCompanions(dirname(file.path)));
   return { path: file.path, files: file.files, ...translation };
+}
+
+/** The naming of a file without wrappers. @throws IdatError `backbone.naming` when it has none that idat knows */
+export function namingOf({ path, tensors }: TensorFile): Naming {
+  const naming = NAMINGS.find(({ recognises }) => recognises(tensors));
+  if (naming) return naming;
+  const names = [...tensors.keys()].slice(0, 3).map(printable);
+  throw new IdatError(
+    'backbone.naming',
+    `${path}: holds no backbone idat knows (its tensors: ${names.join(', ') || 'none'}); idat reads ${NAMINGS.map(({ title }) => title).join(', ')}`,
+  );
 }
 
 function without(file: TensorFile, besides: RegExp | undefined): TensorFile {

@@ -41,18 +41,34 @@ export function swinSizes(
   };
 }
 
+/** Pixels a side. */
+const LARGEST_IMAGE = 4096;
 /** Beyond these the tables of a window's positions would fill the memory. */
 const MAX_WINDOW = 32;
 const MAX_MASK_NUMBERS = 2 ** 22;
 
 /** @throws IdatError when the sizes do not fit each other: heads and widths, or the image and the windows that tile it */
 export function checkSwinSizes(path: string, config: SwinConfig): void {
-  const { imageSize, patchSize, embedWidth, depths, heads, windowSize, channels } = config;
-  if (depths.length < 1 || embedWidth < 1 || channels !== 3) {
+  const { imageSize, patchSize, embedWidth, depths, heads, windowSize, channels, mlpRatio } = config;
+  const counts = [patchSize, channels, embedWidth, windowSize, ...heads];
+  if (!counts.every((n) => Number.isInteger(n) && n >= 1) || !(mlpRatio > 0 && mlpRatio < Infinity)) {
+    throw new IdatError(
+      'backbone.sizes',
+      `${path}: its tensors are no Swin's: patches of ${patchSize} pixels and ${channels} channels, width ${embedWidth}, windows of ${windowSize}, ${heads.slice(0, 8).join(', ')} heads, an MLP ${mlpRatio} times as wide`,
+    );
+  }
+  if (depths.length < 1 || channels !== 3) {
     const what = `${depths.length} stages, width ${embedWidth}, ${channels} colour channels`;
     throw new IdatError(
       'backbone.sizes',
       `${path}: ${what}; idat needs a Swin of at least one stage for images of 3 channels`,
+    );
+  }
+  if (imageSize > LARGEST_IMAGE) {
+    const most = `at most ${LARGEST_IMAGE} pixels a side`;
+    throw new IdatError(
+      'backbone.imageSize',
+      `${path}: images of ${imageSize} pixels a side are too large, expected ${most}`,
     );
   }
   const odd = heads.findIndex((n, s) => !Number.isInteger((embedWidth * 2 ** s) / n));
@@ -68,7 +84,7 @@ export function checkSwinSizes(path: string, config: SwinConfig): void {
     const grid = last * 2 ** (depths.length - 1 - s);
     return grid % Math.min(windowSize, grid) === 0;
   });
-  if (!Number.isInteger(windowSize) || !Number.isInteger(last) || last < 1 || !tiled) {
+  if (!Number.isInteger(last) || last < 1 || !tiled) {
     const step = patchSize * windowSize * 2 ** (depths.length - 1);
     throw new IdatError(
       'backbone.imageSize',

@@ -36,20 +36,27 @@ const TABLE: Table = {
 
 export const timmSwin: Naming = {
   title: TITLE,
-  recognises: (names) => names.has('layers.0.blocks.0.attn.qkv.weight'),
+  recognises: (names) => names.has('layers.0.blocks.0.norm1.weight'),
   translate(file: TensorFile, { timm }: Companions) {
     const tensors = translated(numberedBehind(file), TABLE, 'a plain Swin');
     const { imageSize, layerNormEps, mean, std } = metadataFacts(file.metadata);
     const normalisation = timmNormalisation(timm);
-    const facts = { imageSize: imageSize ?? timm?.model_args?.img_size, layerNormEps };
+    const sizes = (side?: number) => swinSizes({ path: file.path, tensors }, { imageSize: side, layerNormEps }, TITLE);
+    const masked = maskedWindows(file) * sizes().patchSize * sizes().windowSize;
     return {
       tensors,
-      config: swinSizes({ path: file.path, tensors }, facts, TITLE),
+      config: sizes(imageSize ?? timm?.model_args?.img_size ?? (masked || undefined)),
       mean: mean ?? normalisation.mean,
       std: std ?? normalisation.std,
     };
   },
 };
+
+/** Windows along a side of the first stage, from the mask that older files hold for shifted ones; 0 where there is none. */
+function maskedWindows({ tensors }: TensorFile): number {
+  const mask = tensors.get('layers.0.blocks.1.attn_mask');
+  return mask?.shape.length === 3 ? Math.sqrt(mask.shape[0]!) : 0;
+}
 
 function numberedBehind(file: TensorFile): TensorFile {
   if (file.tensors.has('layers.0.downsample.reduction.weight')) return file;

@@ -3,11 +3,12 @@ import { type LayerNormAttrs, layerNormOp } from '../ops/layer-norm.js';
 import { linear, linearOp } from '../ops/linear.js';
 import { standardise } from '../ops/standardise.js';
 import { rewrite } from '../rewrite.js';
-import { type Node, type Tensor, topologicalOrder } from '../tensor.js';
+import { apply, type Node, type Tensor, topologicalOrder } from '../tensor.js';
 import { type Uses, usesIn } from '../uses.js';
 
 /**
- * A frozen normalisation that only frozen products read gives them its gain γ and shift β:
+ * A frozen normalisation that only frozen products read, at once or in another order of its rows, gives them its gain γ
+ * and shift β:
  *
  *   W·(γ∘x̂ + β) + b = (W·diag γ)·x̂ + (b + W·β)
  *
@@ -29,8 +30,13 @@ export function foldNorms(outputs: readonly Tensor[]): Tensor[] {
       return [normal, x, x]; // its statistics are read by nobody
     }
     const [normal, weight, bias] = inputs as [Tensor, Tensor, Tensor?];
-    const taken = node.op === linearOp ? affine.get(normal) : undefined;
+    const taken = normal && affine.get(normal);
     if (!taken) return undefined;
+    if (node.op !== linearOp) {
+      const moved = apply(node.op, inputs, node.attrs);
+      affine.set(moved[0]!, taken);
+      return moved;
+    }
     return [linear(normal, foldedWeight(weight, taken), foldedBias(weight, bias, taken))];
   });
 }
@@ -45,8 +51,20 @@ function folds(node: Node, uses: Uses): boolean {
   if (node.op !== layerNormOp) return false;
   const [, ...affine] = node.inputs;
   const [y, mean, invStd] = node.outputs as [Tensor, Tensor, Tensor];
-  const takesIn = ({ op, inputs: [x, ...rest] }: Node) => op === linearOp && x === y && rest.every(frozen);
-  return affine.every(frozen) && uses.only(y, takesIn) && uses.of(mean).length + uses.of(invStd).length === 0;
+  const takenIn = (x: Tensor): boolean =>
+    uses.only(x, (reader) =>
+      movesRows(reader)
+        ? takenIn(reader.outputs[0]!)
+        : reader.op === linearOp && reader.inputs[0] === x && reader.inputs.slice(1).every(frozen),
+    );
+  return affine.every(frozen) && takenIn(y) && uses.of(mean).length + uses.of(invStd).length === 0;
+}
+
+/** Whether a node lays rows out anew and leaves each as it is. */
+function movesRows(node: Node): boolean {
+  const last = (t: Tensor) => t.shape.length - 1;
+  const own = node.op.dataMovement && node.op.rows?.(last(node.outputs[0]!), node, node.attrs);
+  return own ? own.inputs[0] === last(node.inputs[0]!) : false;
 }
 
 const frozen = (t: Tensor): boolean => t.node.op === constantOp;
