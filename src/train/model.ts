@@ -8,7 +8,8 @@ import type { Program, WeightSink } from '../graph/emit.js';
 import { input, linear, parameter } from '../graph/ops/index.js';
 import { layout, parameterName, type Slot } from '../graph/pack.js';
 import { cutFrozenPrefix } from '../graph/passes/frozen-prefix.js';
-import { applyPasses, FORWARD_PASSES, TRACE_PASSES } from '../graph/passes/index.js';
+import { applyPasses, TRACE_PASSES } from '../graph/passes/index.js';
+import type { Pass } from '../graph/passes/pass.js';
 import { formatShape, type Shape, sameShape, type Tensor, within } from '../graph/tensor.js';
 import { methodByName } from '../methods/index.js';
 import { type Initialiser, type Scope, truncatedNormal, zeroInit } from '../methods/method.js';
@@ -75,10 +76,11 @@ export function prepareModel(
   batch: number,
   prefix: Prefix | null | undefined,
   disable: readonly string[],
+  passes: readonly Pass[],
 ): TracedModel {
   const traced = traceModel(model, role, batch, disable);
   const rest = prefix ? cutOff(prefix, traced, role) : traced.logits;
-  return { ...traced, logits: applyPasses(FORWARD_PASSES, [rest], disable)[0]! };
+  return { ...traced, logits: applyPasses(passes, [rest], disable)[0]! };
 }
 
 /** Traces backbone, method and head; names of its inputs start with `role`. */

@@ -8,7 +8,7 @@ import type { Program } from '../graph/emit.js';
 import { size } from '../graph/tensor.js';
 import type { Runtime, Session } from '../runtime/runtime.js';
 import { withWeightFile } from '../runtime/weight-file.js';
-import { type BatchInputs, type ModelInputs, pixelInputs } from './inputs.js';
+import { type ModelInputs, pixelInputs } from './inputs.js';
 import type { ModelSpec, Prefix } from './model.js';
 import { newRecord, openPrefixFile, type PrefixFile, type PrefixFileShape, recordBytes } from './prefix-file.js';
 
@@ -124,15 +124,12 @@ export async function openPrefixStore(
     for (const [index, record] of computed) found.set(index, record);
     return found;
   };
-  const read = async (indices: readonly number[]): Promise<BatchInputs> => {
+  const read = async (indices: readonly number[]) => {
     const found = await fetch(indices);
-    return {
-      at: (positions) =>
-        gather(
-          loaded.prefix,
-          positions.map((position) => found.get(indices[position]!)!),
-        ),
-    };
+    return gather(
+      loaded.prefix,
+      indices.map((index) => found.get(index)!),
+    );
   };
   const prepare = async (indices: readonly number[]): Promise<void> => {
     if (kept) await fetch(indices.filter((index) => !kept.knows(index)));
@@ -149,8 +146,8 @@ async function compute(
   const computed: [number, Float32Array][] = [];
   for (let start = 0; start < indices.length; start += prefix.batch) {
     const part = indices.slice(start, start + prefix.batch);
-    const positions = Array.from({ length: prefix.batch }, (_, i) => Math.min(i, part.length - 1));
-    const outputs = await session.run((await source.read(part)).at(positions));
+    const filled = Array.from({ length: prefix.batch }, (_, i) => part[Math.min(i, part.length - 1)]!);
+    const outputs = await session.run(await source.read(filled));
     for (const [row, index] of part.entries()) computed.push([index, toRecord(prefix, outputs, row)]);
   }
   return computed;
