@@ -115,7 +115,7 @@ async function inputsOf(role: (typeof ROLES)[number], prefix: Prefix | null): Pr
   if (!prefix) return { [`${role}.images`]: { values: images, length: IMAGE_LENGTH } };
   const lengths = prefix.tensors.map(({ shape }) => size(shape));
   const values = lengths.map((length) => new Float32Array(BATCH_SIZE * length));
-  const session = await runtime.load(prefix.program);
+  const session = await runtime.load(prefix.compile());
   for (const { positions } of pieces(BATCH_SIZE, prefix.batch)) {
     const outputs = await session.run({ images: imagesAt(positions) });
     prefix.tensors.forEach(({ name }, i) => {

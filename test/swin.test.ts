@@ -169,7 +169,7 @@ describe('a checkpoint of timm', () => {
       encodeSafetensors([{ name: 'layers.0.blocks.0.norm1.weight', shape: [8], data: new Float32Array(8) }]),
     );
     await expect(backboneFromFile(missing)).rejects.toThrow(
-      /missing\.safetensors: tensor .* is missing; idat reads Swin checkpoints in timm's naming/,
+      /missing\.safetensors: tensor .* is missing .*; by its names the file is in timm's naming of a Swin/,
     );
     const { weights } = await backboneFromFile(TIMM);
     expect(() => weights.constant('layers.0.downsample.norm.weight', [31])).toThrow(

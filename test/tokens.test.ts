@@ -275,7 +275,7 @@ describe('the frozen prefix', () => {
     const repeated = Math.ceil(prefix.batch / 2);
     const many = new Float32Array(repeated * IMAGES.length);
     for (let i = 0; i < repeated; i++) many.set(IMAGES, i * IMAGES.length);
-    const crossing = await run(prefix.program, { images: many.subarray(0, (prefix.batch * IMAGES.length) / 2) });
+    const crossing = await run(prefix.compile(), { images: many.subarray(0, (prefix.batch * IMAGES.length) / 2) });
     const cut = Object.fromEntries(
       prefix.tensors.map(({ name, shape }) => [`student.${name}`, crossing[name]!.subarray(0, 2 * size(shape))]),
     );

@@ -88,6 +88,8 @@ function instructions({ name, hub }: NamedWeights): string {
 export interface BackboneOptions {
   /** Side of the input in pixels when it is not the checkpoint's; positions are resized. */
   readonly imageSize?: number | undefined;
+  /** Epsilon of the norms when it is not the checkpoint's. */
+  readonly layerNormEps?: number | undefined;
 }
 
 /**
@@ -98,9 +100,9 @@ export interface BackboneOptions {
  */
 export async function resolveBackbone(
   nameOrPath: string,
-  { imageSize, fetch }: BackboneOptions & { readonly fetch?: FetchControl | undefined } = {},
+  { imageSize, layerNormEps, fetch }: BackboneOptions & { readonly fetch?: FetchControl | undefined } = {},
 ): Promise<Backbone> {
-  const wanted = imageSize === undefined ? {} : { imageSize };
+  const wanted = { ...(imageSize !== undefined && { imageSize }), ...(layerNormEps !== undefined && { layerNormEps }) };
   if (isModelPath(nameOrPath)) return backboneFromFile(nameOrPath, { config: wanted });
   const weights = namedWeights(nameOrPath);
   if (!weights) throw unknown(nameOrPath);

@@ -20,6 +20,7 @@ const count = z.int().min(1);
 const epochCount = z.int().min(0);
 const factor = z.number().min(0);
 const share = z.number().min(0).lt(1);
+const epsilon = z.number().positive().lt(1);
 
 /** The sizes of a ViT that starts from random weights. */
 export const ScratchConfig = z.strictObject({
@@ -39,7 +40,9 @@ const PRESET_METHOD = 'parallel-shared';
 /** The fields with their meaning and defaults; the command line makes its flags from them. */
 export const FineTuneConfig = z.strictObject({
   data: z.string().describe('data set: a folder or .zip of images'),
-  student: z.string().describe('backbone to fine-tune: a name (idat models lists them) or a .safetensors file'),
+  student: z
+    .string()
+    .describe('backbone to fine-tune: a name (idat models lists them), a checkpoint, or a folder with one'),
   scratch: ScratchConfig.optional().describe('sizes of a student that starts from random weights'),
   teacher: z.string().nullable().default(null).describe('smaller backbone that teaches it: a name or a file'),
   variant: z.string().optional().describe('the paper’s name for adapter and loss together, such as iDAT-PS-mse'),
@@ -74,6 +77,8 @@ export const FineTuneConfig = z.strictObject({
   imageSize: count
     .optional()
     .describe('side of the input in pixels (default: the checkpoint’s); positions are resized'),
+  studentLayerNormEps: epsilon.optional().describe('epsilon of the student’s norms (default: the checkpoint’s)'),
+  teacherLayerNormEps: epsilon.optional().describe('epsilon of the teacher’s norms (default: the checkpoint’s)'),
   epochs: count.default(100).describe('length of the cosine schedule, warm-up included'),
   warmupEpochs: epochCount.optional().describe('epochs of warm-up (default: a tenth of the epochs, 10 at most)'),
   cooldownEpochs: epochCount.optional().describe('epochs after the cosine (default: as many as of warm-up)'),

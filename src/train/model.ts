@@ -5,7 +5,7 @@ import { blocks, droppablePatches, featureWidth, traceBackbone } from '../backbo
 import type { Backbone, BackboneInputs } from '../backbones/backbone.js';
 import { type Hooks, labelHooks } from '../backbones/hooks.js';
 import { IdatError } from '../errors.js';
-import type { Program } from '../graph/emit.js';
+import type { Program, WeightSink } from '../graph/emit.js';
 import { input, linear } from '../graph/ops/index.js';
 import { commonSubexpressions } from '../graph/passes/common-subexpressions.js';
 import { cutFrozenPrefix } from '../graph/passes/frozen-prefix.js';
@@ -42,11 +42,12 @@ export type HeadStart = (typeof HEAD_STARTS)[number];
 /**
  * What of a model depends on the image and on frozen weights alone: a program of its own, run once for each image.
  *
- * Input `images` [batch, 3, S, S]; outputs `prefix.0`, `prefix.1`, … [batch, …], which step and forward pass of the same
+ * Its program has input `images` [batch, 3, S, S]; outputs `prefix.0`, `prefix.1`, … [batch, …], which step and forward pass of the same
  * model take in place of the images when they are built with it.
  */
 export interface Prefix {
-  readonly program: Program;
+  /** @param sink takes weights that compiling computes; without it they become part of the program */
+  compile(sink?: WeightSink): Program;
   /** Images in one call. */
   readonly batch: number;
   /** What one image leaves: names, and shapes for one image. */

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import type { Backbone, ViTConfig } from '../backbones/backbone.js';
 import { randomBackbone } from '../backbones/random-weights.js';
-import { isModelPath } from '../backbones/registry.js';
+import { type BackboneOptions, isModelPath } from '../backbones/registry.js';
 import type { Dataset } from '../data/index.js';
 import { lossByName } from '../distill/index.js';
 import { IdatError } from '../errors.js';
@@ -109,18 +109,24 @@ export function withAbsolutePaths(settings: FineTuneSettings): FineTuneSettings 
   };
 }
 
+/** What the settings say about a model's backbone. */
+function backboneOptions(settings: FineTuneSettings, role: Role): BackboneOptions & { offline: boolean } {
+  const { imageSize, studentLayerNormEps, teacherLayerNormEps, offline } = settings;
+  return { imageSize, layerNormEps: role === 'student' ? studentLayerNormEps : teacherLayerNormEps, offline };
+}
+
 export async function openBackbones(settings: FineTuneSettings, control: RunControl): Promise<Backbones> {
-  const { teacher, imageSize, offline } = settings;
+  const { teacher } = settings;
   return {
     student: await openStudent(settings, control),
-    teacher: teacher === null ? null : await openBackbone(teacher, { imageSize, offline }, control),
+    teacher: teacher === null ? null : await openBackbone(teacher, backboneOptions(settings, 'teacher'), control),
   };
 }
 
 /** The checkpoint to be tuned, or random weights to begin with. */
 export async function openStudent(settings: FineTuneSettings, control: RunControl): Promise<Backbone> {
-  const { student, scratch, seed, imageSize, offline } = settings;
-  if (!scratch) return openBackbone(student, { imageSize, offline }, control);
+  const { student, scratch, seed } = settings;
+  if (!scratch) return openBackbone(student, backboneOptions(settings, 'student'), control);
   return randomBackbone(student, scratchConfig(scratch), seed, 'student');
 }
 
@@ -280,14 +286,10 @@ async function loadPrefixes(
   const { onnxruntime } = await versions();
   const load = async (role: Role) => prefixes[role] && loadPrefix(runtime, specs[role]!, prefixes[role], onnxruntime);
   const student = await load('student');
-  const sameProgram =
-    evaluation && prefixes.student && Buffer.compare(evaluation.program.model, prefixes.student.program.model) === 0;
   return {
     student,
     teacher: await load('teacher'),
-    evaluation: sameProgram
-      ? student
-      : evaluation && (await loadPrefix(runtime, specs.student, evaluation, onnxruntime)),
+    evaluation: evaluation && (await loadPrefix(runtime, specs.student, evaluation, onnxruntime, student)),
   };
 }
 

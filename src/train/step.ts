@@ -268,8 +268,8 @@ export function buildPrefix(model: ModelSpec, disable: readonly string[] = [], t
   const cut = cutFrozenPrefix(outputsOf(traced), traced.images, prefixInput);
   if (!cut) return null;
   const tensors = cut.boundary.map((t, i) => ({ name: prefixInput(i), shape: imageShape(t, batch) }));
-  const program = compile(Object.fromEntries(cut.boundary.map((t, i) => [prefixInput(i), t])), [], { disable });
-  return { program, batch, tensors };
+  const outputs = Object.fromEntries(cut.boundary.map((t, i) => [prefixInput(i), t]));
+  return { compile: (sink) => compile(outputs, [], { disable, sink }), batch, tensors };
 }
 
 /** Packs parameters, tidies the graph and emits it. */
