@@ -10,12 +10,12 @@ export function clock(seconds: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-/** Columns wide enough for their longest cell, two spaces between; the first is flush left, the others right. */
-export function table(rows: readonly (readonly string[])[]): string {
+/** Columns wide enough for their longest cell, two spaces between; those in `left` are flush left, the others right. */
+export function table(rows: readonly (readonly string[])[], left: readonly number[] = [0]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const line = (row: readonly string[]) =>
     row
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
+      .map((cell, column) => (left.includes(column) ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
       .join('  ');
   return rows.map((row) => line(row).trimEnd()).join('\n');
 }

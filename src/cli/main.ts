@@ -7,6 +7,7 @@ import { demo } from './commands/demo.js';
 import { evaluate } from './commands/eval.js';
 import { merge } from './commands/merge.js';
 import { methods } from './commands/methods.js';
+import { params } from './commands/params.js';
 import { predictImages } from './commands/predict.js';
 import { resumeRun } from './commands/resume.js';
 import { train } from './commands/train.js';
@@ -25,6 +26,7 @@ for (const command of [
   resumeRun,
   merge,
   methods,
+  params,
   verifyReference,
   compare,
   bench,

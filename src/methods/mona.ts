@@ -28,7 +28,12 @@ type Options = z.infer<typeof options>;
 /** Sides of the depth-wise windows whose outputs are averaged. */
 const WINDOWS = [3, 5, 7] as const;
 
-/** Mona: adapters that look at each patch's neighbours, one after attention and one after the MLP. */
+/**
+ * Mona: adapters that look at each patch's neighbours, one after attention and one after the MLP.
+ *
+ * A ViT's head reads the class token alone, which has no neighbours, so the convolutions of its last block learn nothing.
+ * They are there because the published count has them.
+ */
 export const mona: Method<Options> = {
   name: 'mona',
   title: 'Multi-cognitive visual adapter (Mona)',
