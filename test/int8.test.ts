@@ -265,7 +265,9 @@ describe('a step with 8-bit products', () => {
   /** Twice the largest that was seen: of losses the difference, of the others its size over theirs. */
   const LOSS_BOUND = 0.035;
   const LOGITS_BOUND = 0.055;
-  const GRADIENT_BOUND = 0.2;
+  const GRADIENT_BOUND = 0.07;
+  /** The whole backbone lies between these prompts and the loss. */
+  const SHALLOW_PROMPTS_BOUND = 0.23;
 
   /** ‖found − expected‖ / ‖expected‖ */
   const relative = (found: Float32Array, expected: Float32Array) =>
@@ -284,7 +286,11 @@ describe('a step with 8-bit products', () => {
           for (const found of [forward, both]) {
             if (key.startsWith('loss.')) expect(Math.abs(found[key]![0]! - numbers[0]!), key).toBeLessThan(LOSS_BOUND);
             else if (key.endsWith('.logits')) expect(relative(found[key]!, numbers), key).toBeLessThan(LOGITS_BOUND);
-            else expect(relative(found[key]!, numbers), key).toBeLessThan(GRADIENT_BOUND);
+            else {
+              const { method } = key.startsWith('student.') ? student : teacher!;
+              const bound = method === 'vpt-shallow' ? SHALLOW_PROMPTS_BOUND : GRADIENT_BOUND;
+              expect(relative(found[key]!, numbers), key).toBeLessThan(bound);
+            }
           }
           // what runs forward is the same in both
           if (!key.endsWith('.gradient')) expect(both[key], key).toEqual(forward[key]);
