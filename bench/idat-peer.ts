@@ -12,7 +12,7 @@ import { encodeSafetensors } from '../src/files/safetensors.js';
 import { size } from '../src/graph/tensor.js';
 import { type Session, startRuntime } from '../src/runtime/runtime.js';
 import { withWeightFile } from '../src/runtime/weight-file.js';
-import type { MicroBatch } from '../src/train/batches.js';
+import type { Call } from '../src/train/batches.js';
 import { type Classifier, loadClassifier, streamOf } from '../src/train/evaluate.js';
 import { runStep } from '../src/train/fit.js';
 import { autoMicroBatch, pieces } from '../src/train/micro-batch.js';
@@ -115,7 +115,7 @@ async function inputsOf(role: (typeof ROLES)[number], prefix: Prefix | null): Pr
   if (!prefix) return { [`${role}.images`]: { values: images, length: IMAGE_LENGTH } };
   const lengths = prefix.tensors.map(({ shape }) => size(shape));
   const values = lengths.map((length) => new Float32Array(BATCH_SIZE * length));
-  const session = await runtime.load(prefix.program);
+  const session = await runtime.load(prefix.compile());
   for (const { positions } of pieces(BATCH_SIZE, prefix.batch)) {
     const outputs = await session.run({ images: imagesAt(positions) });
     prefix.tensors.forEach(({ name }, i) => {
@@ -132,7 +132,7 @@ async function inputsOf(role: (typeof ROLES)[number], prefix: Prefix | null): Pr
 }
 
 /** The first `count` images of the batch, cut up as training cuts up a batch. */
-function microBatches(count: number, { microBatch, inputs }: LoadedStep): MicroBatch[] {
+function microBatches(count: number, { microBatch, inputs }: LoadedStep): Call[] {
   return pieces(count, microBatch).map(({ positions, weights }) => {
     const own = BigInt64Array.from(positions, (at) => labels[at]!);
     const feeds = Object.entries(inputs).map(([name, { values, length }]) => [name, rowsAt(values, length, positions)]);

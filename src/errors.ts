@@ -1,5 +1,5 @@
 /**
- * The errors idat raises on purpose, and the helper that suggests a name. Imports nothing else of the project.
+ * The errors idat raises on purpose, and what helps to word them: names that are near, a stranger's text. Imports nothing else of the project.
  */
 
 /**
@@ -18,6 +18,14 @@ export class IdatError extends Error {
   ) {
     super(message, options);
   }
+}
+
+/** A stranger's text, made fit for a terminal: control and direction characters escaped, length bounded. */
+export function printable(text: string): string {
+  const visible = text.slice(0, 100).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (char) => {
+    return `\\u{${char.codePointAt(0)!.toString(16)}}`;
+  });
+  return text.length > 100 ? `${visible}…` : visible;
 }
 
 /** Number of single-character edits between two strings (Levenshtein 1966). */

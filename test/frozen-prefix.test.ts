@@ -141,7 +141,7 @@ describe('in the runtime', () => {
     for (let start = 0; start < count; start += prefix.batch) {
       const part = new Float32Array(prefix.batch * length);
       part.set(images.subarray(start * length, (start + prefix.batch) * length));
-      const out = await run(prefix.program, { images: part });
+      const out = await run(prefix.compile(), { images: part });
       for (const { name, shape } of prefix.tensors) {
         const own = Math.min(prefix.batch, count - start) * size(shape);
         feeds[`${role}${name}`]!.set(out[name]!.subarray(0, own), start * size(shape));
@@ -220,7 +220,7 @@ describe('in the runtime', () => {
   it('a prefix gives the same bytes for an image whatever is computed beside it', async () => {
     for (const method of ['linear', 'parallel', 'parallel-shared', 'sequential']) {
       const prefix = buildPrefix(specOf({ config, method, dropPath: 0 }))!;
-      const session = await runtime.load(prefix.program);
+      const session = await runtime.load(prefix.compile());
       const image = values([3, 16, 16], 9);
       const results = new Set<string>();
       for (let position = 0; position < prefix.batch; position++) {

@@ -26,7 +26,10 @@ import {
 import { commonSubexpressions } from '../src/graph/passes/common-subexpressions.js';
 import { fewQueries } from '../src/graph/passes/few-queries.js';
 import { foldConstants } from '../src/graph/passes/fold-constants.js';
+import { foldGelus } from '../src/graph/passes/fold-gelus.js';
+import { foldNorms } from '../src/graph/passes/fold-norms.js';
 import { hoistScales } from '../src/graph/passes/hoist-scales.js';
+import { applyPasses } from '../src/graph/passes/index.js';
 import type { Pass } from '../src/graph/passes/pass.js';
 import { pushDownSlices } from '../src/graph/passes/push-down-slices.js';
 import { reuseProducts } from '../src/graph/passes/reuse-products.js';
@@ -203,7 +206,7 @@ describe('few-queries', () => {
   });
 });
 
-describe('fold-constants', () => {
+describe('fold-constants, fold-norms and fold-gelus', () => {
   it.each([
     // of 2·DEPTH + 1 norms the last is read by the slice or the trained head; adapters keep GELUs of their own
     ['linear', 1, 0],
@@ -212,7 +215,7 @@ describe('fold-constants', () => {
     ['full', 2 * DEPTH + 1, DEPTH],
   ])('leaves no norm and no GELU of %s in front of frozen products', (method, norms, gelus) => {
     const { logits } = trace(vit(method), B);
-    const after = foldConstants.apply(splitProducts.apply([logits]));
+    const after = applyPasses([splitProducts, foldConstants, foldNorms, foldGelus], [logits]);
     expect([count(after, 'layerNorm'), count(after, 'gelu')]).toEqual([norms, gelus]);
     const frozenOnly = ({ inputs }: Node) => inputs.length > 0 && inputs.every((t) => t.node.op.name === 'constant');
     const small = ({ outputs: [y], inputs }: Node) => size(y!.shape) <= Math.max(...inputs.map((t) => size(t.shape)));
@@ -222,7 +225,7 @@ describe('fold-constants', () => {
   const norm = (t: Tensor = x) => layerNorm(t, row('gain'), row('shifts'), 1e-6);
   it('takes gain and shift of a norm into every product that reads it', () => {
     const n = norm();
-    const after = expectRewritten(foldConstants, linear(n, square('w'), row('b')), linear(n, frozen('other', [3, D])));
+    const after = expectRewritten(foldNorms, linear(n, square('w'), row('b')), linear(n, frozen('other', [3, D])));
     expect(count(after, 'standardise')).toBe(1);
     for (const { inputs } of nodesOf(after, 'linear')) {
       const [weight] = interpret([inputs[1]!], {});
@@ -235,30 +238,30 @@ describe('fold-constants', () => {
   it('leaves a norm that anything else reads', () => {
     const n = norm();
     const y = linear(n, square('w'));
-    expectUntouched(foldConstants, add(y, n));
-    expectUntouched(foldConstants, y, n);
-    expectUntouched(foldConstants, y, linear(n, trained));
-    expectUntouched(foldConstants, linear(n, square('w'), parameter('b.trained', [D])));
-    expectUntouched(foldConstants, linear(layerNorm(x, parameter('b.trained', [D]), row('shifts'), 1e-6), square('w')));
-    expectUntouched(foldConstants, y, n.node.outputs[1]!, mul(n.node.outputs[1]!, n.node.outputs[2]!));
+    expectUntouched(foldNorms, add(y, n));
+    expectUntouched(foldNorms, y, n);
+    expectUntouched(foldNorms, y, linear(n, trained));
+    expectUntouched(foldNorms, linear(n, square('w'), parameter('b.trained', [D])));
+    expectUntouched(foldNorms, linear(layerNorm(x, parameter('b.trained', [D]), row('shifts'), 1e-6), square('w')));
+    expectUntouched(foldNorms, y, n.node.outputs[1]!, mul(n.node.outputs[1]!, n.node.outputs[2]!));
   });
 
   it('takes the constants of chained GELUs into the products around them', () => {
     const first = gelu(linear(x, square('w'), row('b')));
     const second = gelu(linear(first, square('second'), row('b2')));
-    const after = expectRewritten(foldConstants, linear(second, square('third'), row('b3')));
+    const after = expectRewritten(foldGelus, linear(second, square('third'), row('b3')));
     expect([count(after, 'gelu'), count(after, 'scaledGelu')]).toEqual([0, 2]);
   });
   it('leaves a GELU whose products are trained or read elsewhere', () => {
     const h = linear(x, square('w'));
     const g = gelu(h);
-    expectUntouched(foldConstants, linear(g, trained));
-    expectUntouched(foldConstants, linear(gelu(linear(x, trained)), square('w')));
-    expectUntouched(foldConstants, linear(g, square('w2')), sumAll(g));
-    expectUntouched(foldConstants, linear(g, square('w2')), g);
-    expectUntouched(foldConstants, linear(g, square('w2')), h);
-    expectUntouched(foldConstants, add(linear(g, square('w2')), h));
-    expectUntouched(foldConstants, gelu(x));
+    expectUntouched(foldGelus, linear(g, trained));
+    expectUntouched(foldGelus, linear(gelu(linear(x, trained)), square('w')));
+    expectUntouched(foldGelus, linear(g, square('w2')), sumAll(g));
+    expectUntouched(foldGelus, linear(g, square('w2')), g);
+    expectUntouched(foldGelus, linear(g, square('w2')), h);
+    expectUntouched(foldGelus, add(linear(g, square('w2')), h));
+    expectUntouched(foldGelus, gelu(x));
   });
 
   it('computes what depends on weights alone, but nothing that would grow', () => {
@@ -270,7 +273,8 @@ describe('fold-constants', () => {
   it('leaves a weight that two models share as it was for the other', () => {
     const shared = square('w');
     const plain = linear(x, shared);
-    expectRewritten(foldConstants, linear(norm(), shared), plain, linear(gelu(linear(x, shared)), shared));
+    expectRewritten(foldNorms, linear(norm(), shared), plain);
+    expectRewritten(foldGelus, plain, linear(gelu(linear(x, shared)), shared));
   });
 });
 

@@ -3,6 +3,7 @@ import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FOLDING_PASSES } from '../src/graph/passes/index.js';
 import { type FineTuneInput, fineTune, resume } from '../src/index.js';
 import { makeImageFolder, runBytes, settings, temporaryFolder } from './train-support.js';
 
@@ -57,7 +58,7 @@ describe('resume', () => {
     const out = join(root, 'full');
     const roomy = join(root, 'full-roomy');
     // A limit on the size of files stands in for the disk; folded weights would meet it before the state does.
-    const disable = ['fold-constants'];
+    const disable = [...FOLDING_PASSES];
     await fineTune({ ...settings(data, roomy), protocol: 'paper', disable });
     await stopAfter(5, out, { disable });
     const before = readFileSync(join(out, 'state.safetensors'));

@@ -1,19 +1,21 @@
 /**
- * Opening a checkpoint of a ViT or a Swin: sizes from its tensors and metadata, weights left where they lie in the file.
+ * A checkpoint as a frozen backbone: the sizes decided, every tensor looked at once, numbers left where they lie.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
-import { realpath } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { IdatError, nearest } from '../errors.js';
-import { isFloatDtype, type TensorEntry, toFloat32 } from '../files/safetensors.js';
-import { type OpenSafetensors, openSafetensors } from '../files/safetensors-node.js';
+import { IdatError } from '../errors.js';
+import { computedConstant } from '../graph/ops/constant.js';
 import { constant } from '../graph/ops/index.js';
-import { formatShape, sameShape, size } from '../graph/tensor.js';
-import { usualNormalisation } from './architecture.js';
-import type { Backbone, BackboneConfig, BackboneSizes, ViTConfig, Weights } from './backbone.js';
+import { formatShape, type Shape, sameShape } from '../graph/tensor.js';
+import { tensorShapes, usualNormalisation } from './architecture.js';
+import type { Backbone, BackboneConfig, BackboneSizes, Weights } from './backbone.js';
+import type { Checkpoint } from './checkpoints/naming.js';
+import { openCheckpoint } from './checkpoints/open.js';
+import type { StoredTensor } from './checkpoints/stored-tensor.js';
+import { checkSwinSizes } from './checkpoints/swin-sizes.js';
+import { checkViTSizes } from './checkpoints/vit-sizes.js';
 import { resizePositionEmbedding } from './position-embedding.js';
-import { checkSwinConfig, holdsSwin, readSwinConfig, storedSwinName } from './swin-checkpoint.js';
 
 export interface Overrides {
   readonly name?: string;
@@ -21,71 +23,34 @@ export interface Overrides {
   readonly config?: BackboneSizes;
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
+  /** Names of tensors that may lie beside the backbone's and are passed over. Default: none, other names are refused. */
+  readonly besides?: RegExp;
 }
 
 /**
- * Opens a safetensors file in timm's naming as a frozen backbone.
+ * Opens a checkpoint (see checkpoints/open.ts for which) as a frozen backbone.
  *
- * @throws IdatError when a tensor is missing, has another shape than the sizes ask for, or holds NaN or infinity
+ * @throws IdatError when it cannot be read, a tensor is missing, has another shape than the sizes ask for, is unknown, or
+ *   holds NaN or infinity
  */
 export async function backboneFromFile(path: string, overrides: Overrides = {}): Promise<Backbone> {
-  const place = await realpath(path).catch(() => path);
-  const open = await openSafetensors(place);
-  try {
-    const { tensors, metadata } = open.file;
-    const stored = (holdsSwin(tensors) ? readSwinConfig : readConfig)(path, tensors, metadata);
-    const config = { ...stored, ...overrides.config } as BackboneConfig;
-    checkConfig(path, stored, config);
-    await checkFinite(path, open);
-    const storedName = stored.family === 'swin' ? storedSwinName(tensors) : (own: string) => own;
-    const weights = new FileWeights(place, tensors, storedName, stored, config);
-    const normalisation = usualNormalisation(config);
-    return {
-      name: overrides.name ?? basename(path).replace(/\.safetensors$/, ''),
-      config,
-      weights,
-      mean: overrides.mean ?? numberList(metadata.mean) ?? normalisation.mean,
-      std: overrides.std ?? numberList(metadata.std) ?? normalisation.std,
-      path: place,
-      sha256: await sha256(place),
-    };
-  } finally {
-    await open.close();
-  }
-}
-
-/** A ViT's sizes, from the shapes where they show, from the metadata (timm's argument names) where they do not. */
-function readConfig(
-  path: string,
-  tensors: ReadonlyMap<string, TensorEntry>,
-  metadata: Record<string, string>,
-): ViTConfig {
-  const shape = (name: string, rank: number) => {
-    const entry = tensors.get(name);
-    if (entry?.shape.length === rank) return entry.shape;
-    throw new IdatError(
-      'backbone.tensor',
-      entry
-        ? `${path}: tensor ${name} is ${formatShape(entry.shape)}, a ViT's has ${rank} axes; idat reads ViT checkpoints in timm's naming`
-        : `${path}: tensor ${name} is missing; idat reads ViT checkpoints in timm's naming (this file has ${[...tensors.keys()].slice(0, 3).join(', ') || 'no tensors'})`,
-    );
-  };
-  const [width, channels, patchSize] = shape('patch_embed.proj.weight', 4) as [number, number, number];
-  const tokens = shape('pos_embed', 3)[1]!;
-  let depth = 0;
-  while (tensors.has(`blocks.${depth}.norm1.weight`)) depth++;
-  const mlpWidth = shape('blocks.0.mlp.fc1.weight', 2)[0]!;
+  const checkpoint = await openCheckpoint(path, overrides.besides);
+  const config = { ...checkpoint.config, ...overrides.config } as BackboneConfig;
+  checkConfig(path, checkpoint.config, config);
+  const weights = new CheckpointWeights(checkpoint, config);
+  checkWeights(checkpoint, weights, tensorShapes(config));
+  const usual = usualNormalisation(config);
+  const mean = overrides.mean ?? checkpoint.mean ?? usual.mean;
+  const std = overrides.std ?? checkpoint.std ?? usual.std;
+  checkNormalisation(path, config, mean, std);
   return {
-    family: 'vit',
-    imageSize: Math.round(Math.sqrt(tokens - 1)) * patchSize,
-    patchSize,
-    channels,
-    width,
-    depth,
-    heads: numberList(metadata.num_heads)?.[0] ?? width / 64,
-    mlpWidth,
-    qkvBias: tensors.has('blocks.0.attn.qkv.bias'),
-    layerNormEps: numberList(metadata.layer_norm_eps)?.[0] ?? 1e-6,
+    name: overrides.name ?? basename(path).replace(/\.(safetensors|npz)$/, ''),
+    config,
+    weights,
+    mean,
+    std,
+    path: checkpoint.files.length === 1 ? checkpoint.files[0]! : checkpoint.path,
+    sha256: await sha256(checkpoint.files),
   };
 }
 
@@ -94,132 +59,119 @@ function checkConfig(path: string, { family }: BackboneConfig, config: BackboneC
     const [found, wanted] = [family, config.family].map((name) => ({ vit: 'ViT', swin: 'Swin' })[name]);
     throw new IdatError('backbone.family', `${path}: the file holds a ${found}, where a ${wanted} was expected`);
   }
-  if (config.family === 'swin') checkSwinConfig(path, config);
-  else checkViTConfig(path, config);
-}
-
-function checkViTConfig(path: string, { heads, width, imageSize, patchSize }: ViTConfig): void {
-  if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0) {
+  const { layerNormEps: eps } = config;
+  if (!(eps > 0 && eps < 1)) {
     throw new IdatError(
-      'backbone.heads',
-      `${path}: cannot tell the number of heads for width ${width}; store it as num_heads in the file's metadata`,
+      'backbone.layerNormEps',
+      `${path}: the norms' epsilon is ${eps}, expected a number between 0 and 1`,
     );
   }
-  if (!Number.isInteger(imageSize / patchSize) || imageSize < patchSize) {
+  if (config.family === 'swin') checkSwinSizes(path, config);
+  else checkViTSizes(path, config);
+}
+
+function checkNormalisation(
+  path: string,
+  { channels }: BackboneConfig,
+  mean: readonly number[],
+  std: readonly number[],
+): void {
+  const usable = (values: readonly number[]) => values.length === channels && values.every(Number.isFinite);
+  if (usable(mean) && usable(std) && std.every((s) => s > 0)) return;
+  throw new IdatError(
+    'backbone.normalisation',
+    `${path}: mean [${mean.slice(0, 8)}] and std [${std.slice(0, 8)}] cannot normalise images of ${channels} channels; correct them where they come from`,
+  );
+}
+
+/**
+ * Every tensor the backbone asks for is there, fits, and holds numbers: a NaN in frozen weights would surface as a NaN loss
+ * far from its cause. And there is nothing besides but the head of the file's own classes.
+ */
+function checkWeights({ path, tensors }: Checkpoint, weights: Weights, shapes: ReadonlyMap<string, Shape>): void {
+  const extra = [...tensors.keys()].find((name) => !shapes.has(name) && !name.startsWith('head.'));
+  if (extra !== undefined) {
+    const what = `tensor ${tensors.get(extra)!.name} belongs to a larger model than the others; the file mixes sizes`;
+    throw new IdatError('backbone.tensor', `${path}: ${what}, or a block is missing`);
+  }
+  for (const [name, shape] of shapes) {
+    const values = weights.values(name, shape);
+    let at = 0; // a call for each number of a checkpoint would take seconds
+    while (at < values.length && Number.isFinite(values[at])) at++;
+    if (at === values.length) continue;
     throw new IdatError(
-      'backbone.imageSize',
-      `${path}: image size ${imageSize} is not a multiple of patch size ${patchSize}`,
+      'backbone.notFinite',
+      `${path}: tensor ${tensors.get(name)!.name} holds ${values[at]} at element ${at}; the weights are damaged, get the file again`,
     );
   }
 }
 
-class FileWeights implements Weights {
+class CheckpointWeights implements Weights {
   constructor(
-    private readonly path: string,
-    private readonly tensors: ReadonlyMap<string, TensorEntry>,
-    /** What the file calls a tensor of ours. */
-    private readonly storedName: (name: string) => string,
-    private readonly stored: BackboneConfig,
+    private readonly checkpoint: Checkpoint,
     private readonly config: BackboneConfig,
   ) {}
 
   has(name: string): boolean {
-    return this.tensors.has(this.storedName(name));
+    return this.checkpoint.tensors.has(name);
   }
 
-  constant(name: string, shape: readonly number[]) {
-    const entry = this.find(name, shape);
-    if (entry.dtype !== 'F32' || !sameShape(entry.shape, shape)) return constant(shape, this.values(name, shape));
-    const load = (first = 0, count = size(shape) - first) => this.load(entry, 4 * first, 4 * count);
-    return constant(shape, { kind: 'file', path: this.path, offset: entry.offset, load });
+  constant(name: string, shape: Shape) {
+    const tensor = this.find(name, shape);
+    if (!tensor.place || !sameShape(tensor.shape, shape))
+      return computedConstant(shape, () => this.values(name, shape));
+    return constant(shape, { kind: 'file', ...tensor.place, load: (first, count) => tensor.load(first, count) });
   }
 
-  values(name: string, shape: readonly number[]): Float32Array {
-    const entry = this.find(name, shape);
-    const values = this.load(entry);
-    if (name !== 'pos_embed' || sameShape(entry.shape, shape)) return values;
+  values(name: string, shape: Shape): Float32Array {
+    const tensor = this.find(name, shape);
+    const values = tensor.load();
+    if (sameShape(tensor.shape, shape)) return values;
     const side = ({ imageSize, patchSize }: BackboneConfig) => imageSize / patchSize;
-    return resizePositionEmbedding(values, shape[2]!, side(this.stored), side(this.config));
+    return resizePositionEmbedding(values, shape[2]!, side(this.checkpoint.config), side(this.config));
   }
 
-  private find(name: string, shape: readonly number[]): TensorEntry {
-    const storedName = this.storedName(name);
-    const entry = this.tensors.get(storedName);
-    if (!entry) {
-      const near = nearest(storedName, [...this.tensors.keys()].slice(0, 5000), 1);
+  private find(name: string, shape: Shape): StoredTensor {
+    const { path, tensors, config } = this.checkpoint;
+    const tensor = tensors.get(name);
+    if (!tensor) {
       throw new IdatError(
         'backbone.tensor',
-        `${this.path}: tensor ${storedName} ${formatShape(shape)} is missing (nearest name: ${near[0] ?? 'none'}); the file is incomplete or not in timm's naming`,
+        `${path}: tensor ${name} ${formatShape(shape)} is missing; the file is incomplete, or made for another model`,
       );
     }
-    // positions may be resized, and very old files keep the patch kernel flattened
-    const fits = name === 'pos_embed' ? entry.shape[2] === shape[2] : size(entry.shape) === size(shape);
-    if (
-      !fits ||
-      !isFloatDtype(entry.dtype) ||
-      (name !== 'patch_embed.proj.weight' && entry.shape.length !== shape.length)
-    ) {
-      throw new IdatError(
-        'backbone.tensor',
-        `${this.path}: tensor ${storedName} is ${entry.dtype} ${formatShape(entry.shape)}, expected float ${formatShape(shape)} for ${this.describe()}`,
-      );
-    }
-    if (name !== 'pos_embed' && entry.shape.length === shape.length && !sameShape(entry.shape, shape)) {
-      throw new IdatError(
-        'backbone.tensor',
-        `${this.path}: tensor ${storedName} is ${formatShape(entry.shape)}, expected ${formatShape(shape)}; the file mixes sizes`,
-      );
-    }
-    return entry;
+    // positions may be resized, from the grid their number says
+    const stored = (config.imageSize / config.patchSize) ** 2 + 1;
+    const expected = name === 'pos_embed' ? [1, stored, shape[2]!] : shape;
+    if (tensor.isFloat && sameShape(tensor.shape, expected)) return tensor;
+    throw new IdatError(
+      'backbone.tensor',
+      `${path}: tensor ${tensor.name} is ${tensor.type} ${formatShape(tensor.shape)}, expected float ${formatShape(expected)} for ${this.describe()}`,
+    );
   }
 
   private describe(): string {
     if (this.config.family === 'vit') return `a ViT of width ${this.config.width}, depth ${this.config.depth}`;
     return `a Swin of width ${this.config.embedWidth}, depths ${this.config.depths}`;
   }
+}
 
-  /** @param firstByte, byteCount the part wanted; default: all of it */
-  private load(entry: TensorEntry, firstByte = 0, byteCount = entry.byteLength): Float32Array {
-    const bytes = new Uint8Array(byteCount);
-    const file = openSync(this.path, 'r');
+/** Of a single file its own; of several, of all their bytes in turn. */
+async function sha256(paths: readonly string[]): Promise<string> {
+  const hash = createHash('sha256');
+  for (const path of paths) {
+    const file = await open(path, 'r');
     try {
-      for (let done = 0; done < bytes.length; ) {
-        const read = readSync(file, bytes, done, bytes.length - done, entry.offset + firstByte + done);
-        if (read === 0)
-          throw new IdatError('backbone.tensor', `${this.path}: the file became shorter while it was read`);
-        done += read;
+      const { size } = await file.stat();
+      const chunk = new Uint8Array(Math.min(Math.max(size, 1), 2 ** 20));
+      for (;;) {
+        const { bytesRead } = await file.read(chunk, 0, chunk.length, null);
+        if (bytesRead === 0) break;
+        hash.update(chunk.subarray(0, bytesRead));
       }
     } finally {
-      closeSync(file);
-    }
-    // bytes read into an array of their own need no copy to be read as numbers
-    return entry.dtype === 'F32' ? new Float32Array(bytes.buffer) : toFloat32(bytes, entry.dtype as 'F16');
-  }
-}
-
-/** A NaN in frozen weights would surface as a NaN loss far from its cause. */
-async function checkFinite(path: string, open: OpenSafetensors): Promise<void> {
-  for (const { name, dtype } of open.file.tensors.values()) {
-    if (!isFloatDtype(dtype)) continue;
-    const values = await open.readFloat32(name);
-    for (let i = 0; i < values.length; i++) {
-      if (!Number.isFinite(values[i])) {
-        throw new IdatError(
-          'backbone.notFinite',
-          `${path}: tensor ${name} holds ${values[i]} at element ${i}; the weights are damaged, get the file again`,
-        );
-      }
+      await file.close();
     }
   }
-}
-
-function numberList(text: string | undefined): number[] | undefined {
-  const numbers = text?.split(',').map(Number);
-  return numbers?.every((n) => Number.isFinite(n)) ? numbers : undefined;
-}
-
-async function sha256(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
   return hash.digest('hex');
 }

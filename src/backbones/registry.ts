@@ -88,19 +88,23 @@ function instructions({ name, hub }: NamedWeights): string {
 export interface BackboneOptions {
   /** Side of the input in pixels when it is not the checkpoint's; positions are resized. */
   readonly imageSize?: number | undefined;
+  /** Epsilon of the norms when it is not the checkpoint's. */
+  readonly layerNormEps?: number | undefined;
 }
 
 /**
- * A backbone by its name, from a repository of the hub (`hf-hub:ORG/NAME`), or from a safetensors file of the user's own.
+ * A backbone by its name, from a repository of the hub (`hf-hub:ORG/NAME`), or from a checkpoint of the user's own,
+ * given by its path.
  *
  * @param options.fetch how to fetch weights that are not on this disk; undefined: not at all
  * @throws IdatError `backbone.unknown` for an unknown name (offering the nearest), and as `obtainWeights`
  */
 export async function resolveBackbone(
   nameOrPath: string,
-  { imageSize, fetch }: BackboneOptions & { readonly fetch?: FetchControl | undefined } = {},
+  options: BackboneOptions & { readonly fetch?: FetchControl | undefined } = {},
 ): Promise<Backbone> {
-  const wanted = imageSize === undefined ? {} : { imageSize };
+  const { imageSize, layerNormEps, fetch } = options;
+  const wanted = { ...(imageSize !== undefined && { imageSize }), ...(layerNormEps !== undefined && { layerNormEps }) };
   if (isModelPath(nameOrPath)) return backboneFromFile(nameOrPath, { config: wanted });
   const weights = namedWeights(nameOrPath);
   if (!weights) throw unknown(nameOrPath);

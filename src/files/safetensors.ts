@@ -7,7 +7,7 @@
  *
  * @see https://github.com/huggingface/safetensors, section "Format"
  */
-import { IdatError } from '../errors.js';
+import { IdatError, printable } from '../errors.js';
 
 /** One row for each element type: its size in bytes, and the typed array that holds its values without loss. */
 const DTYPES = {
@@ -257,8 +257,11 @@ function aligned(bytes: Uint8Array): ArrayBuffer {
 
 /** BF16 is the upper half of a float32. */
 function bfloat16ToFloat32(bytes: Uint8Array): Float32Array {
-  const bits = Uint32Array.from(new Uint16Array(aligned(bytes)), (half) => half << 16);
-  return new Float32Array(bits.buffer);
+  const halves = new Uint16Array(aligned(bytes));
+  const values = new Float32Array(halves.length);
+  const bits = new Uint32Array(values.buffer);
+  for (let i = 0; i < halves.length; i++) bits[i] = halves[i]! << 16;
+  return values;
 }
 
 /**
@@ -270,11 +273,12 @@ function float16ToFloat32(bytes: Uint8Array): Float32Array {
   const halves = new Uint16Array(aligned(bytes));
   const values = new Float32Array(halves.length);
   const bits = new Uint32Array(values.buffer);
-  halves.forEach((half, i) => {
+  for (let i = 0; i < halves.length; i++) {
+    const half = halves[i]!;
     const finite = (half & 0x7c00) !== 0x7c00;
     bits[i] = ((half & 0x8000) << 16) | ((half & 0x7fff) << 13) | (finite ? 0 : 0x7f800000);
     if (finite) values[i] = values[i]! * 2 ** 112;
-  });
+  }
   return values;
 }
 
@@ -371,14 +375,6 @@ function sizes(found: number, expected: number): string {
 
 function grouped(count: number): string {
   return count.toLocaleString('en-US');
-}
-
-/** A stranger's text, made fit for a terminal: control and direction characters escaped, length bounded. */
-function printable(text: string): string {
-  const visible = text.slice(0, 100).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (char) => {
-    return `\\u{${char.codePointAt(0)!.toString(16)}}`;
-  });
-  return text.length > 100 ? `${visible}…` : visible;
 }
 
 /** A stranger's JSON value for a message. Only the beginning of a long list is turned into text. */

@@ -13,10 +13,16 @@ import type { Phase } from './progress.js';
 import type { Role } from './state.js';
 
 /** One call of the step, but for the parameters. */
-export interface MicroBatch {
+export interface Call {
   feeds: Record<string, Feed>;
   labels: BigInt64Array;
   weights: Float32Array;
+}
+
+/** A piece of a batch. */
+export interface MicroBatch extends Call {
+  /** Whether its batch ends with it. */
+  last: boolean;
 }
 
 export interface EpochPlan {
@@ -39,32 +45,44 @@ export function epochOrder(count: number, batchSize: number, seed: number, phase
   );
 }
 
-/** The batches of an epoch from `firstStep` on, each as its micro-batches. */
-export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch[]> {
+/**
+ * The batches of an epoch from `firstStep` on, one micro-batch after the other: no more of a batch is read at a time than
+ * one call of the step needs.
+ */
+export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch> {
   const { data, models, batchSize, microBatch, seed, phase, epoch, firstStep } = plan;
   const order = epochOrder(data.student.count, batchSize, seed, phase, epoch);
+  const roles = (['student', 'teacher'] as const).filter((role) => models[role]);
+  const calls = pieces(batchSize, microBatch);
   for (let step = firstStep; step < order.length; step++) {
-    const indices = order[step]!;
-    const batch: MicroBatch[] = pieces(batchSize, microBatch).map(({ positions, weights }) => {
-      const labels = BigInt64Array.from(positions, (at) => BigInt(data.student.labels[indices[at]!]!));
-      return { feeds: { labels, weights }, labels, weights };
-    });
-    for (const role of ['student', 'teacher'] as const) {
-      const model = models[role];
-      if (!model) continue;
-      const inputs = await data[role]!.read(indices);
-      const multipliers = branchMultipliers(model, batchSize, seed, role, phase, epoch, step);
-      pieces(batchSize, microBatch).forEach(({ positions }, i) => {
-        const { feeds } = batch[i]!;
-        for (const [name, values] of Object.entries(inputs.at(positions))) feeds[`${role}.${name}`] = values;
-        if (multipliers) feeds[`${role}.dropPath`] = pickColumns(multipliers, batchSize, positions);
-      });
+    const multipliers = roles.map((role) =>
+      branchMultipliers(models[role]!, batchSize, seed, role, phase, epoch, step),
+    );
+    for (const [call, { positions, weights }] of calls.entries()) {
+      const indices = positions.map((at) => order[step]![at]!);
+      const labels = BigInt64Array.from(indices, (index) => BigInt(data.student.labels[index]!));
+      const feeds: Record<string, Feed> = { labels, weights };
+      for (const [i, role] of roles.entries()) {
+        const inputs = await data[role]!.read(indices);
+        for (const [name, values] of Object.entries(inputs)) feeds[`${role}.${name}`] = values;
+        if (multipliers[i]) feeds[`${role}.dropPath`] = pickColumns(multipliers[i], batchSize, positions);
+      }
+      yield { feeds, labels, weights, last: call === calls.length - 1 };
     }
-    yield batch;
   }
   // now rather than one by one in the epochs in which they do come
   const leftOut = leftOver(data.student.count, order);
   for (const inputs of [data.student, data.teacher]) await inputs?.prepare?.(leftOut);
+}
+
+/** The micro-batches of the next batch. */
+export async function* nextBatch(source: AsyncIterator<MicroBatch>): AsyncGenerator<MicroBatch> {
+  for (;;) {
+    const { value, done } = await source.next();
+    if (done) return;
+    yield value;
+    if (value.last) return;
+  }
 }
 
 /** The images that no batch has. */

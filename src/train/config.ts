@@ -16,11 +16,16 @@ const names = (list: readonly { readonly name: string }[]) => z.enum(list.map((i
 const count = z.int().min(1);
 const epochCount = z.int().min(0);
 const factor = z.number().min(0);
+const epsilon = z.number().positive().lt(1);
 
 /** The fields with their meaning and defaults; the command line makes its flags from them. */
 export const FineTuneConfig = z.strictObject({
   data: z.string().describe('data set: a folder or .zip of images'),
-  student: z.string().describe('backbone to fine-tune: a name (idat models lists them) or a .safetensors file'),
+  student: z
+    .string()
+    .describe(
+      'backbone to fine-tune: a name (idat models lists them), a .safetensors or .npz file, or a folder with one',
+    ),
   teacher: z.string().nullable().default(null).describe('smaller backbone that teaches it: a name or a file'),
   variant: z.string().optional().describe('the paper’s name for adapter and loss together, such as iDAT-PS-mse'),
   adapter: names(METHODS).default('parallel-shared').describe('tuning method of the student'),
@@ -35,6 +40,8 @@ export const FineTuneConfig = z.strictObject({
   imageSize: count
     .optional()
     .describe('side of the input in pixels (default: the checkpoint’s); positions are resized'),
+  studentLayerNormEps: epsilon.optional().describe('epsilon of the student’s norms (default: the checkpoint’s)'),
+  teacherLayerNormEps: epsilon.optional().describe('epsilon of the teacher’s norms (default: the checkpoint’s)'),
   epochs: count.default(100).describe('length of the cosine schedule, warm-up included'),
   warmupEpochs: epochCount.optional().describe('epochs of warm-up (default: a tenth of the epochs, 10 at most)'),
   cooldownEpochs: epochCount.optional().describe('epochs after the cosine (default: as many as of warm-up)'),

@@ -70,7 +70,7 @@ export async function* allLogits(
   async function* batches() {
     for (let start = 0; start < split.count; start += batch) {
       const indices = Array.from({ length: batch }, (_, i) => Math.min(start + i, split.count - 1));
-      yield { start, inputs: (await split.read(indices)).at(indices.map((_, i) => i)) };
+      yield { start, inputs: await split.read(indices) };
     }
   }
   for await (const { start, inputs } of ahead(batches())) {

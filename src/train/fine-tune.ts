@@ -13,6 +13,7 @@ import { fingerprints, type Pixels } from './pixels.js';
 import { profileSteps } from './profile.js';
 import type { RunControl } from './progress.js';
 import {
+  backboneChange,
   createRunDirectory,
   keptParameters,
   openState,
@@ -221,8 +222,9 @@ function checkBackbones(dir: string, record: RunRecord, backbones: Backbones): v
   for (const role of ['student', 'teacher'] as const) {
     const then = record[role];
     const now = backbones[role];
-    if (then?.sha256 === now?.sha256) continue;
-    const what = `the ${role}'s weights in ${now?.path} are not those the run began with (sha256 ${then?.sha256.slice(0, 12)}…, now ${now?.sha256.slice(0, 12)}…)`;
+    const change = then && now ? backboneChange(then, now) : null;
+    if (change === null) continue;
+    const what = `the ${role}'s weights in ${now?.path} are not those the run began with (${change})`;
     throw new IdatError('run.changed', `${dir}: ${what}; put the old file back or start a new run`);
   }
 }

@@ -4,7 +4,7 @@
 import { IdatError } from '../errors.js';
 import type { Session } from '../runtime/runtime.js';
 import type { AdamW } from './adamw.js';
-import { ahead, epochBatches, type MicroBatch } from './batches.js';
+import { ahead, type Call, epochBatches, nextBatch } from './batches.js';
 import type { FineTuneSettings } from './config.js';
 import { type Classifier, evaluate } from './evaluate.js';
 import type { ModelInputs, SplitInputs } from './inputs.js';
@@ -54,24 +54,28 @@ export async function trainPhase(
     const started = performance.now();
     const lr = learningRate(state.epoch, settings);
     const order = { seed: settings.seed, phase: state.phase, epoch: state.epoch, firstStep: state.step };
-    const batches = epochBatches({ data: plan.data, models, batchSize, microBatch: run.microBatch, ...order });
+    const calls = ahead(epochBatches({ data: plan.data, models, batchSize, microBatch: run.microBatch, ...order }));
 
-    for await (const batch of ahead(batches)) {
-      const { losses, gradients, correct } = await runStep(run.step, batch, state);
-      checkFinite(losses, gradients, run.models, state);
-      optimizers.student!.step(state.student.parameters, gradients.student!, lr);
-      if (state.teacher) optimizers.teacher!.step(state.teacher.parameters, gradients.teacher!, lr);
+    try {
+      while (state.step < steps) {
+        const { losses, gradients, correct } = await runStep(run.step, nextBatch(calls), state);
+        checkFinite(losses, gradients, run.models, state);
+        optimizers.student!.step(state.student.parameters, gradients.student!, lr);
+        if (state.teacher) optimizers.teacher!.step(state.teacher.parameters, gradients.teacher!, lr);
 
-      state.step++;
-      state.sums.images += batchSize;
-      state.sums.correct += correct.student;
-      state.sums.teacherCorrect += correct.teacher;
-      for (const name of LOSSES) state.sums.losses[name] += losses[name] * batchSize;
+        state.step++;
+        state.sums.images += batchSize;
+        state.sums.correct += correct.student;
+        state.sums.teacherCorrect += correct.teacher;
+        for (const name of LOSSES) state.sums.losses[name] += losses[name] * batchSize;
 
-      const { loss, trainAccuracy } = meansOf(state.sums);
-      const position = { phase: state.phase, epoch: state.epoch, epochs: plan.epochs, step: state.step, steps };
-      control.onProgress?.({ kind: 'step', ...position, losses: loss, trainAccuracy, lr, ...clock.tick() });
-      if (control.signal?.aborted) throw await interrupted(run, state);
+        const { loss, trainAccuracy } = meansOf(state.sums);
+        const position = { phase: state.phase, epoch: state.epoch, epochs: plan.epochs, step: state.step, steps };
+        control.onProgress?.({ kind: 'step', ...position, losses: loss, trainAccuracy, lr, ...clock.tick() });
+        if (control.signal?.aborted) throw await interrupted(run, state);
+      }
+    } finally {
+      await calls.return(undefined);
     }
 
     const accuracy = plan.look && (await lookAt(run, state, plan.look));
@@ -93,7 +97,7 @@ const LOSSES = ['student', 'teacher', 'distill', 'total'] as const;
 /** Losses and gradients of a batch: the sums over its micro-batches. */
 export async function runStep(
   session: Session,
-  batch: readonly MicroBatch[],
+  batch: AsyncIterable<Call> | Iterable<Call>,
   models: { student: { parameters: Float32Array }; teacher: { parameters: Float32Array } | null },
 ) {
   const losses: Losses = { student: 0, teacher: 0, distill: 0, total: 0 };
@@ -103,7 +107,7 @@ export async function runStep(
     'student.parameters': models.student.parameters,
     ...(models.teacher && { 'teacher.parameters': models.teacher.parameters }),
   };
-  for (const { feeds, labels, weights } of batch) {
+  for await (const { feeds, labels, weights } of batch) {
     const outputs = await session.run({ ...feeds, ...parameters });
     for (const name of LOSSES) losses[name] += outputs[`loss.${name}`]?.[0] ?? 0; // without a teacher it has no losses
     for (const role of ['student', 'teacher'] as const) {

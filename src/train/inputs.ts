@@ -9,16 +9,10 @@ export interface ModelInputs {
   /** Images. */
   readonly count: number;
   readonly labels: Int32Array;
-  /** Fetches what belongs to these images. */
-  read(indices: readonly number[]): Promise<BatchInputs>;
+  /** What the graph reads for these images, by name without the role: each [images, …]. An image may come twice. */
+  read(indices: readonly number[]): Promise<Record<string, Float32Array>>;
   /** Does what can be done once and for all for these images, where there is such a thing. */
   prepare?(indices: readonly number[]): Promise<void>;
-}
-
-/** What a model reads for a batch of images. */
-export interface BatchInputs {
-  /** The graph's inputs by name, without the role, for the images at these positions of the batch: each [positions, …]. */
-  at(positions: readonly number[]): Record<string, Float32Array>;
 }
 
 /** A split as both models read it: the same images in the same order. */
@@ -34,17 +28,12 @@ export function pixelInputs(store: PixelStore, { backbone: { mean, std } }: Pick
     labels: store.labels,
     async read(indices) {
       const planar = await store.read(indices);
+      const images = new Float32Array(planar.length);
       const length = planar.length / indices.length;
-      return {
-        at(positions) {
-          const images = new Float32Array(positions.length * length);
-          positions.forEach((position, i) => {
-            const image = planar.subarray(position * length, (position + 1) * length);
-            normaliseInto(image, mean, std, images, i * length);
-          });
-          return { images };
-        },
-      };
+      for (let start = 0; start < planar.length; start += length) {
+        normaliseInto(planar.subarray(start, start + length), mean, std, images, start);
+      }
+      return { images };
     },
   };
 }

@@ -4,11 +4,12 @@
 import { blocks, featureWidth, traceBackbone } from '../backbones/architecture.js';
 import type { Backbone } from '../backbones/backbone.js';
 import { labelHooks } from '../backbones/hooks.js';
-import type { Program } from '../graph/emit.js';
+import type { Program, WeightSink } from '../graph/emit.js';
 import { input, linear, parameter } from '../graph/ops/index.js';
 import { layout, parameterName, type Slot } from '../graph/pack.js';
 import { cutFrozenPrefix } from '../graph/passes/frozen-prefix.js';
-import { applyPasses, FORWARD_PASSES, TRACE_PASSES } from '../graph/passes/index.js';
+import { applyPasses, TRACE_PASSES } from '../graph/passes/index.js';
+import type { Pass } from '../graph/passes/pass.js';
 import { formatShape, type Shape, sameShape, type Tensor, within } from '../graph/tensor.js';
 import { methodByName } from '../methods/index.js';
 import { type Initialiser, type Scope, truncatedNormal, zeroInit } from '../methods/method.js';
@@ -40,11 +41,12 @@ export interface TrainableLayout {
 /**
  * What of a model depends on the image and on frozen weights alone: a program of its own, run once for each image.
  *
- * Input `images` [batch, 3, S, S]; outputs `prefix.0`, `prefix.1`, … [batch, …], which step and forward pass of the same
+ * Its program has input `images` [batch, 3, S, S]; outputs `prefix.0`, `prefix.1`, … [batch, …], which step and forward pass of the same
  * model take in place of the images when they are built with it.
  */
 export interface Prefix {
-  readonly program: Program;
+  /** @param sink takes weights that compiling computes; without it they become part of the program */
+  compile(sink?: WeightSink): Program;
   /** Images in one call. */
   readonly batch: number;
   /** What one image leaves: names, and shapes for one image. */
@@ -74,10 +76,11 @@ export function prepareModel(
   batch: number,
   prefix: Prefix | null | undefined,
   disable: readonly string[],
+  passes: readonly Pass[],
 ): TracedModel {
   const traced = traceModel(model, role, batch, disable);
   const rest = prefix ? cutOff(prefix, traced, role) : traced.logits;
-  return { ...traced, logits: applyPasses(FORWARD_PASSES, [rest], disable)[0]! };
+  return { ...traced, logits: applyPasses(passes, [rest], disable)[0]! };
 }
 
 /** Traces backbone, method and head; names of its inputs start with `role`. */

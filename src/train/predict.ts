@@ -14,7 +14,7 @@ import type { TrainableLayout } from './model.js';
 import { openBackbone } from './open-backbone.js';
 import { closePixels, openPixels } from './pixels.js';
 import type { RunControl } from './progress.js';
-import { type RunRecord, readClasses, readRecord } from './run-directory.js';
+import { backboneChange, type RunRecord, readClasses, readRecord } from './run-directory.js';
 import { modelSpec, withRuntime } from './setup.js';
 
 export interface RunOptions extends RunControl {
@@ -118,13 +118,10 @@ async function withStudent<T>(
   const record = await readRecord(dir);
   const { settings, resolved } = record;
   const classes = await readClasses(dir);
-  const backbone = await openBackbone(
-    settings.student,
-    { imageSize: settings.imageSize, offline: settings.offline },
-    options,
-  );
-  if (backbone.sha256 !== record.student.sha256) {
-    const what = `${backbone.path} is not the backbone this run was trained on (its sha256 differs)`;
+  const backbone = await openBackbone(settings, 'student', options);
+  const change = backboneChange(record.student, backbone);
+  if (change !== null) {
+    const what = `${backbone.path} is not the backbone this run was trained on (${change})`;
     throw new IdatError('run.changed', `${dir}: ${what}; put the old file back`);
   }
   const device = options.device ?? resolved.device;

@@ -4,9 +4,11 @@
 import { createHash } from 'node:crypto';
 import { cpus } from 'node:os';
 import type { PixelStore } from '../data/index.js';
+import type { Program } from '../graph/emit.js';
 import { size } from '../graph/tensor.js';
 import type { Runtime, Session } from '../runtime/runtime.js';
-import { type BatchInputs, type ModelInputs, pixelInputs } from './inputs.js';
+import { withWeightFile } from '../runtime/weight-file.js';
+import { type ModelInputs, pixelInputs } from './inputs.js';
 import type { ModelSpec, Prefix } from './model.js';
 import { newRecord, openPrefixFile, type PrefixFile, type PrefixFileShape, recordBytes } from './prefix-file.js';
 
@@ -16,26 +18,44 @@ const RECORD_VERSION = 1;
 /** A prefix ready to run. */
 export interface LoadedPrefix {
   /** Without the program, which may be as large as the weights and is not needed any more. */
-  readonly prefix: Omit<Prefix, 'program'>;
+  readonly prefix: Omit<Prefix, 'compile'>;
   readonly model: Pick<ModelSpec, 'backbone'>;
   readonly session: Session;
   /** sha256 over all that decides its results but the images. */
   readonly identity: string;
 }
 
-/** Loads a prefix. @param onnxruntime the version of the runtime, part of the identity */
+/**
+ * Loads a prefix.
+ * @param onnxruntime the version of the runtime, part of the identity
+ * @param loaded given back when it is the same
+ */
 export async function loadPrefix(
   runtime: Runtime,
   { backbone }: Pick<ModelSpec, 'backbone'>,
   prefix: Prefix,
   onnxruntime: string,
+  loaded: LoadedPrefix | null = null,
 ): Promise<LoadedPrefix> {
   // threads and processor decide in which order the runtime adds
   const engine = [onnxruntime, runtime.device, runtime.threads, process.arch, cpus()[0]?.model];
   const { sha256: weights, mean, std } = backbone;
-  const identity = sha256(JSON.stringify([RECORD_VERSION, engine, sha256(prefix.program.model), weights, mean, std]));
-  const { program, ...described } = prefix;
-  return { prefix: described, model: { backbone }, session: await runtime.load(program), identity };
+  const { compile, ...described } = prefix;
+  return withWeightFile(async (sink) => {
+    const program = compile(sink);
+    const graph = sha256(withoutName(program, sink.path));
+    const identity = sha256(JSON.stringify([RECORD_VERSION, engine, graph, weights, mean, std]));
+    if (loaded?.identity === identity) return loaded;
+    return { prefix: described, model: { backbone }, session: await runtime.load(program), identity };
+  });
+}
+
+/** The model without the name of a temporary file, which is another one each time; what it holds follows from the weights. */
+function withoutName({ model, files }: Program, path: string): Uint8Array {
+  const location = files.find((file) => file.path === path)?.location;
+  return location === undefined
+    ? model
+    : Buffer.from(Buffer.from(model).toString('latin1').replaceAll(location, ''), 'latin1');
 }
 
 /** Bytes that several stores may hold in memory together. */
@@ -104,15 +124,12 @@ export async function openPrefixStore(
     for (const [index, record] of computed) found.set(index, record);
     return found;
   };
-  const read = async (indices: readonly number[]): Promise<BatchInputs> => {
+  const read = async (indices: readonly number[]) => {
     const found = await fetch(indices);
-    return {
-      at: (positions) =>
-        gather(
-          loaded.prefix,
-          positions.map((position) => found.get(indices[position]!)!),
-        ),
-    };
+    return gather(
+      loaded.prefix,
+      indices.map((index) => found.get(index)!),
+    );
   };
   const prepare = async (indices: readonly number[]): Promise<void> => {
     if (kept) await fetch(indices.filter((index) => !kept.knows(index)));
@@ -129,8 +146,8 @@ async function compute(
   const computed: [number, Float32Array][] = [];
   for (let start = 0; start < indices.length; start += prefix.batch) {
     const part = indices.slice(start, start + prefix.batch);
-    const positions = Array.from({ length: prefix.batch }, (_, i) => Math.min(i, part.length - 1));
-    const outputs = await session.run((await source.read(part)).at(positions));
+    const filled = Array.from({ length: prefix.batch }, (_, i) => part[Math.min(i, part.length - 1)]!);
+    const outputs = await session.run(await source.read(filled));
     for (const [row, index] of part.entries()) computed.push([index, toRecord(prefix, outputs, row)]);
   }
   return computed;

@@ -6,14 +6,14 @@ import { labelIn } from '../graph/label.js';
 import type { ProfiledRun } from '../runtime/kernel-times.js';
 import type { Runtime, Session } from '../runtime/runtime.js';
 import { withWeightFile } from '../runtime/weight-file.js';
-import { ahead, type EpochPlan, epochBatches, type MicroBatch } from './batches.js';
+import { ahead, type EpochPlan, epochBatches, type MicroBatch, nextBatch } from './batches.js';
 import { type FineTuneSettings, variantName } from './config.js';
 import { checkFinite, runStep } from './fit.js';
 import type { SplitInputs } from './inputs.js';
 import type { TunedModels } from './run-directory.js';
 import { learningRate } from './schedule.js';
 import { optimizersOf, type Prefixes, type Specs, stepOf, tunedModels } from './setup.js';
-import { initialState, type Role } from './state.js';
+import { initialState, type Role, type TrainState } from './state.js';
 
 /** At most so many steps, and none begun after so long: a step of ViT-B takes some 15 seconds on two cores. */
 const MAX_STEPS = 5;
@@ -113,11 +113,11 @@ export async function profileSteps(
 }
 
 /** The first batch to warm up with, and then as many as are timed; where an epoch has fewer, it comes again. */
-async function* firstBatches(plan: Omit<EpochPlan, 'phase' | 'epoch' | 'firstStep'>): AsyncGenerator<MicroBatch[]> {
+async function* firstBatches(plan: Omit<EpochPlan, 'phase' | 'epoch' | 'firstStep'>): AsyncGenerator<MicroBatch> {
   for (let left = 1 + MAX_STEPS; left > 0; ) {
-    for await (const batch of epochBatches({ ...plan, phase: 'final', epoch: 0, firstStep: 0 })) {
-      yield batch;
-      if (--left === 0) return;
+    for await (const call of epochBatches({ ...plan, phase: 'final', epoch: 0, firstStep: 0 })) {
+      yield call;
+      if (call.last && --left === 0) return;
     }
   }
 }
@@ -127,7 +127,7 @@ async function timeSteps(
   session: Session,
   models: TunedModels,
   settings: FineTuneSettings,
-  source: AsyncGenerator<MicroBatch[]>,
+  source: AsyncGenerator<MicroBatch>,
 ) {
   const times = { steps: 0, total: 0, waiting: 0, reading: 0, running: 0, optimizer: 0 };
   const layouts = { student: models.student.layout, teacher: models.teacher?.layout ?? null };
@@ -143,14 +143,13 @@ async function timeSteps(
     },
   };
 
-  let began: number | null = null;
-  for await (const batch of ahead(withClock(source, (ms) => (times.reading += ms)))) {
-    if (began === null) {
-      await runStep(session, batch.slice(0, 1), state); // the first run sets up the runtime's memory
-      times.reading = 0;
-    } else {
-      times.waiting += performance.now() - began;
-      const { losses, gradients } = await runStep(timedSession, batch, state);
+  const calls = ahead(withClock(source, (ms) => (times.reading += ms)));
+  const waitedFor = (batch: AsyncGenerator<MicroBatch>) => withClock(batch, (ms) => (times.waiting += ms));
+  try {
+    await warmUp(session, calls, state);
+    times.reading = 0;
+    for (let began = performance.now(); ; began = performance.now()) {
+      const { losses, gradients } = await runStep(timedSession, waitedFor(nextBatch(calls)), state);
       checkFinite(losses, gradients, models, state);
       const computed = performance.now();
       for (const role of ['student', 'teacher'] as const) {
@@ -160,9 +159,22 @@ async function timeSteps(
       times.total += performance.now() - began;
       if (++times.steps === MAX_STEPS || times.total > MAX_MS) return times;
     }
-    began = performance.now();
+  } finally {
+    await calls.return(undefined);
   }
-  return times;
+}
+
+/** Runs the first call, which sets up the runtime's memory, and leaves out the rest of its batch. */
+async function warmUp(
+  session: Session,
+  calls: AsyncIterator<MicroBatch>,
+  state: Pick<TrainState, 'student' | 'teacher'>,
+) {
+  let first = true;
+  for await (const call of nextBatch(calls)) {
+    if (first) await runStep(session, [call], state);
+    first = false;
+  }
 }
 
 async function* withClock<T>(source: AsyncGenerator<T>, add: (ms: number) => void): AsyncGenerator<T> {

@@ -5,6 +5,7 @@
  */
 import { mkdir, readdir, readFile, unlink } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
+import type { Backbone } from '../backbones/backbone.js';
 import { IdatError } from '../errors.js';
 import { writeFileAtomic } from '../files/atomic-write.js';
 import { encodeSafetensors } from '../files/safetensors.js';
@@ -43,6 +44,18 @@ export interface BackboneRecord {
   config: Record<string, unknown>;
   mean: readonly number[];
   std: readonly number[];
+}
+
+/** In what a backbone differs from the one a run began with; null where in nothing. */
+export function backboneChange(then: BackboneRecord, now: Backbone): string | null {
+  if (then.sha256 !== now.sha256) return `sha256 ${then.sha256.slice(0, 12)}…, now ${now.sha256.slice(0, 12)}…`;
+  // beside the weights, files with their sizes and normalisation may have changed. Older runs lack newer fields
+  const facts = { ...now.config, mean: now.mean, std: now.std } as Record<string, unknown>;
+  for (const [field, value] of Object.entries({ ...then.config, mean: then.mean, std: then.std })) {
+    const [before, after] = [value, facts[field]].map((fact) => JSON.stringify(fact));
+    if (before !== after) return `${field} ${before}, now ${after}`;
+  }
+  return null;
 }
 
 /** result.json */

@@ -92,10 +92,9 @@ export function withAbsolutePaths(settings: FineTuneSettings): FineTuneSettings 
 }
 
 export async function openBackbones(settings: FineTuneSettings, control: RunControl): Promise<Backbones> {
-  const { student, teacher, imageSize, offline } = settings;
   return {
-    student: await openBackbone(student, { imageSize, offline }, control),
-    teacher: teacher === null ? null : await openBackbone(teacher, { imageSize, offline }, control),
+    student: await openBackbone(settings, 'student', control),
+    teacher: settings.teacher === null ? null : await openBackbone(settings, 'teacher', control),
   };
 }
 
@@ -219,14 +218,10 @@ async function loadPrefixes(
   const { onnxruntime } = await versions();
   const load = async (role: Role) => prefixes[role] && loadPrefix(runtime, specs[role]!, prefixes[role], onnxruntime);
   const student = await load('student');
-  const sameProgram =
-    evaluation && prefixes.student && Buffer.compare(evaluation.program.model, prefixes.student.program.model) === 0;
   return {
     student,
     teacher: await load('teacher'),
-    evaluation: sameProgram
-      ? student
-      : evaluation && (await loadPrefix(runtime, specs.student, evaluation, onnxruntime)),
+    evaluation: evaluation && (await loadPrefix(runtime, specs.student, evaluation, onnxruntime, student)),
   };
 }
 

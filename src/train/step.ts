@@ -9,7 +9,7 @@ import { emit, type Program, type WeightSink } from '../graph/emit.js';
 import { add, input, mul, scale, stopGradient, sumAll } from '../graph/ops/index.js';
 import { packGradients, unpackParameters } from '../graph/pack.js';
 import { cutFrozenPrefix, FROZEN_PREFIX } from '../graph/passes/frozen-prefix.js';
-import { applyPasses, FINAL_PASSES } from '../graph/passes/index.js';
+import { applyPasses, FINAL_PASSES, FORWARD_PASSES, TRAINING_PASSES } from '../graph/passes/index.js';
 import { quantiseFrozen } from '../graph/passes/quantise-frozen.js';
 import { type Tensor, within } from '../graph/tensor.js';
 import { autoMicroBatch } from './micro-batch.js';
@@ -101,12 +101,13 @@ export function buildTrainStep(options: StepOptions): TrainStep {
   const ownLossOf = (role: Role, logits: Tensor) =>
     within({ role, part: 'distill.cross-entropy' }, () => mean(crossEntropy(logits, labels)));
 
-  const s = prepareModel(student, 'student', microBatch, prefixes?.student, disable);
+  const passes = [...FORWARD_PASSES, ...TRAINING_PASSES];
+  const s = prepareModel(student, 'student', microBatch, prefixes?.student, disable, passes);
   const outputs: Record<string, Tensor> = { 'student.logits': s.logits };
   let total = ownLossOf('student', s.logits);
   outputs['loss.student'] = total;
 
-  const t = teacher && prepareModel(teacher, 'teacher', microBatch, prefixes?.teacher, disable);
+  const t = teacher && prepareModel(teacher, 'teacher', microBatch, prefixes?.teacher, disable, passes);
   if (t && distillation) {
     const { loss, temperature, alpha, beta, gradient } = distillation;
     const ownLoss = ownLossOf('teacher', t.logits);
@@ -147,9 +148,7 @@ export interface ForwardOptions extends CompileOptions {
 /** Compiles a model's forward pass: inputs `images` (or those of a prefix) and `parameters`, output `logits` [batch, K]. */
 export function buildForward(options: ForwardOptions): { program: Program; layout: TrainableLayout } {
   const { model, batch, prefix, disable = [] } = options;
-  // folding saves work in the backward pass, and forward costs some
-  const passes = [...disable, 'fold-constants'];
-  const prepared = prepareModel({ ...model, dropPath: 0 }, '', batch, prefix, passes);
+  const prepared = prepareModel({ ...model, dropPath: 0 }, '', batch, prefix, disable, FORWARD_PASSES);
   return { program: compile({ logits: prepared.logits }, [prepared], options), layout: prepared.layout };
 }
 
@@ -164,8 +163,8 @@ export function buildPrefix(model: ModelSpec, disable: readonly string[] = []): 
   const cut = cutFrozenPrefix([traced.logits], traced.images, prefixInput);
   if (!cut) return null;
   const tensors = cut.boundary.map((t, i) => ({ name: prefixInput(i), shape: imageShape(t, batch) }));
-  const program = compile(Object.fromEntries(cut.boundary.map((t, i) => [prefixInput(i), t])), [], { disable });
-  return { program, batch, tensors };
+  const outputs = Object.fromEntries(cut.boundary.map((t, i) => [prefixInput(i), t]));
+  return { compile: (sink) => compile(outputs, [], { disable, sink }), batch, tensors };
 }
 
 /** Packs parameters, tidies the graph and emits it. */

@@ -2,8 +2,10 @@
  * Chooses how a batch is worked through, images a call and threads, by measuring a few calls; what was measured is
  * remembered for this machine, runtime and program.
  */
+
 import { createHash } from 'node:crypto';
 import { constant } from '../graph/ops/index.js';
+import { FOLDING_PASSES } from '../graph/passes/index.js';
 import { size } from '../graph/tensor.js';
 import { thisMachine } from '../runtime/machine.js';
 import type { Feed, Runtime } from '../runtime/runtime.js';
@@ -88,7 +90,7 @@ export async function tuneCall(
 /** The step for one image, which stands for all others, without reading a weight. */
 function unitStep(settings: FineTuneSettings, specs: Specs): TrainStep {
   const bareSpecs = { student: bare(specs.student), teacher: specs.teacher && bare(specs.teacher) };
-  const disable = [...settings.disable, 'fold-constants'];
+  const disable = [...settings.disable, ...FOLDING_PASSES];
   const exact = { ...settings, frozen: 'float32' as const, disable };
   return stepOf(exact, bareSpecs, prefixesOf(bareSpecs, exact), 1);
 }

@@ -318,7 +318,7 @@ export class Directory {
       qkvBias: s.qkv_bias,
       layerNormEps: s.layer_norm_eps,
     });
-    const backbone: Backbone = await backboneFromFile(path, { config, name: role });
+    const backbone: Backbone = await backboneFromFile(path, { config, name: role, besides: /adapter/ });
     const classes = s.num_classes ?? tensors.shape('head.weight')[0]!;
     const ownHidden = s.adapter_hidden ?? tensors.shape('blocks.0.gist_adapter.linear1.weight')[0]!;
     return {

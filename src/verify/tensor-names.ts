@@ -1,15 +1,16 @@
 /** The section `tensor_names`: what idat asks of a checkpoint is what published ones hold. */
 import { tensorShapes } from '../backbones/architecture.js';
-import { knownBackbone } from '../backbones/known-backbones.js';
-import { storedSwinName } from '../backbones/swin-checkpoint.js';
+import type { BackboneConfig } from '../backbones/backbone.js';
+import { NO_COMPANIONS } from '../backbones/checkpoints/companions.js';
+import { namingOf } from '../backbones/checkpoints/open.js';
+import type { StoredTensor } from '../backbones/checkpoints/stored-tensor.js';
+import { knownBackbone } from '../backbones/registry.js';
+import { IdatError } from '../errors.js';
 import { formatShape, type Shape } from '../graph/tensor.js';
 import { broken, tensorNamesSchema } from './directory.js';
 import type { Replay } from './replay.js';
 
 const FOLDER = 'tensor_names';
-
-/** Made anew by the model, whatever a file says. */
-const isBuffer = (name: string) => /\.(attn_mask|relative_position_index)$/.test(name);
 
 export async function replayTensorNames({ directory, report, absent }: Omit<Replay, 'runtime'>): Promise<void> {
   const files = await directory.list(FOLDER);
@@ -20,19 +21,36 @@ export async function replayTensorNames({ directory, report, absent }: Omit<Repl
     const config = knownBackbone(model)?.config;
     if (!config) throw broken(`${FOLDER}/${file}: idat knows no model ${model}`);
     for (const [layout, tensors] of Object.entries(layouts)) {
-      const published = new Map(Object.entries(tensors ?? {}).filter(([name]) => !isBuffer(name)));
-      const shapes = new Map([...published].map(([name, shape]) => [name, { shape }]));
-      const stored = config.family === 'swin' ? storedSwinName(shapes) : (name: string) => name;
-      const asked = new Map([...tensorShapes(config)].map(([name, shape]) => [stored(name), shape]));
-      const { head, rest } = withoutHead(published);
-      const differing = differences(asked, rest);
-      if (head.length !== 2) differing.push(`${head.length} tensors of a head`);
+      const differing = differencesOf(config, `${FOLDER}/${file}, ${layout}`, tensors ?? {});
       report('tensor names: differing from the published', `${model}, ${layout}`, {
         value: differing.length,
         at: differing[0] ?? '',
       });
     }
   }
+}
+
+/** Translates a published list as if it were a file's, and holds what comes out against what a backbone asks for. */
+function differencesOf(config: BackboneConfig, path: string, published: Readonly<Record<string, Shape>>): string[] {
+  const tensors = new Map(Object.entries(published).map(([name, shape]) => [name, listed(name, shape)]));
+  const file = { path, files: [], tensors, metadata: {} };
+  try {
+    const found = namingOf(file).translate(file, NO_COMPANIONS).tensors;
+    const { head, rest } = withoutHead(new Map([...found].map(([name, { shape }]) => [name, shape])));
+    const differing = differences(tensorShapes(config), rest);
+    return head.length === 2 ? differing : [...differing, `${head.length} tensors of a head`];
+  } catch (error) {
+    if (error instanceof IdatError) return [error.message];
+    throw error;
+  }
+}
+
+/** A tensor of which name and shape are known alone. */
+function listed(name: string, shape: Shape): StoredTensor {
+  const load = () => {
+    throw new Error(`${name} is only listed`);
+  };
+  return { name, shape, type: 'F32', isFloat: true, place: null, load };
 }
 
 /** A head has a weight and a bias, and is not asked for: each run trains its own. */

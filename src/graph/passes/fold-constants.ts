@@ -1,18 +1,13 @@
 import { computedConstant, constant, constantOp } from '../ops/constant.js';
 import { rewrite } from '../rewrite.js';
 import { type Node, size, type Tensor } from '../tensor.js';
-import { foldGelus } from './fold-gelus.js';
-import { foldNorms } from './fold-norms.js';
 import type { Pass } from './pass.js';
 
-/**
- * What depends on frozen weights alone is computed now instead of in every step, and normalisations and GELUs give their
- * factors to the frozen products around them (fold-norms.ts, fold-gelus.ts). Exact up to rounding.
- */
+/** What depends on frozen weights alone is computed now instead of in every step. Exact up to rounding. */
 export const foldConstants: Pass = {
   name: 'fold-constants',
   title: 'frozen algebra done once',
-  apply: (outputs) => foldGelus(foldNorms(rewrite(outputs, fold))),
+  apply: (outputs) => rewrite(outputs, fold),
 };
 
 /** Everything is computed in float64 and rounded once. What would grow (a broadcast) is left to the step. */

@@ -5,6 +5,7 @@ import { scaledGelu } from '../ops/scaled-gelu.js';
 import { rewrite } from '../rewrite.js';
 import { type Node, type Tensor, topologicalOrder } from '../tensor.js';
 import { type Uses, usesIn } from '../uses.js';
+import type { Pass } from './pass.js';
 
 /**
  * A GELU between two frozen products gives them its constants:
@@ -14,7 +15,13 @@ import { type Uses, usesIn } from '../uses.js';
  * 1/√2 goes into the product before it, √2/2 into the one behind it (the same number, twice). Forward and backward then
  * take nine passes over the widest activations of the network instead of twelve.
  */
-export function foldGelus(outputs: readonly Tensor[]): Tensor[] {
+export const foldGelus: Pass = {
+  name: 'fold-gelus',
+  title: 'constants of GELU inside the products around it',
+  apply: rewriteAll,
+};
+
+function rewriteAll(outputs: readonly Tensor[]): Tensor[] {
   const uses = usesIn(outputs);
   const before = new Set<Node>();
   const gelus = new Set<Node>();

@@ -5,6 +5,7 @@ import { standardise } from '../ops/standardise.js';
 import { rewrite } from '../rewrite.js';
 import { apply, type Node, type Tensor, topologicalOrder } from '../tensor.js';
 import { type Uses, usesIn } from '../uses.js';
+import type { Pass } from './pass.js';
 
 /**
  * A frozen normalisation that only frozen products read, at once or in another order of its rows, gives them its gain γ
@@ -15,9 +16,15 @@ import { type Uses, usesIn } from '../uses.js';
  * What remains, x̂, has mean 0 in every row, so W·diag γ may be replaced by W′ whose own rows have mean 0:
  * W′·x̂ = W·diag(γ)·x̂. The gradient it sends back, dz·W′, then has mean 0 as well, and the gradient of the normalisation
  * need not take its mean away (standardise's `centredGradient`). A step saves five passes over the activations for each
- * normalisation, and no weight is larger for it.
+ * normalisation, and no weight is larger for it. Forward alone nothing is won. Exact up to rounding.
  */
-export function foldNorms(outputs: readonly Tensor[]): Tensor[] {
+export const foldNorms: Pass = {
+  name: 'fold-norms',
+  title: 'gains of frozen norms inside the products behind them',
+  apply: rewriteAll,
+};
+
+function rewriteAll(outputs: readonly Tensor[]): Tensor[] {
   const uses = usesIn(outputs);
   const folded = new Set(topologicalOrder(outputs).filter((node) => folds(node, uses)));
   /** x̂ -> gain and shift that its readers take in. */

@@ -1,0 +1,194 @@
+/** What lies beside the weights and says what they do not: config.json of transformers or timm, preprocessor_config.json. */
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { IdatError, printable } from '../../errors.js';
+import { readFully } from '../../files/read-write.js';
+
+const count = z.int().min(1).max(1_000_000);
+/** Images are square: one number, or the same one twice. */
+const side = z
+  .union([count, z.tuple([count, count]).refine(([height, width]) => height === width, 'expected a square')])
+  .transform((value) => (typeof value === 'number' ? value : value[0]));
+const colour = z.array(z.number()).length(3);
+
+/** config.json of transformers. */
+const HuggingFaceConfig = z.looseObject({
+  model_type: z.string(),
+  hidden_act: z.string().optional(),
+  layer_norm_eps: z.number().optional(),
+  num_attention_heads: count.optional(),
+  image_size: side.optional(),
+  patch_size: side.optional(),
+  use_absolute_embeddings: z.boolean().optional(),
+});
+export type HuggingFaceConfig = z.output<typeof HuggingFaceConfig>;
+
+/** config.json of timm: with `pretrained_cfg`, or its fields at the top as in older files. */
+const Normalisation = { mean: colour.optional(), std: colour.optional() };
+const TimmConfig = z.looseObject({
+  architecture: z.string(),
+  ...Normalisation,
+  pretrained_cfg: z.looseObject(Normalisation).optional(),
+  model_args: z.looseObject({ num_heads: count.optional(), img_size: side.optional() }).optional(),
+});
+export type TimmConfig = z.output<typeof TimmConfig>;
+
+const Preprocessor = z.looseObject({
+  do_normalize: z.boolean().optional(),
+  do_rescale: z.boolean().optional(),
+  rescale_factor: z.number().optional(),
+  image_mean: colour.optional(),
+  image_std: colour.optional(),
+});
+export type Preprocessor = z.output<typeof Preprocessor>;
+
+export interface Companions {
+  /** Where config.json lies or would lie, for messages. */
+  readonly configPath: string;
+  /** null where there is none of that kind. */
+  readonly huggingFace: HuggingFaceConfig | null;
+  readonly timm: TimmConfig | null;
+  readonly preprocessor: Preprocessor | null;
+}
+
+export const NO_COMPANIONS: Companions = {
+  configPath: 'config.json',
+  huggingFace: null,
+  timm: null,
+  preprocessor: null,
+};
+
+/**
+ * Reads what lies in a folder. A config.json of another program is as good as none.
+ * @throws IdatError `backbone.config` when a file is not JSON, too large, or has a field of the wrong type
+ */
+export async function readCompanions(folder: string): Promise<Companions> {
+  const configPath = join(folder, 'config.json');
+  const config = await readJson(configPath);
+  const has = (field: string) => typeof config === 'object' && config !== null && Object.hasOwn(config, field);
+  const preprocessorPath = join(folder, 'preprocessor_config.json');
+  const preprocessor = await readJson(preprocessorPath);
+  return {
+    configPath,
+    huggingFace: has('model_type') ? checked(configPath, HuggingFaceConfig, config) : null,
+    timm: has('architecture') ? checked(configPath, TimmConfig, config) : null,
+    preprocessor: preprocessor === null ? null : checked(preprocessorPath, Preprocessor, preprocessor),
+  };
+}
+
+/** The names of 22,000 classes, twice, are 2 MB. */
+const MAX_CONFIG_BYTES = 16 * 2 ** 20;
+
+async function readJson(path: string): Promise<unknown> {
+  const handle = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+    throw refused(path, `cannot be read (${error.code})`, error);
+  });
+  if (!handle) return null;
+  try {
+    const { size } = await handle.stat();
+    if (size > MAX_CONFIG_BYTES) throw refused(path, `has ${size} bytes, more than a configuration can have`);
+    const bytes = new Uint8Array(size);
+    await readFully(handle, bytes, 0);
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown;
+  } catch (error) {
+    if (error instanceof IdatError) throw error;
+    throw refused(path, 'is not JSON', error);
+  } finally {
+    await handle.close();
+  }
+}
+
+function checked<S extends z.ZodType>(path: string, schema: S, value: unknown): z.output<S> {
+  const parsed = schema.safeParse(value, { reportInput: true });
+  if (parsed.success) return parsed.data;
+  const { path: field, message, input } = parsed.error.issues[0]!;
+  const got = printable(JSON.stringify(input) ?? 'nothing');
+  throw refused(path, `${field.join('.') || 'the file'}: ${message}, got ${got}`);
+}
+
+const refused = (path: string, what: string, cause?: unknown): IdatError =>
+  new IdatError(
+    'backbone.config',
+    `${path}: ${what}; get the file again, or remove it if it belongs to something else`,
+    {
+      cause,
+    },
+  );
+
+/**
+ * The configuration of transformers, when there is one, as one of a model that idat computes.
+ * @throws IdatError `backbone.config` for another kind of model or another activation
+ */
+export function usableConfig(path: string, { configPath, huggingFace }: Companions, kind: string) {
+  if (!huggingFace) return null;
+  const { model_type, hidden_act = 'gelu', use_absolute_embeddings = false } = huggingFace;
+  const wrong = (what: string) => new IdatError('backbone.config', `${configPath}: ${what}`);
+  if (model_type !== kind) {
+    const known = `the tensors of ${path} are named as those of ${kind}`;
+    throw wrong(`model_type is '${printable(model_type)}', ${known}; put the file there that belongs to the weights`);
+  }
+  if (hidden_act !== 'gelu') {
+    throw wrong(
+      `hidden_act is '${printable(hidden_act)}'; idat computes the exact GELU ('gelu') alone, choose another model`,
+    );
+  }
+  if (use_absolute_embeddings)
+    throw wrong('use_absolute_embeddings is true; idat computes Swins without, choose another');
+  return huggingFace;
+}
+
+/** What a configuration claims about sizes must be what the tensors have. @throws IdatError `backbone.config` */
+export function checkClaims(
+  { configPath, huggingFace }: Companions,
+  found: Readonly<Record<string, number | boolean | readonly number[]>>,
+): void {
+  for (const [field, value] of Object.entries(found)) {
+    const claimed = huggingFace?.[field];
+    if (claimed === undefined || claimed === null || JSON.stringify(claimed) === JSON.stringify(value)) continue;
+    const told = printable(JSON.stringify(claimed));
+    throw new IdatError(
+      'backbone.config',
+      `${configPath}: ${field} is ${told}, the tensors have ${JSON.stringify(value)}; put the file there that belongs to the weights`,
+    );
+  }
+}
+
+export interface NormalisationFacts {
+  readonly mean?: readonly number[] | undefined;
+  readonly std?: readonly number[] | undefined;
+}
+
+/** Mean and deviation a preprocessor names, in units of the full range of a byte. */
+export function preprocessorNormalisation({ configPath, preprocessor }: Companions): NormalisationFacts {
+  if (!preprocessor) return {};
+  const { do_normalize = true, do_rescale = true, rescale_factor = 1 / 255, image_mean, image_std } = preprocessor;
+  if (!do_rescale || Math.abs(rescale_factor * 255 - 1) > 1e-6) {
+    throw new IdatError(
+      'backbone.config',
+      `${join(configPath, '..', 'preprocessor_config.json')}: pixels are not divided by 255, as idat does; remove the file and convert the weights, or choose another model`,
+    );
+  }
+  return do_normalize ? { mean: image_mean, std: image_std } : { mean: [0, 0, 0], std: [1, 1, 1] };
+}
+
+export const timmNormalisation = (timm: TimmConfig | null): NormalisationFacts => ({
+  mean: timm?.pretrained_cfg?.mean ?? timm?.mean,
+  std: timm?.pretrained_cfg?.std ?? timm?.std,
+});
+
+/** What safetensors files tell in their metadata, under timm's names of arguments. Lists are separated by commas. */
+export function metadataFacts(metadata: Readonly<Record<string, string>>) {
+  const numbers = (field: string) => {
+    const list = metadata[field]?.split(',').map(Number);
+    return list?.every((n) => Number.isFinite(n)) ? list : undefined;
+  };
+  return {
+    heads: numbers('num_heads')?.[0],
+    imageSize: numbers('img_size')?.[0],
+    layerNormEps: numbers('layer_norm_eps')?.[0],
+    mean: numbers('mean'),
+    std: numbers('std'),
+  };
+}

@@ -1,0 +1,66 @@
+/** A ViT's sizes, from the shapes of its tensors where they show and from what is known beside them where they do not. */
+import { IdatError } from '../../errors.js';
+import type { ViTConfig } from '../backbone.js';
+import { type Checkpoint, countOf, shapeOf } from './naming.js';
+
+/** What shapes do not tell. */
+export interface ViTFacts {
+  /** Default: one for each 64 of width, as in all plain ViTs that were published. */
+  readonly heads?: number | undefined;
+  /** Default: 1e-6, timm's and the paper's. */
+  readonly layerNormEps?: number | undefined;
+}
+
+/** @throws IdatError `backbone.tensor` when a tensor that tells a size is missing or of another rank */
+export function viTSizes(
+  file: Pick<Checkpoint, 'path' | 'tensors'>,
+  { heads, layerNormEps = 1e-6 }: ViTFacts,
+  title: string,
+): ViTConfig {
+  const shape = (name: string, rank: number) => shapeOf(file, name, rank, title);
+  const [width, channels, patchSize] = shape('patch_embed.proj.weight', 4) as [number, number, number];
+  const tokens = shape('pos_embed', 3)[1]!;
+  return {
+    family: 'vit',
+    imageSize: Math.round(Math.sqrt(Math.max(tokens - 1, 0))) * patchSize,
+    patchSize,
+    channels,
+    width,
+    depth: countOf(file.tensors, (block) => `blocks.${block}.norm1.weight`),
+    heads: heads ?? width / 64,
+    mlpWidth: shape('blocks.0.mlp.fc1.weight', 2)[0]!,
+    qkvBias: file.tensors.has('blocks.0.attn.qkv.bias'),
+    layerNormEps,
+  };
+}
+
+/** Tokens beyond this, attention over them would not fit into any memory. */
+const MAX_TOKENS = 2 ** 16;
+
+/** @throws IdatError when the sizes do not fit each other */
+export function checkViTSizes(path: string, config: ViTConfig): void {
+  const { heads, width, imageSize, patchSize, depth, channels } = config;
+  if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0) {
+    throw new IdatError(
+      'backbone.heads',
+      `${path}: cannot tell the number of heads for width ${width}; store it as num_heads in the file's metadata, or put the model's config.json beside the file`,
+    );
+  }
+  if (depth < 1 || width < 1 || channels !== 3) {
+    const what = `depth ${depth}, width ${width}, ${channels} colour channels`;
+    throw new IdatError(
+      'backbone.sizes',
+      `${path}: ${what}; idat needs a ViT of at least one block for images of 3 channels`,
+    );
+  }
+  if (!Number.isInteger(imageSize / patchSize) || imageSize < patchSize) {
+    throw new IdatError(
+      'backbone.imageSize',
+      `${path}: image size ${imageSize} is not a multiple of patch size ${patchSize}`,
+    );
+  }
+  if ((imageSize / patchSize) ** 2 > MAX_TOKENS) {
+    const what = `images of ${imageSize} pixels make more than ${MAX_TOKENS} patches of ${patchSize}`;
+    throw new IdatError('backbone.imageSize', `${path}: ${what}; use smaller images`);
+  }
+}

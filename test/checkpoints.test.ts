@@ -1,0 +1,334 @@
+/** Checkpoints as timm, transformers and NumPy wrote them (tools/make-checkpoints), against the logits of those libraries. */
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tensorShapes, traceBackbone } from '../src/backbones/architecture.js';
+import type { Backbone } from '../src/backbones/backbone.js';
+import { backboneFromFile } from '../src/backbones/checkpoint.js';
+import { openCheckpoint } from '../src/backbones/checkpoints/open.js';
+import { permuted, type StoredTensor } from '../src/backbones/checkpoints/stored-tensor.js';
+import { resolveBackbone } from '../src/backbones/registry.js';
+import { craftZip } from '../src/data/testing/zip.js';
+import { encodeSafetensors, parseSafetensorsHeader } from '../src/files/safetensors.js';
+import { openSafetensors } from '../src/files/safetensors-node.js';
+import { emit } from '../src/graph/emit.js';
+import type { ConstantAttrs } from '../src/graph/ops/constant.js';
+import { input, linear } from '../src/graph/ops/index.js';
+import { size } from '../src/graph/tensor.js';
+import { type Runtime, startRuntime } from '../src/runtime/runtime.js';
+import { withWeightFile } from '../src/runtime/weight-file.js';
+import { loadPrefix } from '../src/train/prefix-store.js';
+import { backboneChange } from '../src/train/run-directory.js';
+import { backboneRecord } from '../src/train/setup.js';
+import { buildPrefix } from '../src/train/step.js';
+
+const fixtures = fileURLToPath(new URL('fixtures/checkpoints/', import.meta.url));
+const made: Record<string, { file: string; imageSize: number; logits: number[][] }> = JSON.parse(
+  readFileSync(join(fixtures, 'logits.json'), 'utf8'),
+);
+const fixture = (name: string) => join(fixtures, name);
+
+let folder: string;
+let runtime: Runtime;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'idat-checkpoints-'));
+  runtime = await startRuntime({ device: 'cpu', threads: 1 });
+});
+afterAll(async () => {
+  await runtime.close();
+  rmSync(folder, { recursive: true });
+});
+
+const written = (name: string, bytes: Uint8Array | string) => {
+  const path = join(folder, name);
+  writeFileSync(path, bytes);
+  return path;
+};
+
+/** With the head in the file; without one, the features. */
+async function ownLogits(path: string, { config, weights }: Backbone, batch: number): Promise<Float32Array> {
+  const { imageSize } = config;
+  const images = input('images', [batch, 3, imageSize, imageSize]);
+  const weight = (name: string, shape: readonly number[]) => weights.constant(name, shape);
+  const features = traceBackbone(config, weight, {}, { images, dropPath: null });
+  const head = (await openCheckpoint(path)).tensors.get('head.weight')?.shape;
+  const logits = head ? linear(features, weight('head.weight', head), weight('head.bias', [head[0]!])) : features;
+  const session = await runtime.load(emit({ logits }));
+  const numbers = Float32Array.from({ length: size(images.shape) }, (_, i) => Math.sin(0.37 * i + 1));
+  const result = (await session.run({ images: numbers })).logits!;
+  await session.close();
+  return result;
+}
+
+describe.each(Object.entries(made))('%s', (_, { file, imageSize, logits }) => {
+  it('gives the logits of the library that wrote it', async () => {
+    const backbone = await backboneFromFile(fixture(file));
+    expect(backbone.config.imageSize).toBe(imageSize);
+    const found = await ownLogits(fixture(file), backbone, logits.length);
+    const expected = logits.flat();
+    expect(found.length).toBe(expected.length);
+    expected.forEach((value, i) => {
+      expect(Math.abs(found[i]! - value)).toBeLessThan(2e-6);
+    });
+  });
+});
+
+/** The kinds of constants a backbone is traced with, by name of weight. */
+async function kinds(path: string): Promise<Map<string, string>> {
+  const { config, weights } = await backboneFromFile(path);
+  return new Map(
+    [...tensorShapes(config)].map(([name, shape]) => {
+      const { data } = weights.constant(name, shape).node.attrs as ConstantAttrs;
+      return [name, data.kind];
+    }),
+  );
+}
+
+describe('weights', () => {
+  it.each(['timm-vit.safetensors', 'timm-swin.safetensors', 'timm-vit-old.safetensors'])(
+    'of %s are read from where they lie',
+    async (file) => expect(new Set((await kinds(fixture(file))).values())).toEqual(new Set(['file'])),
+  );
+  it('of Hugging Face’s files are read from where they lie, but for the joined ones', async () => {
+    for (const [name, kind] of await kinds(fixture('huggingface-vit-sharded'))) {
+      expect([name, kind]).toEqual([name, name.includes('.qkv.') ? 'computed' : 'file']);
+    }
+  });
+  it('of an .npz are read from where they lie, but for kernels and joined ones', async () => {
+    for (const [name, kind] of await kinds(fixture('google.npz'))) {
+      const computed = /(proj|fc1|fc2|qkv)\.weight$|qkv\.bias$/.test(name);
+      expect([name, kind]).toEqual([name, computed ? 'computed' : 'file']);
+    }
+  });
+  it('that a file keeps in the order of Fortran are in order once transposed', () => {
+    const load = () => Float32Array.of(1, 2, 3, 4, 5, 6);
+    const inFile: StoredTensor = {
+      ...{ name: 'kernel', shape: [3, 2], type: '<f4', isFloat: true },
+      ...{ place: { path: 'file', offset: 8 }, load },
+    };
+    const kernel = permuted(inFile, [1, 0]); // [in 2, out 3]
+    expect(kernel).toMatchObject({ shape: [2, 3], place: null });
+    expect([...kernel.load()]).toEqual([1, 3, 5, 2, 4, 6]);
+    expect([...kernel.load(2, 2)]).toEqual([5, 2]);
+    expect(permuted(kernel, [1, 0])).toBe(inFile);
+  });
+});
+
+describe('beside the weights', () => {
+  it('transformers’ config gives heads and eps, and the preprocessor the normalisation', async () => {
+    const { config, mean, std } = await backboneFromFile(fixture('huggingface-vit'));
+    expect(config).toMatchObject({ family: 'vit', heads: 2, layerNormEps: 0.1, depth: 2, width: 8, patchSize: 4 });
+    expect({ mean, std }).toEqual({ mean: [0.5, 0.4, 0.3], std: [0.5, 0.6, 0.7] });
+  });
+  it('eps can be overridden', async () => {
+    const { config } = await resolveBackbone(fixture('huggingface-vit'), { layerNormEps: 1e-6 });
+    expect(config.layerNormEps).toBe(1e-6);
+  });
+  it('timm’s config gives the normalisation and the heads', async () => {
+    const own = mkdtempSync(join(folder, 'timm-'));
+    const bytes = readFileSync(fixture('timm-vit.safetensors'));
+    const { tensors } = parseSafetensorsHeader(bytes, bytes.length, 'timm-vit.safetensors');
+    const bare = [...tensors.values()].map(({ name, shape, offset, byteLength }) => ({
+      ...{ name, shape },
+      data: new Float32Array(bytes.buffer.slice(bytes.byteOffset + offset, bytes.byteOffset + offset + byteLength)),
+    }));
+    writeFileSync(join(own, 'model.safetensors'), encodeSafetensors(bare));
+    await expect(backboneFromFile(own)).rejects.toThrow(/cannot tell the number of heads for width 8/);
+    const config = { architecture: 'vit', pretrained_cfg: { mean: [0, 0.1, 0.2], std: [1, 2, 3] } };
+    writeFileSync(join(own, 'config.json'), JSON.stringify({ ...config, model_args: { num_heads: 4 } }));
+    const backbone = await backboneFromFile(own);
+    expect(backbone.config).toMatchObject({ heads: 4 });
+    expect(backbone).toMatchObject({ mean: [0, 0.1, 0.2], std: [1, 2, 3] });
+  });
+  it('a Swin without a word is normalised as ImageNet, a ViT by a half', async () => {
+    expect((await backboneFromFile(fixture('timm-swin.safetensors'))).mean).toEqual([0.485, 0.456, 0.406]);
+    expect((await backboneFromFile(fixture('google.npz'))).mean).toEqual([0.5, 0.5, 0.5]);
+  });
+});
+
+it.each(['timm-vit.safetensors', 'huggingface-vit', 'google.npz', 'google-training.npz'])(
+  'positions of %s are resized alike',
+  async (file) => {
+    const { config, weights } = await backboneFromFile(fixture(file), { config: { imageSize: 12 } });
+    const positions = weights.values('pos_embed', [1, 10, 8]);
+    const { weights: before } = await backboneFromFile(fixture(file));
+    expect([...positions.subarray(0, 8)]).toEqual([...before.values('pos_embed', [1, 5, 8]).subarray(0, 8)]);
+    expect(positions.every(Number.isFinite)).toBe(true);
+    expect(config.imageSize).toBe(12);
+    const data = weights.constant('pos_embed', [1, 10, 8]).node.attrs as ConstantAttrs;
+    expect(data.data.kind).toBe('computed');
+  },
+);
+
+/** A copy of a fixture's folder with a changed config.json. */
+function withConfig(file: string, change: Record<string, unknown>): string {
+  const own = mkdtempSync(join(folder, 'changed-'));
+  cpSync(fixture(file), own, { recursive: true });
+  const config = JSON.parse(readFileSync(join(own, 'config.json'), 'utf8'));
+  writeFileSync(join(own, 'config.json'), JSON.stringify({ ...config, ...change }));
+  return own;
+}
+
+describe('a config.json is refused', () => {
+  it.each([
+    ['for another activation', { hidden_act: 'gelu_new' }, /hidden_act is 'gelu_new'; idat computes the exact GELU/],
+    ['of another model', { model_type: 'deit' }, /model_type is 'deit', the tensors of .* are named as those of vit/],
+    ['of other sizes', { hidden_size: 16 }, /hidden_size is 16, the tensors have 8/],
+    ['of another depth', { num_hidden_layers: 3 }, /num_hidden_layers is 3, the tensors have 2/],
+    ['of another image size', { image_size: 16 }, /image_size is 16, the tensors have 8/],
+    ['of images that are no squares', { image_size: [8, 16] }, /image_size: .*got \[8,16\]/],
+    ['with an eps of 0', { layer_norm_eps: 0 }, /epsilon is 0, expected a number between 0 and 1/],
+    ['with heads that do not divide the width', { num_attention_heads: 3 }, /number of heads for width 8/],
+    ['with text for a number', { num_attention_heads: '2' }, /num_attention_heads: .*got "2"/],
+  ])('%s', async (_, change, message) => {
+    await expect(backboneFromFile(withConfig('huggingface-vit', change))).rejects.toThrow(message);
+  });
+  it('of a Swin with absolute positions', async () => {
+    const path = withConfig('huggingface-swin', { use_absolute_embeddings: true });
+    await expect(backboneFromFile(path)).rejects.toThrow(/use_absolute_embeddings is true/);
+  });
+});
+
+describe('a file is refused', () => {
+  const torch = (name: string) => [{ name: `archive/${name}`, data: 'x' }];
+  const tensor = (name: string, ...shape: number[]) => ({ name, shape, data: new Float32Array(size(shape)) });
+  it.each<[string, string, Uint8Array | string, RegExp]>([
+    ['a PyTorch zip', 'm.pth', craftZip(torch('data.pkl')), /PyTorch pickle.*torch\.load\('[^']*m\.pth'.*weights_only/],
+    ['a PyTorch pickle', 'm.bin', Buffer.from('80028a0a6cfc9c46f920', 'hex'), /PyTorch pickle.*save_file/],
+    [
+      'another zip',
+      'm.npz',
+      craftZip([{ name: 'a.txt', data: '' }]),
+      /zip without arrays of NumPy \(it holds a\.txt\)/,
+    ],
+    ['HDF5', 'tf_model.h5', Buffer.from('894844460d0a1a0a', 'hex'), /HDF5.*from_tf=True/],
+    ['msgpack', 'flax_model.msgpack', Buffer.from('82a6706172616d73', 'hex'), /msgpack.*from_flax=True/],
+    ['gzip', 'm.pth.gz', Buffer.from('1f8b0800', 'hex'), /gunzip/],
+    ['an array that lies', 'n.npz', craftZip([{ name: 'cls.npy', data: 'x'.repeat(20) }]), /cls\.npy: not an array/],
+    [
+      'no backbone',
+      'w.safetensors',
+      encodeSafetensors([tensor('weight', 2)]),
+      /holds no backbone idat knows.*: weight/,
+    ],
+  ])('%s', async (_, name, bytes, message) => {
+    await expect(backboneFromFile(written(name, bytes))).rejects.toThrow(message);
+  });
+
+  /** timm-vit.safetensors with tensors added, or left out. */
+  const edited = async (add: readonly ReturnType<typeof tensor>[], leaveOut = /^$/) => {
+    const open = await openSafetensors(fixture('timm-vit.safetensors'));
+    const tensors = [];
+    for (const { name, shape } of open.file.tensors.values())
+      if (!leaveOut.test(name)) tensors.push({ name, shape, data: await open.readFloat32(name) });
+    await open.close();
+    return written('edited.safetensors', encodeSafetensors([...tensors, ...add], { num_heads: '2' }));
+  };
+  it('with layers that a plain ViT lacks', async () => {
+    const path = await edited([tensor('blocks.0.ls1.gamma', 8), tensor('blocks.1.ls1.gamma', 8)]);
+    await expect(backboneFromFile(path)).rejects.toThrow(
+      /blocks\.0\.ls1\.gamma \(and 1 more\) is no part of a plain ViT/,
+    );
+    expect((await backboneFromFile(path, { besides: /gamma/ })).config).toMatchObject({ depth: 2 });
+  });
+  it('with a block missing in the middle', async () => {
+    const path = await edited([], /^blocks\.0\.norm1/);
+    await expect(backboneFromFile(path)).rejects.toThrow(/at least one block/);
+  });
+  it('with a tensor missing, before anything is trained', async () => {
+    const path = await edited([], /^blocks\.1\.mlp\.fc2\.bias/);
+    await expect(backboneFromFile(path)).rejects.toThrow(/blocks\.1\.mlp\.fc2\.bias \[8\] is missing/);
+  });
+  it('with a tensor twice, once wrapped', async () => {
+    const path = await edited([tensor('model.norm.bias', 8)]);
+    await expect(backboneFromFile(path)).rejects.toThrow(/holds norm\.bias twice/);
+  });
+  it('with a NaN', async () => {
+    const bias = { ...tensor('norm.bias', 8), data: new Float32Array(8).fill(Number.NaN, 3) };
+    const path = await edited([bias], /^norm\.bias/);
+    await expect(backboneFromFile(path)).rejects.toThrow(/norm\.bias holds NaN at element 3/);
+  });
+});
+
+describe('a folder is refused', () => {
+  it('with a pickle alone, and told how to convert it', async () => {
+    const own = mkdtempSync(join(folder, 'pickle-'));
+    writeFileSync(join(own, 'pytorch_model.bin'), '');
+    await expect(backboneFromFile(own)).rejects.toThrow(/no model\.safetensors.*pytorch_model\.bin.*torch\.load/);
+  });
+  it('with nothing', async () => {
+    await expect(backboneFromFile(mkdtempSync(join(folder, 'empty-')))).rejects.toThrow(/give the path of a/);
+  });
+  it('with an index that leads out of it', async () => {
+    const own = mkdtempSync(join(folder, 'index-'));
+    writeFileSync(join(own, 'model.safetensors.index.json'), '{"weight_map":{"a":"../a.safetensors"}}');
+    await expect(backboneFromFile(own)).rejects.toThrow(/names the file "\.\.\/a\.safetensors", which is no/);
+  });
+});
+
+it('a run notices what has changed beside its weights', async () => {
+  const then = backboneRecord(await backboneFromFile(fixture('huggingface-vit')));
+  expect(backboneChange(then, await backboneFromFile(fixture('huggingface-vit')))).toBe(null);
+  const eps = await backboneFromFile(withConfig('huggingface-vit', { layer_norm_eps: 0.2 }));
+  expect(backboneChange(then, eps)).toBe('layerNormEps 0.1, now 0.2');
+  const own = withConfig('huggingface-vit', {});
+  rmSync(join(own, 'preprocessor_config.json'));
+  expect(backboneChange(then, await backboneFromFile(own))).toBe('mean [0.5,0.4,0.3], now [0.5,0.5,0.5]');
+  expect(backboneChange(then, await backboneFromFile(fixture('timm-vit.safetensors')))).toMatch(/^sha256/);
+});
+
+describe('a frozen prefix whose weights are computed', () => {
+  /** Large enough that its joined weights do not become part of the program. */
+  const large = (): string => {
+    const own = mkdtempSync(join(folder, 'large-'));
+    const config = { model_type: 'vit', num_attention_heads: 5 };
+    writeFileSync(join(own, 'config.json'), JSON.stringify(config));
+    const D = 320;
+    const block = 'encoder.layer.0.';
+    const layer = (name: string, out: number, width: number) =>
+      [
+        [`${name}.weight`, [out, width]],
+        [`${name}.bias`, [out]],
+      ] as const;
+    const norm = (name: string) => [`${name}.weight`, `${name}.bias`].map((own) => [own, [D]] as const);
+    const shapes: (readonly [string, readonly number[]])[] = [
+      ['embeddings.cls_token', [1, 1, D]],
+      ['embeddings.position_embeddings', [1, 5, D]],
+      ['embeddings.patch_embeddings.projection.weight', [D, 3, 4, 4]],
+      ['embeddings.patch_embeddings.projection.bias', [D]],
+      ...['query', 'key', 'value'].flatMap((part) => layer(`${block}attention.attention.${part}`, D, D)),
+      ...layer(`${block}attention.output.dense`, D, D),
+      ...layer(`${block}intermediate.dense`, D, D),
+      ...layer(`${block}output.dense`, D, D),
+      ...[`${block}layernorm_before`, `${block}layernorm_after`, 'layernorm'].flatMap(norm),
+    ];
+    const tensors = shapes.map(([name, shape], i) => ({
+      name,
+      shape,
+      data: new Float32Array(size(shape)).fill(0.01 * i),
+    }));
+    writeFileSync(join(own, 'model.safetensors'), encodeSafetensors(tensors));
+    return own;
+  };
+
+  it('reads them from a temporary file and is known by the same hash again', async () => {
+    const backbone = await backboneFromFile(large());
+    const model = { backbone, method: 'linear', methodOptions: {}, classes: 3, dropPath: 0 };
+    const prefix = buildPrefix(model)!;
+    const [first, second] = [
+      await loadPrefix(runtime, model, prefix, '1'),
+      await loadPrefix(runtime, model, prefix, '1'),
+    ];
+    expect(second.identity).toBe(first.identity);
+    expect(second.session).not.toBe(first.session);
+    expect(await loadPrefix(runtime, model, prefix, '1', first)).toBe(first);
+    await withWeightFile(async (sink) => {
+      const program = prefix.compile(sink);
+      expect(program.files.map(({ path }) => path)).toContain(sink.path);
+      expect(program.model.length).toBeLessThan(2 ** 20);
+    });
+    await Promise.all([first.session.close(), second.session.close()]);
+  });
+});
