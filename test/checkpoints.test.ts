@@ -191,6 +191,21 @@ describe('a config.json is refused', () => {
   });
 });
 
+/** A member of an .npz: a header that claims a shape, and zeros. */
+function npy(name: string, shape: string, byteLength: number): { name: string; data: Buffer } {
+  const header = `{'descr': '<f4', 'fortran_order': False, 'shape': ${shape}, }`.padEnd(86);
+  const length = Buffer.of(86, 0);
+  return {
+    name: `${name}.npy`,
+    data: Buffer.concat([
+      Buffer.from('\x93NUMPY\x01\0', 'latin1'),
+      length,
+      Buffer.from(header),
+      Buffer.alloc(byteLength),
+    ]),
+  };
+}
+
 describe('a file is refused', () => {
   const torch = (name: string) => [{ name: `archive/${name}`, data: 'x' }];
   const tensor = (name: string, ...shape: number[]) => ({ name, shape, data: new Float32Array(size(shape)) });
@@ -206,6 +221,18 @@ describe('a file is refused', () => {
     ['HDF5', 'tf_model.h5', Buffer.from('894844460d0a1a0a', 'hex'), /HDF5.*from_tf=True/],
     ['msgpack', 'flax_model.msgpack', Buffer.from('82a6706172616d73', 'hex'), /msgpack.*from_flax=True/],
     ['gzip', 'm.pth.gz', Buffer.from('1f8b0800', 'hex'), /gunzip/],
+    [
+      'an array of another size',
+      's.npz',
+      craftZip([npy('cls', '(1, 1, 9)', 32)]),
+      /an array \[1, 1, 9\] needs 132 bytes, the archive has 128/,
+    ],
+    [
+      'an array without end',
+      'e.npz',
+      craftZip([npy('cls', `(${2 ** 50},)`, 32)]),
+      /needs \d{16,} bytes, the archive has 128/,
+    ],
     ['an array that lies', 'n.npz', craftZip([{ name: 'cls.npy', data: 'x'.repeat(20) }]), /cls\.npy: not an array/],
     [
       'no backbone',

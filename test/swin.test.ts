@@ -14,7 +14,7 @@ import { gradients } from '../src/graph/differentiate.js';
 import { interpret } from '../src/graph/interpret.js';
 import { concat, constant, input, sumAll, zeros } from '../src/graph/ops/index.js';
 import { cutFrozenPrefix } from '../src/graph/passes/frozen-prefix.js';
-import { applyPasses, FORWARD_PASSES } from '../src/graph/passes/index.js';
+import { applyPasses, FORWARD_PASSES, TRAINING_PASSES } from '../src/graph/passes/index.js';
 import { quantiseFrozen } from '../src/graph/passes/quantise-frozen.js';
 import { type Shape, size, type Tensor, topologicalOrder } from '../src/graph/tensor.js';
 import { METHODS } from '../src/methods/index.js';
@@ -280,7 +280,7 @@ describe('passes', () => {
 
   it('leave no norm its gain where frozen products alone read it, nor queries, keys and values to be split', () => {
     const rewritten = (method: string) =>
-      applyPasses(FORWARD_PASSES, [trace({ config: small, method, dropPath: 0 }, B).logits]);
+      applyPasses([...FORWARD_PASSES, ...TRAINING_PASSES], [trace({ config: small, method, dropPath: 0 }, B).logits]);
     // the norm behind the patches, which the stream starts with, and the last one; eight of blocks and one of merging
     expect(count(rewritten('parallel'), 'layerNorm')).toBe(2);
     expect(count(rewritten('parallel'), 'standardise')).toBe(9);

@@ -133,8 +133,10 @@ def timm_swin_old(make: Maker):
         if parts[2:3] == ["downsample"]:
             parts[1] = str(int(parts[1]) - 1)
         state[".".join(parts)] = tensor
-    state["layers.0.blocks.0.attn.relative_position_index"] = torch.zeros(4, 4, dtype=torch.int64)
-    state["layers.0.blocks.1.attn_mask"] = torch.zeros(1, 4, 4)
+    sizes = make.settings["swin"]
+    tokens, windows = sizes["window_size"] ** 2, (sizes["img_size"] // sizes["patch_size"] // sizes["window_size"]) ** 2
+    state["layers.0.blocks.0.attn.relative_position_index"] = torch.zeros(tokens, tokens, dtype=torch.int64)
+    state["layers.0.blocks.1.attn_mask"] = torch.zeros(windows, tokens, tokens)
     return make.save({f"model.{key}": t for key, t in state.items()}, "timm-swin-old.safetensors", {}), model
 
 
