@@ -539,6 +539,16 @@ describe('names', () => {
     });
   });
 
+  it('hf-hub: reads sizes and normalisation from what stands beside the weights', async () => {
+    const fixture = new URL('fixtures/checkpoints/huggingface-vit/', import.meta.url);
+    for (const file of readdirSync(fixture)) hub.files.set(`${REPO}/${file}`, readFileSync(new URL(file, fixture)));
+    expect(await resolveBackbone(`hf-hub:${REPO}`, { fetch: quick })).toMatchObject({
+      config: { family: 'vit', heads: 2, layerNormEps: 0.1 }, // of config.json
+      mean: [0.5, 0.4, 0.3], // of preprocessor_config.json
+      std: [0.5, 0.6, 0.7],
+    });
+  });
+
   it('hf-hub: with the repository of a known backbone is that backbone', () => {
     const name = 'vit_small_patch16_224.augreg_in21k';
     expect(namedWeights(`hf-hub:timm/${name}`)).toBe(namedWeights(name));

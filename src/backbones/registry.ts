@@ -93,15 +93,17 @@ export interface BackboneOptions {
 }
 
 /**
- * A backbone by its name, from a repository of the hub (`hf-hub:ORG/NAME`), or from a safetensors file of the user's own.
+ * A backbone by its name, from a repository of the hub (`hf-hub:ORG/NAME`), or from a checkpoint of the user's own,
+ * given by its path.
  *
  * @param options.fetch how to fetch weights that are not on this disk; undefined: not at all
  * @throws IdatError `backbone.unknown` for an unknown name (offering the nearest), and as `obtainWeights`
  */
 export async function resolveBackbone(
   nameOrPath: string,
-  { imageSize, layerNormEps, fetch }: BackboneOptions & { readonly fetch?: FetchControl | undefined } = {},
+  options: BackboneOptions & { readonly fetch?: FetchControl | undefined } = {},
 ): Promise<Backbone> {
+  const { imageSize, layerNormEps, fetch } = options;
   const wanted = { ...(imageSize !== undefined && { imageSize }), ...(layerNormEps !== undefined && { layerNormEps }) };
   if (isModelPath(nameOrPath)) return backboneFromFile(nameOrPath, { config: wanted });
   const weights = namedWeights(nameOrPath);

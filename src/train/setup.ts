@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import type { Backbone, ViTConfig } from '../backbones/backbone.js';
 import { randomBackbone } from '../backbones/random-weights.js';
-import { type BackboneOptions, isModelPath } from '../backbones/registry.js';
+import { isModelPath } from '../backbones/registry.js';
 import type { Dataset } from '../data/index.js';
 import { lossByName } from '../distill/index.js';
 import { IdatError } from '../errors.js';
@@ -109,24 +109,17 @@ export function withAbsolutePaths(settings: FineTuneSettings): FineTuneSettings 
   };
 }
 
-/** What the settings say about a model's backbone. */
-function backboneOptions(settings: FineTuneSettings, role: Role): BackboneOptions & { offline: boolean } {
-  const { imageSize, studentLayerNormEps, teacherLayerNormEps, offline } = settings;
-  return { imageSize, layerNormEps: role === 'student' ? studentLayerNormEps : teacherLayerNormEps, offline };
-}
-
 export async function openBackbones(settings: FineTuneSettings, control: RunControl): Promise<Backbones> {
-  const { teacher } = settings;
   return {
     student: await openStudent(settings, control),
-    teacher: teacher === null ? null : await openBackbone(teacher, backboneOptions(settings, 'teacher'), control),
+    teacher: settings.teacher === null ? null : await openBackbone(settings, 'teacher', control),
   };
 }
 
 /** The checkpoint to be tuned, or random weights to begin with. */
 export async function openStudent(settings: FineTuneSettings, control: RunControl): Promise<Backbone> {
   const { student, scratch, seed } = settings;
-  if (!scratch) return openBackbone(student, backboneOptions(settings, 'student'), control);
+  if (!scratch) return openBackbone(settings, 'student', control);
   return randomBackbone(student, scratchConfig(scratch), seed, 'student');
 }
 
