@@ -1,8 +1,9 @@
 /** Leaving patches out of training images: the op, the draw, and the model that is left. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { traceBackbone } from '../src/backbones/architecture.js';
+import { droppablePatches, traceBackbone } from '../src/backbones/architecture.js';
 import type { ViTConfig } from '../src/backbones/backbone.js';
 import type { Hooks } from '../src/backbones/hooks.js';
+import { KNOWN_BACKBONES } from '../src/backbones/registry.js';
 import { gradients } from '../src/graph/differentiate.js';
 import { emit } from '../src/graph/emit.js';
 import { interpret } from '../src/graph/interpret.js';
@@ -107,6 +108,11 @@ describe('keptPatches', () => {
     );
     expect(same.length).toBeLessThan(10);
   });
+});
+
+it('a Swin needs all of its patches', () => {
+  const swin = KNOWN_BACKBONES.find(({ config }) => config.family === 'swin')!;
+  expect(() => droppablePatches(swin.config)).toThrow(/dropTokens: a swin needs all of its patches/);
 });
 
 it('a ViT without some patches computes what one does whose other tokens are cut out', () => {

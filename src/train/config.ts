@@ -111,7 +111,7 @@ export const FineTuneConfig = z.strictObject({
     .default('float32')
     .describe('precision of products with frozen weights; int8 is faster and rounds, forward only or backward too'),
   disable: z.array(z.enum(PASS_NAMES)).default([]).describe('rewriting passes to leave out'),
-  seed: z.int().default(42).describe('decides splits, starting values, order and drop path'),
+  seed: z.int().default(42).describe('decides splits, starting values, order and all else that is drawn'),
   protocol: z
     .enum(PROTOCOLS)
     .default('last')

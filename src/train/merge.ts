@@ -4,7 +4,6 @@
 import { join, resolve } from 'node:path';
 import { blocks, tensorShapes } from '../backbones/architecture.js';
 import type { Backbone, BackboneConfig } from '../backbones/backbone.js';
-import { resolveBackbone } from '../backbones/registry.js';
 import { IdatError } from '../errors.js';
 import { writeFileAtomic } from '../files/atomic-write.js';
 import { safetensorsPieces } from '../files/safetensors.js';
@@ -12,8 +11,8 @@ import type { Shape } from '../graph/tensor.js';
 import { METHODS, methodByName } from '../methods/index.js';
 import type { ModelSpec, TrainableLayout } from './model.js';
 import { readTuned } from './predict.js';
-import { readRecord } from './run-directory.js';
-import { modelSpec } from './setup.js';
+import { backboneChange, readRecord } from './run-directory.js';
+import { modelSpec, openStudent } from './setup.js';
 import { buildForward } from './step.js';
 
 export interface MergedTensor {
@@ -88,9 +87,10 @@ export async function mergeRun(runDir: string, out: string): Promise<MergeResult
   const dir = resolve(runDir);
   const record = await readRecord(dir);
   const { settings } = record;
-  const backbone = await resolveBackbone(settings.student, { imageSize: settings.imageSize });
-  if (backbone.sha256 !== record.student.sha256) {
-    const what = `${backbone.path} is not the backbone this run was trained on (its sha256 differs)`;
+  const backbone = await openStudent(settings, {});
+  const change = backboneChange(record.student, backbone);
+  if (change !== null) {
+    const what = `${backbone.path} is not the backbone this run was trained on (${change})`;
     throw new IdatError('run.changed', `${dir}: ${what}; put the old file back`);
   }
   const model = modelSpec(settings, 'student', backbone, record.classes);
