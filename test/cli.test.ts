@@ -49,6 +49,7 @@ describe('words', () => {
     [['trian'], /did you mean train\?/i],
     [['train', 'x', '--student', 'y', '--epohcs', '3'], /did you mean --epochs\?/i],
     [['train', 'x', '--student', 'y', '--method', 'sequental'], /did you mean sequential /i],
+    [['train', 'x', '--student', 'y', '--method', 'lora', '--hidden', '3'], /hidden: lora has no such option/],
     [['train', 'x'], /--student/],
     [['train', 'x', '--student', model, '--epochs', 'many'], /epochs: expected .*many/],
   ])('%j is a usage error that says what was meant', async (args, message) => {

@@ -366,3 +366,9 @@ describe('MoSA', () => {
     expect(draws.student[0]!.each).toBe('batch');
   });
 });
+
+it('Mona refuses tokens that are no grid, as dropped ones leave them', () => {
+  const student = spec('mona', {}, vit(), { dropTokens: 0.5 });
+  const build = () => buildTrainStep({ student, teacher: null, distillation: null, microBatch: 2 });
+  expect(build).toThrow(/mona: needs a square grid of patches, got \d+ tokens; leave none of them out/);
+});

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { blocks } from '../backbones/architecture.js';
+import { IdatError } from '../errors.js';
 import {
   add,
   concat,
@@ -74,6 +75,10 @@ function neighbours(scope: Scope, name: string, x: Tensor): Tensor {
   const [B, T, h] = x.shape as [number, number, number];
   const side = Math.floor(Math.sqrt(T));
   const others = T - side * side;
+  if (others > 1) {
+    const what = `needs a square grid of patches, got ${T} tokens`;
+    throw new IdatError('method.tokens', `mona: ${what}; leave none of them out (dropTokens 0)`);
+  }
   const parts = split(x, 1, others > 0 ? [others, T - others] : [T]);
   const patches = parts.at(-1)!;
   const { kernel, bias } = averageKernel(scope, name, h);

@@ -156,6 +156,8 @@ export function parseConfig(input: FineTuneInput): FineTuneSettings {
     hidden,
     scale,
   });
+  // runs of before have both stored, whatever their method
+  if (adapter === undefined) checkShared({ hidden, scale }, methods);
   const distill = input.distill ?? named.distill ?? config.distill;
   checkDistillation(config, distill);
   const warmupEpochs = config.warmupEpochs ?? Math.min(10, Math.floor(config.epochs / 10));
@@ -189,6 +191,18 @@ function checkSizes({ width, heads, patchSize, imageSize }: Scratch): void {
   if (width % heads !== 0) throw expected('heads', `a number that divides the width ${width}`, heads);
   if (imageSize % patchSize !== 0)
     throw expected('patchSize', `a number that divides the image size ${imageSize}`, patchSize);
+}
+
+function checkShared(
+  shared: Record<string, number | undefined>,
+  { method, teacherMethod, ...given }: MethodSettings,
+): void {
+  for (const [name, value] of Object.entries(shared)) {
+    if (value === undefined || name in given.options || name in given.teacherOptions) continue;
+    const methods = method === teacherMethod ? `${method} has` : `neither ${method} nor ${teacherMethod} has`;
+    const what = method === teacherMethod ? `${methods} no such option` : `${methods} such an option`;
+    throw new IdatError('config.field', `${name}: ${what}; idat methods ${method} lists those there are`);
+  }
 }
 
 function checkDistillation({ squaredTemperature }: { squaredTemperature: boolean }, distill: string): void {
