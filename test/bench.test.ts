@@ -130,7 +130,7 @@ describe('figures', () => {
       student: 's',
       teacher: null,
       variant: 'parallel',
-      hidden: 4,
+      methods: '[]',
       imageSize: 224,
       batchSize: 32,
       dropPath: false,

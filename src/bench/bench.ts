@@ -62,7 +62,8 @@ export interface BenchTask {
   readonly student: string;
   readonly teacher: string | null;
   readonly variant: string;
-  readonly hidden: number;
+  /** Tuning method and its options of each model, as JSON. */
+  readonly methods: string;
   readonly imageSize: number;
   readonly batchSize: number;
   readonly dropPath: boolean;
@@ -130,7 +131,7 @@ async function measure(
       student: specs.student.backbone.name,
       teacher: specs.teacher?.backbone.name ?? null,
       variant: variantName(run),
-      hidden: Number(run.options.hidden ?? 0),
+      methods: JSON.stringify([specs.student, specs.teacher].map((spec) => spec && [spec.method, spec.methodOptions])),
       imageSize: specs.student.backbone.config.imageSize,
       batchSize: run.batchSize,
       dropPath: run.dropPath > 0,
