@@ -1,4 +1,5 @@
 /** Checkpoints as timm, transformers and NumPy wrote them (tools/make-checkpoints), against the logits of those libraries. */
+import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -210,7 +211,12 @@ describe('a file is refused', () => {
   const torch = (name: string) => [{ name: `archive/${name}`, data: 'x' }];
   const tensor = (name: string, ...shape: number[]) => ({ name, shape, data: new Float32Array(size(shape)) });
   it.each<[string, string, Uint8Array | string, RegExp]>([
-    ['a PyTorch zip', 'm.pth', craftZip(torch('data.pkl')), /PyTorch pickle.*torch\.load\('[^']*m\.pth'.*weights_only/],
+    [
+      'a PyTorch zip',
+      'm.pth',
+      craftZip(torch('data.pkl')),
+      /PyTorch pickle.*torch\.load.*weights_only.*'[^']*m\.pth' '[^']*m\.safetensors'$/,
+    ],
     ['a PyTorch pickle', 'm.bin', Buffer.from('80028a0a6cfc9c46f920', 'hex'), /PyTorch pickle.*save_file/],
     [
       'another zip',
@@ -242,6 +248,14 @@ describe('a file is refused', () => {
     ],
   ])('%s', async (_, name, bytes, message) => {
     await expect(backboneFromFile(written(name, bytes))).rejects.toThrow(message);
+  });
+
+  it('with a line to copy in which a name cannot be a command', async () => {
+    const path = written('a$(exit 7)\'`b`".pth', craftZip(torch('data.pkl')));
+    const { message } = (await backboneFromFile(path).catch((error: Error) => error)) as Error;
+    const words = message.slice(message.indexOf('python -c ')).replace('python -c ', "printf '%s\\n' ");
+    const [, from, to] = execFileSync('sh', ['-c', words], { encoding: 'utf8' }).split('\n');
+    expect([from, to]).toEqual([path, path.replace(/pth$/, 'safetensors')]);
   });
 
   /** timm-vit.safetensors with tensors added, or left out. */

@@ -15,25 +15,31 @@ interface RefusedFormat {
 const startsWith = (head: Uint8Array, ...bytes: number[]): boolean => bytes.every((byte, i) => head[i] === byte);
 const textAt = (head: Uint8Array, offset: number, text: string): boolean =>
   String.fromCharCode(...head.subarray(offset, offset + text.length)) === text;
-/** As text of Python; the script around it goes between double quotes of the shell. */
-const quoted = (path: string): string => `'${path.replace(/[\\']/g, '\\$&')}'`;
+/**
+ * As one word of a POSIX shell, whatever is in it. Names come from strangers and the line is there to be copied: within
+ * double quotes a `$(…)` in a name would be run.
+ */
+const shellWord = (path: string): string => `'${path.replaceAll("'", "'\\''")}'`;
 
 /** With weights_only=True torch refuses to run what is not a tensor. */
 export const pickleAdvice = (path: string): string => {
-  const out = path.replace(/\.(pth|pt|bin|ckpt|tar|pkl)$/, '');
+  const out = `${path.replace(/\.(pth|pt|bin|ckpt|tar|pkl)$/, '')}.safetensors`;
   const script = [
-    'import torch, safetensors.torch as st',
-    `d = torch.load(${quoted(path)}, map_location='cpu', weights_only=True)`,
+    'import sys, torch, safetensors.torch as st',
+    "d = torch.load(sys.argv[1], map_location='cpu', weights_only=True)",
     "d = d.get('model', d.get('state_dict', d))",
-    `st.save_file({k: v.clone().contiguous() for k, v in d.items() if torch.is_tensor(v)}, ${quoted(`${out}.safetensors`)})`,
+    'st.save_file({k: v.clone().contiguous() for k, v in d.items() if torch.is_tensor(v)}, sys.argv[2])',
   ].join('; ');
-  return `convert it once (pip install torch safetensors): python -c "${script}"`;
+  return `convert it once (pip install torch safetensors): python -c "${script}" ${shellWord(path)} ${shellWord(out)}`;
 };
 
 const transformersAdvice = (path: string, from: string, needs: string): string => {
   const folder = path.replace(/[^\\/]*$/, '') || '.';
-  const script = `from transformers import AutoModelForImageClassification as M; M.from_pretrained(${quoted(folder)}, ${from}=True).save_pretrained(${quoted(folder)})`;
-  return `convert it once (pip install 'transformers<5' torch ${needs}): python -c "${script}"`;
+  const script = [
+    'import sys; from transformers import AutoModelForImageClassification as M',
+    `M.from_pretrained(sys.argv[1], ${from}=True).save_pretrained(sys.argv[1])`,
+  ].join('; ');
+  return `convert it once (pip install 'transformers<5' torch ${needs}): python -c "${script}" ${shellWord(folder)}`;
 };
 
 const FORMATS: readonly RefusedFormat[] = [
@@ -60,7 +66,7 @@ const FORMATS: readonly RefusedFormat[] = [
   {
     title: 'a file packed by gzip',
     recognises: (head) => startsWith(head, 0x1f, 0x8b),
-    advice: (path) => `unpack it: gunzip ${quoted(path)}`,
+    advice: (path) => `unpack it: gunzip ${shellWord(path)}`,
   },
   {
     title: 'an ONNX model',
