@@ -98,6 +98,16 @@ describe('the loss', () => {
     const twin = step(model(D, 2), model(D, 2));
     const none = (await run(twin, identity(0, [0, 1]))).loss;
     expect((await run(twin, identity(0.5, [0, 1]))).loss).toBeCloseTo(none / 4, 5);
+    // a student that is c everywhere: mean (c − teacher)², of which the second difference in c is 2c²
+    const everywhere = async (c: number) => {
+      const { loss } = await run(twin, (values, at) => {
+        identity(0, [0, 1])(values, at);
+        for (const block of [0, 1])
+          values.fill(c, at(`distill.blocks.${block}.bias`), at(`distill.blocks.${block}.bias`) + D);
+      });
+      return loss;
+    };
+    expect((await everywhere(2)) + (await everywhere(-2)) - 2 * none).toBeCloseTo(8, 4);
     const alone = async (layer: number) =>
       (await run(step(model(D, 2), model(D, 2), { featureLayers: [layer] }), identity(0, [layer - 1]))).loss;
     expect(((await alone(1)) + (await alone(2))) / 2).toBeCloseTo(none, 5);
