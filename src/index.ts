@@ -10,7 +10,7 @@ export {
   parseConfig,
 } from './train/config.js';
 export type { Score } from './train/evaluate.js';
-export { type FineTuneResult, fineTune, resume } from './train/fine-tune.js';
+export { type FineTuneResult, fineTune, type ResumeControl, resume } from './train/fine-tune.js';
 export { type MergeResult, mergeRun } from './train/merge.js';
 export { evaluateRun, type Prediction, predict, type RunEvaluation, type RunOptions } from './train/predict.js';
 export { type PretrainInput, pretrain } from './train/pretrain.js';

@@ -92,6 +92,20 @@ describe('resume', () => {
     expect(existsSync(join(out, '.idat-left.tmp'))).toBe(false);
   });
 
+  it('goes on with other threads, and remembers which it had', async () => {
+    const out = join(root, 'threads');
+    await stopAfter(5, out, { threads: 1 });
+    await resume(out, { threads: 2 });
+    expect(JSON.parse(readFileSync(join(out, 'config.json'), 'utf8')).resolved).toMatchObject({
+      threads: 2,
+      earlierThreads: [1],
+      prefixThreads: 1,
+    });
+    const lastLoss = (dir: string) =>
+      JSON.parse(readFileSync(join(dir, 'metrics.jsonl'), 'utf8').trim().split('\n').at(-1)!).loss.total;
+    expect(lastLoss(out)).toBeCloseTo(lastLoss(undisturbed), 3);
+  });
+
   it('gives a finished run’s result again', async () => {
     expect((await resume(undisturbed)).protocol).toBe('paper');
   });

@@ -54,6 +54,11 @@ import { tuneCall } from './tuning.js';
 const AUGMENTED =
   'training images are augmented: what the frozen part makes of them is computed anew in every epoch, not kept';
 
+export interface ResumeControl extends RunControl {
+  /** For one operation of the step; by default those the run began with. */
+  threads?: number;
+}
+
 export interface FineTuneResult extends RunResult {
   /** The run directory. */
   runDir: string;
@@ -116,14 +121,15 @@ export async function fineTune(input: FineTuneInput, control: RunControl = {}): 
 }
 
 /**
- * Goes on with a run that was stopped or killed; ends with the bytes an undisturbed run would have written.
- * A finished run only gives its result again.
+ * Goes on with a run that was stopped or killed; ends with the bytes an undisturbed run would have written, unless
+ * other threads are asked for, which add in another order. A finished run only gives its result again.
  *
  * @throws IdatError `run.changed` when data set or weights are no longer what the run began with
  */
-export async function resume(runDir: string, control: RunControl = {}): Promise<FineTuneResult> {
+export async function resume(runDir: string, control: ResumeControl = {}): Promise<FineTuneResult> {
   const dir = resolve(runDir);
-  const record = await readRecord(dir);
+  const before = await readRecord(dir);
+  const record = withThreads(before, control.threads ?? before.resolved.threads);
   const finished = await readResult(dir);
   if (finished) return { runDir: dir, ...finished };
   const { settings } = record;
@@ -135,9 +141,21 @@ export async function resume(runDir: string, control: RunControl = {}): Promise<
     return withRuntime(record.resolved, async (runtime) => {
       const specs = modelSpecs(settings, backbones, record.classes);
       const compiled = await compile(runtime, settings, specs, prefixesOf(specs, settings), record.resolved);
+      if (record !== before) await writeRecord(dir, record, dataset.classes);
       return train(dir, record, compiled, pixels, control);
     });
   });
+}
+
+/** The record of a run that goes on with so many threads; those it had are remembered. */
+function withThreads(record: RunRecord, threads: number): RunRecord {
+  const { resolved } = record;
+  if (threads === resolved.threads) return record;
+  const earlierThreads = [...(resolved.earlierThreads ?? []), resolved.threads];
+  return {
+    ...record,
+    resolved: { ...resolved, threads, earlierThreads, prefixThreads: resolved.prefixThreads ?? resolved.threads },
+  };
 }
 
 /** From the saved state, or the beginning, to the result. */

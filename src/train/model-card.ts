@@ -77,9 +77,14 @@ function recipe({ settings, resolved }: RunRecord): string[][] {
     ['patches left out', settings.dropTokens > 0 && droppedTokens(settings)],
     ['drop path', settings.dropPath > 0 && settings.dropPath],
     ['seed', settings.seed],
-    ['computed on', `${resolved.device}, ${resolved.threads} threads, ${resolved.microBatch} images a call`],
+    ['computed on', `${resolved.device}, ${threadsOf(resolved)}, ${resolved.microBatch} images a call`],
   ];
   return rows.filter(([, value]) => value !== false).map(([name, value]) => [name, `${value}`]);
+}
+
+function threadsOf({ threads, earlierThreads = [] }: RunRecord['resolved']): string {
+  const all = [...earlierThreads, threads];
+  return `${all.join(', then ')} ${all.at(-1) === 1 ? 'thread' : 'threads'}`;
 }
 
 const droppedTokens = ({ dropTokens, fullTokenEpochs }: FineTuneSettings): string =>

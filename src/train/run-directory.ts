@@ -25,6 +25,8 @@ export interface RunRecord {
     device: Provider;
     /** For the step and what belongs to it. */
     threads: number;
+    /** Those of the sittings before, where a run went on with others: its numbers are no longer an undisturbed run's. */
+    earlierThreads?: number[];
     /** For frozen prefixes: the step behind them may be so small that one thread is best, which they are not. */
     /** Missing in runs of versions without frozen prefixes. */
     prefixThreads?: number;
