@@ -3,7 +3,8 @@
  */
 import { join, resolve } from 'node:path';
 import { blocks, tensorShapes } from '../backbones/architecture.js';
-import type { Backbone, BackboneConfig } from '../backbones/backbone.js';
+import type { BackboneConfig } from '../backbones/backbone.js';
+import { checkpointMetadata } from '../backbones/checkpoints/metadata.js';
 import { IdatError } from '../errors.js';
 import { writeFileAtomic } from '../files/atomic-write.js';
 import { safetensorsPieces } from '../files/safetensors.js';
@@ -98,41 +99,12 @@ export async function mergeRun(runDir: string, out: string): Promise<MergeResult
   const merged = mergedTensors(model, layout, await readTuned(join(dir, 'student.safetensors'), layout));
   const tensors = [...merged].map(([name, { shape, values }]) => ({ name, shape, data: values() }));
   const path = resolve(out);
-  await writeFileAtomic(path, [...safetensorsPieces(tensors, metadataOf(model, record.classes))]);
+  const metadata = checkpointMetadata(backbone, {
+    classes: record.classes,
+    tag: `tuned-by-${model.method}`,
+    trained: `${backbone.name} tuned by ${model.method} and merged`,
+  });
+  await writeFileAtomic(path, [...safetensorsPieces(tensors, metadata)]);
   const changed = [...merged.values()].filter((tensor) => tensor.changed).length;
   return { path, method: model.method, tensors: tensors.length, changed };
-}
-
-/** Sizes and normalisation, by timm's argument names: `--student FILE` needs nothing else. */
-function metadataOf({ backbone, method }: ModelSpec, classes: number): Record<string, string> {
-  const { name, config, mean, std } = backbone;
-  return {
-    architecture: name.split('.')[0]!,
-    tag: `tuned-by-${method}`,
-    img_size: `${config.imageSize}`,
-    patch_size: `${config.patchSize}`,
-    ...sizesOf(config),
-    num_classes: `${classes}`,
-    mean: mean.join(','),
-    std: std.join(','),
-    interpolation: 'bicubic',
-    layer_norm_eps: `${config.layerNormEps}`,
-    trained: `${name} tuned by ${method} and merged`,
-  };
-}
-
-function sizesOf(config: Backbone['config']): Record<string, string> {
-  if (config.family === 'vit') {
-    const { width, depth, heads, mlpWidth } = config;
-    const texts = { embed_dim: width, depth, num_heads: heads, mlp_ratio: mlpWidth / width };
-    return Object.fromEntries(Object.entries(texts).map(([name, value]) => [name, `${value}`]));
-  }
-  const { embedWidth, depths, heads, windowSize, mlpRatio } = config;
-  return {
-    embed_dim: `${embedWidth}`,
-    depths: depths.join(','),
-    num_heads: heads.join(','),
-    window_size: `${windowSize}`,
-    mlp_ratio: `${mlpRatio}`,
-  };
 }

@@ -3,6 +3,7 @@
  */
 
 import { join } from 'node:path';
+import { checkpointMetadata } from '../backbones/checkpoints/metadata.js';
 import { writeFileAtomic } from '../files/atomic-write.js';
 import { encodeSafetensors } from '../files/safetensors.js';
 import { type CardFacts, modelCard } from './model-card.js';
@@ -16,27 +17,11 @@ export const CARD_FILE = 'model-card.md';
  * file's metadata: `--student DIR/model.safetensors` needs nothing else. Its card goes beside it.
  */
 export async function writeModel(dir: string, parameters: Float32Array, facts: CardFacts): Promise<void> {
-  const { config, model } = facts;
-  const { spec, layout } = model;
+  const { spec, layout } = facts.model;
   const { accuracy, selectedEpoch } = facts.result;
-  const { name, mean, std } = spec.backbone;
-  const [architecture, tag = ''] = name.split('.');
-  const metadata = {
-    architecture: architecture!,
-    tag,
-    img_size: `${config.imageSize}`,
-    patch_size: `${config.patchSize}`,
-    embed_dim: `${config.width}`,
-    depth: `${config.depth}`,
-    num_heads: `${config.heads}`,
-    mlp_ratio: `${config.mlpWidth / config.width}`,
-    num_classes: `${spec.classes}`,
-    mean: mean.join(','),
-    std: std.join(','),
-    interpolation: 'bicubic',
-    layer_norm_eps: `${config.layerNormEps}`,
-    trained: `${selectedEpoch + 1} epochs from random weights, test top-1 ${accuracy}`,
-  };
+  const [, tag = ''] = spec.backbone.name.split('.');
+  const trained = `${selectedEpoch + 1} epochs from random weights, test top-1 ${accuracy}`;
+  const metadata = checkpointMetadata(spec.backbone, { classes: spec.classes, tag, trained });
   const tensors = layout.slots.map(({ name, shape, offset, size }) => ({
     name,
     shape,

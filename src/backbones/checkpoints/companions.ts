@@ -177,18 +177,3 @@ export const timmNormalisation = (timm: TimmConfig | null): NormalisationFacts =
   mean: timm?.pretrained_cfg?.mean ?? timm?.mean,
   std: timm?.pretrained_cfg?.std ?? timm?.std,
 });
-
-/** What safetensors files tell in their metadata, under timm's names of arguments. Lists are separated by commas. */
-export function metadataFacts(metadata: Readonly<Record<string, string>>) {
-  const numbers = (field: string) => {
-    const list = metadata[field]?.split(',').map(Number);
-    return list?.every((n) => Number.isFinite(n)) ? list : undefined;
-  };
-  return {
-    heads: numbers('num_heads')?.[0],
-    imageSize: numbers('img_size')?.[0],
-    layerNormEps: numbers('layer_norm_eps')?.[0],
-    mean: numbers('mean'),
-    std: numbers('std'),
-  };
-}

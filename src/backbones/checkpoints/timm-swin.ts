@@ -4,7 +4,8 @@
  *
  * @see timm's models/swin_transformer.py, at 0.6.13 and at 0.9
  */
-import { type Companions, metadataFacts, timmNormalisation } from './companions.js';
+import { type Companions, timmNormalisation } from './companions.js';
+import { metadataFacts } from './metadata.js';
 import { type Naming, type Table, type TensorFile, translated } from './naming.js';
 import { swinSizes } from './swin-sizes.js';
 

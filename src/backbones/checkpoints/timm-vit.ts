@@ -3,7 +3,8 @@
  *
  * @see timm's models/vision_transformer.py
  */
-import { type Companions, metadataFacts, timmNormalisation } from './companions.js';
+import { type Companions, timmNormalisation } from './companions.js';
+import { metadataFacts } from './metadata.js';
 import { type Naming, type Table, type TensorFile, translated } from './naming.js';
 import { reshaped, type StoredTensor } from './stored-tensor.js';
 import { viTSizes } from './vit-sizes.js';

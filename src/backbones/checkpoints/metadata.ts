@@ -1,0 +1,61 @@
+/**
+ * The metadata of a safetensors file of weights, under timm's names of arguments: what idat writes, so that the file's
+ * path is all that `--student` needs, and what it reads of it.
+ */
+import type { Backbone, BackboneConfig } from '../backbone.js';
+
+/** What a file's metadata tell; undefined where they do not. Lists are separated by commas. */
+export function metadataFacts(metadata: Readonly<Record<string, string>>) {
+  const numbers = (field: string) => {
+    const list = metadata[field]?.split(',').map(Number);
+    return list?.every((n) => Number.isFinite(n)) ? list : undefined;
+  };
+  return {
+    heads: numbers('num_heads')?.[0],
+    imageSize: numbers('img_size')?.[0],
+    layerNormEps: numbers('layer_norm_eps')?.[0],
+    mean: numbers('mean'),
+    std: numbers('std'),
+  };
+}
+
+/**
+ * Sizes, normalisation and origin of a backbone with a head for so many classes.
+ *
+ * @param tag what sets these weights apart from others of the architecture
+ * @param trained how they came to be, in words
+ */
+export function checkpointMetadata(
+  { name, config, mean, std }: Pick<Backbone, 'name' | 'config' | 'mean' | 'std'>,
+  { classes, tag, trained }: { classes: number; tag: string; trained: string },
+): Record<string, string> {
+  return {
+    architecture: name.split('.')[0]!,
+    tag,
+    img_size: `${config.imageSize}`,
+    patch_size: `${config.patchSize}`,
+    ...sizesOf(config),
+    num_classes: `${classes}`,
+    mean: mean.join(','),
+    std: std.join(','),
+    interpolation: 'bicubic',
+    layer_norm_eps: `${config.layerNormEps}`,
+    trained,
+  };
+}
+
+function sizesOf(config: BackboneConfig): Record<string, string> {
+  if (config.family === 'vit') {
+    const { width, depth, heads, mlpWidth } = config;
+    const texts = { embed_dim: width, depth, num_heads: heads, mlp_ratio: mlpWidth / width };
+    return Object.fromEntries(Object.entries(texts).map(([name, value]) => [name, `${value}`]));
+  }
+  const { embedWidth, depths, heads, windowSize, mlpRatio } = config;
+  return {
+    embed_dim: `${embedWidth}`,
+    depths: depths.join(','),
+    num_heads: heads.join(','),
+    window_size: `${windowSize}`,
+    mlp_ratio: `${mlpRatio}`,
+  };
+}
