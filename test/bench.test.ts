@@ -65,7 +65,11 @@ describe('idat bench', () => {
   it('remembers the best call for training', () => {
     const { entries } = JSON.parse(readFileSync(join(root, 'cache', 'idat', 'tuning.json'), 'utf8'));
     expect(Object.values(entries)).toEqual([
-      expect.objectContaining({ microBatch: record.step.images, threads: record.threads }),
+      expect.objectContaining({
+        microBatch: record.step.images / record.replicas!,
+        threads: record.threads,
+        replicas: record.replicas,
+      }),
     ]);
   });
 

@@ -98,12 +98,22 @@ describe('resume', () => {
     await resume(out, { threads: 2 });
     expect(JSON.parse(readFileSync(join(out, 'config.json'), 'utf8')).resolved).toMatchObject({
       threads: 2,
-      earlierThreads: [1],
+      earlier: [{ threads: 1, microBatch: expect.any(Number) }],
       prefixThreads: 1,
     });
     const lastLoss = (dir: string) =>
       JSON.parse(readFileSync(join(dir, 'metrics.jsonl'), 'utf8').trim().split('\n').at(-1)!).loss.total;
     expect(lastLoss(out)).toBeCloseTo(lastLoss(undisturbed), 3);
+  });
+
+  it('ends with the same bytes however many calls run at a time', async () => {
+    const out = join(root, 'replicas');
+    await stopAfter(5, out);
+    await resume(out, { replicas: 3 });
+    expect(runBytes(out)).toEqual(runBytes(undisturbed));
+    const all = join(root, 'all-replicas');
+    await fineTune({ ...settings(data, all), protocol: 'paper', replicas: 2 });
+    expect(runBytes(all)).toEqual(runBytes(undisturbed));
   });
 
   it('gives a finished run’s result again', async () => {

@@ -1,4 +1,4 @@
-/** How images a call and threads are chosen, and remembered. */
+/** How images a call, threads and replicas are chosen, and remembered. */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -9,23 +9,26 @@ import { recallTuning, rememberTuning } from '../src/train/tuning-cache.js';
 import { makeImageFolder, settings, temporaryFolder } from './train-support.js';
 
 describe('the search', () => {
+  const name = ({ microBatch, threads, replicas }: Call) =>
+    `${microBatch}/${threads}${replicas > 1 ? `×${replicas}` : ''}`;
+
   /** Searches among calls whose milliseconds an image are given by `speed`; `time` is that of one measurement. */
   async function search(speed: (call: Call) => number, options: Partial<Parameters<typeof searchCall>[0]> = {}) {
     const tried: string[] = [];
     const { best } = await searchCall({
       batchSize: 32,
-      first: { microBatch: 8, threads: 4 },
-      otherThreads: [1],
+      first: { microBatch: 8, threads: 4, replicas: 1 },
+      others: [{ threads: 1, replicas: 1 }],
       smallest: 1,
       largest: 32,
       measure: async (call) => {
-        tried.push(`${call.microBatch}/${call.threads}`);
+        tried.push(name(call));
         return call.microBatch * speed(call);
       },
       outOfTime: () => false,
       ...options,
     });
-    return { best: `${best.microBatch}/${best.threads}`, tried: tried.join(' ') };
+    return { best: name(best), tried: tried.join(' ') };
   }
 
   it('goes up while that clearly helps', async () => {
@@ -52,10 +55,25 @@ describe('the search', () => {
     expect((await search(speed)).best).toBe('8/1');
   });
 
+  it('takes replicas where they are clearly faster, with calls so small that each has one', async () => {
+    const others = [
+      { threads: 1, replicas: 1 },
+      { threads: 1, replicas: 4 },
+    ];
+    // milliseconds of one of four calls that run side by side
+    const speed =
+      (side: number) =>
+      ({ microBatch, threads, replicas }: Call) =>
+        replicas > 1 ? 4 * side : (threads === 1 ? 2 : 1) * (microBatch >= 16 ? 1 : 2);
+    expect(await search(speed(0.8), { others })).toEqual({ best: '8/1×4', tried: '8/4 16/4 32/4 16/1 8/1×4' });
+    expect((await search(speed(0.95), { others })).best).toBe('16/4');
+    expect((await search(speed(0.8), { others, smallest: 8, largest: 8 })).best).toBe('8/1×4');
+  });
+
   it('counts the padding of a batch that micro-batches do not divide', async () => {
     // 16 images a call is a tenth faster a call’s image, but 24 images need two calls of 16
     const speed = ({ microBatch }: Call) => (microBatch === 16 ? 0.9 : microBatch === 8 ? 1 : 2);
-    expect((await search(speed, { batchSize: 24, largest: 24, otherThreads: [] })).best).toBe('8/4');
+    expect((await search(speed, { batchSize: 24, largest: 24, others: [] })).best).toBe('8/4');
   });
 
   it('stops at its bounds and when time is up', async () => {
@@ -70,7 +88,7 @@ describe('the search', () => {
       limits.push(hopelessMs);
       return microBatch;
     };
-    await search(() => 1, { measure, smallest: 8, largest: 16, otherThreads: [] });
+    await search(() => 1, { measure, smallest: 8, largest: 16, others: [] });
     expect(limits).toEqual([Number.POSITIVE_INFINITY, expect.closeTo(1.3 * 16, 9)]);
   });
 });
@@ -81,7 +99,13 @@ describe('the cache', () => {
   beforeEach(() => vi.stubEnv('XDG_CACHE_HOME', root));
   afterEach(() => vi.unstubAllEnvs());
 
-  const entry = (microBatch: number) => ({ microBatch, threads: 2, why: 'because', measured: '2026-01-31' });
+  const entry = (microBatch: number) => ({
+    microBatch,
+    threads: 2,
+    replicas: 1,
+    why: 'because',
+    measured: '2026-01-31',
+  });
   const file = () => join(root, 'idat', 'tuning.json');
 
   it('lies in the user’s cache folder, whatever is absent', async () => {
@@ -97,9 +121,10 @@ describe('the cache', () => {
 
   it.each([
     '',
-    '{"format": "idat-tuning-1", "entr',
+    '{"format": "idat-tuning-2", "entr',
+    '{"format": "idat-tuning-1", "entries": {"a": {"microBatch": 1, "threads": 1, "why": "", "measured": ""}}}',
     '[]',
-    '{"format": "idat-tuning-1", "entries": {"a": {"threads": 0}}}',
+    '{"format": "idat-tuning-2", "entries": {"a": {"threads": 0}}}',
   ])('takes a damaged file (%s) for an empty one and replaces it', async (text) => {
     mkdirSync(join(root, 'idat'), { recursive: true });
     writeFileSync(file(), text);
@@ -171,6 +196,7 @@ describe('a run', () => {
       threads: 1,
       prefixThreads: 1,
       microBatch: 8,
+      replicas: 1,
     });
   });
 });

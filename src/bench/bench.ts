@@ -40,6 +40,8 @@ export interface BenchRecord {
   readonly versions: { readonly idat: string; readonly onnxruntime: string; readonly node: string };
   readonly device: string;
   readonly threads: number;
+  /** Calls at a time; missing in records of versions that had one. */
+  readonly replicas?: number;
   readonly task: BenchTask;
   /** Whether the weights were random for want of files. */
   readonly randomWeights: boolean;
@@ -112,13 +114,14 @@ async function measure(
     ...(onNote && { onNote }),
   });
   if (call.why !== null) onNote?.(call.why);
-  const runtime = started.withThreads(call.threads);
+  const { microBatch, threads, replicas } = call;
+  const runtime = started.withThreads(threads, replicas);
   const files = opened.map(({ backbone: { path, name, config } }) => ({ path, name, config }));
-  const memory = await peakMemoryBytes({ run, classes, microBatch: call.microBatch, threads: call.threads, files });
+  const memory = await peakMemoryBytes({ run, classes, microBatch, threads, replicas, files });
   const figures = await timeAll(runtime, settings, specs, call, control);
   if (control.onProfile) {
     const inputs = syntheticInputs(specs, PROFILED_BATCHES * run.batchSize, classes);
-    await control.onProfile(await profileSteps(runtime, run, specs, WHOLE, call.microBatch, inputs));
+    await control.onProfile(await profileSteps(runtime, run, specs, WHOLE, microBatch, inputs));
   }
   return {
     format: 'idat-bench-1',
@@ -127,6 +130,7 @@ async function measure(
     versions: await versions(),
     device: runtime.device,
     threads: runtime.threads,
+    replicas: runtime.replicas,
     task: {
       student: specs.student.backbone.name,
       teacher: specs.teacher?.backbone.name ?? null,
@@ -200,7 +204,12 @@ async function load(
   feeds: Readonly<Record<string, Feed>>,
 ): Promise<Subject> {
   const session = await runtime.load(program);
-  return { images, flops: program.flops, run: () => session.run(feeds) };
+  const { replicas } = runtime;
+  return {
+    images: images * replicas,
+    flops: program.flops * replicas,
+    run: () => Promise.all(Array.from({ length: replicas }, () => session.run(feeds))),
+  };
 }
 
 /** A model's forward pass, at the size of call that evaluation uses. */

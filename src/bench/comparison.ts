@@ -73,10 +73,10 @@ export function figureRows({ step, student, teacher, peakFlopsPerSecond }: Bench
 
 /** Rows of a table with one line a machine, this one first. */
 export function machineRows(record: BenchRecord, others: readonly BenchRecord[]): string[][] {
-  const row = (name: string, { machine, device, threads, date, ...figures }: BenchRecord): string[] => [
+  const row = (name: string, { machine, device, threads, replicas = 1, date, ...figures }: BenchRecord): string[] => [
     name || `${machine.cpu}, ${machine.cores} cores`,
     device,
-    `${threads}`,
+    replicas > 1 ? `${replicas} × ${threads}` : `${threads}`,
     number(imagesPerSecond(figures.step)),
     number(imagesPerSecond(figures.student)),
     gigaflops(figures.peakFlopsPerSecond.median),

@@ -31,6 +31,7 @@ export const BenchConfig = z.strictObject({
     disable: true,
     device: true,
     threads: true,
+    replicas: true,
   }).shape,
   classes: z.int().min(2).max(100_000).default(10).describe('classes of the new heads'),
   readings: z.int().min(1).max(1000).default(5).describe('readings of each figure; medians are reported'),

@@ -10,8 +10,9 @@ import type { MemoryTask } from './memory.js';
 
 const RUNS = 3;
 
-const { run, classes, microBatch, threads, files } = JSON.parse(process.argv[2]!) as MemoryTask;
-await withRuntime({ device: run.device, threads }, async (runtime) => {
+const { run, classes, microBatch, threads, replicas, files } = JSON.parse(process.argv[2]!) as MemoryTask;
+await withRuntime({ device: run.device, threads }, async (started) => {
+  const runtime = started.withThreads(threads, replicas);
   const open = ({ path, name, config }: MemoryTask['files'][number]) => backboneFromFile(path, { name, config });
   const [student, teacher = null] = await Promise.all(files.map(open));
   const specs = modelSpecs(run, { student: student!, teacher }, classes);
@@ -20,7 +21,7 @@ await withRuntime({ device: run.device, threads }, async (runtime) => {
     return { step: built, session: await runtime.load(built.program) };
   });
   const feeds = syntheticFeeds(step);
-  for (let i = 0; i < RUNS; i++) await session.run(feeds);
+  for (let i = 0; i < RUNS; i++) await Promise.all(Array.from({ length: replicas }, () => session.run(feeds)));
 });
 // the system counts in kilobytes
 process.stdout.write(`${process.resourceUsage().maxRSS * 1024}\n`);

@@ -11,6 +11,7 @@ export interface MemoryTask {
   readonly classes: number;
   readonly microBatch: number;
   readonly threads: number;
+  readonly replicas: number;
   /** The student's weights and, when there is one, the teacher's. */
   readonly files: readonly { readonly path: string; readonly name: string; readonly config: BackboneConfig }[];
 }

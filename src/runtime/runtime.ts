@@ -18,6 +18,8 @@ export type Device = (typeof DEVICES)[number];
 export type Feed = Float32Array | BigInt64Array | Uint8Array;
 
 export interface Session {
+  /** How many runs to begin before the first has ended: one for each copy of the program and, of several, one to follow. */
+  readonly atOnce: number;
   /**
    * Runs the program once.
    * @param feeds one typed array for each input, row-major
@@ -37,18 +39,23 @@ export interface ProfiledSession extends Session {
 export interface Runtime {
   readonly device: Provider;
   readonly threads: number;
-  /** The same runtime with another number of threads for what it loads from now on. */
-  withThreads(threads: number): Runtime;
+  readonly replicas: number;
+  /**
+   * The same runtime with other threads for what it loads from now on.
+   * @param replicas copies of each program that run at the same time, each on so many threads. Small programs gain much
+   *   by it, as whole runs divide better among cores than single operations; weights are held once for each.
+   */
+  withThreads(threads: number, replicas?: number): Runtime;
   /** Makes a program ready to run. */
   load(program: Program): Promise<Session>;
-  /** As `load`, under the runtime's own profiler. */
+  /** As `load`, under the runtime's own profiler and once, whatever the replicas. */
   loadProfiled(program: Program): Promise<ProfiledSession>;
-  /** Ends the worker and everything loaded in it. */
+  /** Ends the workers and everything loaded in them. */
   close(): Promise<void>;
 }
 
 /**
- * Starts a runtime in a worker thread.
+ * Starts a runtime in a worker thread of its own.
  *
  * @param device `auto` takes CUDA where the installed runtime has it and the CPU otherwise
  * @param threads threads for one operation; default: as many as there are cores. Results are the same bytes for the
@@ -57,36 +64,68 @@ export interface Runtime {
  */
 export async function startRuntime(options: { device?: Device; threads?: number } = {}): Promise<Runtime> {
   const { device = 'auto', threads = availableParallelism() } = options;
-  const worker = new RpcWorker();
+  const workers = new Workers(device);
   try {
-    return runtimeOf(worker, (await worker.call({ kind: 'start', device })) as Provider, threads);
+    return runtimeOf(workers, await workers.start(), threads, 1);
   } catch (error) {
-    await worker.close();
+    await workers.close();
     throw error;
   }
 }
 
-function runtimeOf(worker: RpcWorker, device: Provider, threads: number): Runtime {
-  const load = async (program: Program, profile: boolean): Promise<ProfiledSession> => {
-    const session = (await worker.call({ kind: 'load', program, threads, profile })) as number;
-    return {
-      run: async (feeds) => {
-        checkFeeds(program.inputs, feeds);
-        return (await worker.call({ kind: 'run', session, feeds })) as Record<string, Float32Array>;
-      },
-      kernelTimes: async () => (await worker.call({ kind: 'kernelTimes', session })) as ProfiledRun[],
-      close: async () => {
-        await worker.call({ kind: 'release', session });
-      },
-    };
-  };
+function runtimeOf(workers: Workers, device: Provider, threads: number, replicas: number): Runtime {
   return {
     device,
     threads,
-    withThreads: (count) => runtimeOf(worker, device, count),
-    load: (program) => load(program, false),
-    loadProfiled: (program) => load(program, true),
-    close: () => worker.close(),
+    replicas,
+    withThreads: (count, copies = 1) => runtimeOf(workers, device, count, copies),
+    load: async (program) => {
+      const loaded: ProfiledSession[] = [];
+      try {
+        for (const worker of await workers.first(replicas)) loaded.push(await load(worker, program, threads, false));
+      } catch (error) {
+        for (const session of loaded) await session.close();
+        throw error;
+      }
+      return loaded.length === 1 ? loaded[0]! : replicated(loaded);
+    },
+    loadProfiled: async (program) => load((await workers.first(1))[0]!, program, threads, true),
+    close: () => workers.close(),
+  };
+}
+
+async function load(worker: RpcWorker, program: Program, threads: number, profile: boolean): Promise<ProfiledSession> {
+  const session = (await worker.call({ kind: 'load', program, threads, profile })) as number;
+  return {
+    atOnce: 1,
+    run: async (feeds) => {
+      checkFeeds(program.inputs, feeds);
+      return (await worker.call({ kind: 'run', session, feeds })) as Record<string, Float32Array>;
+    },
+    kernelTimes: async () => (await worker.call({ kind: 'kernelTimes', session })) as ProfiledRun[],
+    close: async () => {
+      await worker.call({ kind: 'release', session });
+    },
+  };
+}
+
+/** Each run goes to the copy with the fewest. */
+function replicated(copies: readonly Session[]): Session {
+  const busy = copies.map(() => 0);
+  return {
+    atOnce: copies.length + 1,
+    run: async (feeds) => {
+      const at = busy.indexOf(Math.min(...busy));
+      busy[at]!++;
+      try {
+        return await copies[at]!.run(feeds);
+      } finally {
+        busy[at]!--;
+      }
+    },
+    close: async () => {
+      for (const copy of copies) await copy.close();
+    },
   };
 }
 
@@ -102,7 +141,30 @@ function checkFeeds(inputs: Readonly<Record<string, TensorType>>, feeds: Readonl
   }
 }
 
-/** Requests to the worker and their answers, matched by number. */
+/** The workers of a runtime, started when they are first needed. */
+class Workers {
+  private readonly started: RpcWorker[] = [];
+
+  constructor(private readonly device: Device) {}
+
+  /** Starts one more. @returns its device */
+  async start(): Promise<Provider> {
+    const worker = new RpcWorker();
+    this.started.push(worker);
+    return (await worker.call({ kind: 'start', device: this.device })) as Provider;
+  }
+
+  async first(count: number): Promise<RpcWorker[]> {
+    while (this.started.length < count) await this.start();
+    return this.started.slice(0, count);
+  }
+
+  async close(): Promise<void> {
+    for (const worker of this.started) await worker.close();
+  }
+}
+
+/** Requests to a worker and their answers, matched by number. */
 class RpcWorker {
   private readonly worker: Worker;
   private readonly waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();

@@ -1,5 +1,6 @@
 /**
- * Looks for the fastest way to work through a batch: so many images a call of the runtime, on so many threads.
+ * Looks for the fastest way to work through a batch: so many images a call of the runtime, on so many threads, and so
+ * many calls at a time.
  */
 
 /** How a batch is worked through. */
@@ -7,6 +8,8 @@ export interface Call {
   /** Images in one call. */
   readonly microBatch: number;
   readonly threads: number;
+  /** Copies of the program, each of which works on a call of its own at the same time. */
+  readonly replicas: number;
 }
 
 /** A call that was timed. */
@@ -20,12 +23,12 @@ export interface Search {
   readonly batchSize: number;
   /** Where to begin. */
   readonly first: Call;
-  /** Other numbers of threads worth a try. */
-  readonly otherThreads: readonly number[];
+  /** Other threads and replicas worth a try. */
+  readonly others: readonly Omit<Call, 'microBatch'>[];
   /** Bounds of the micro-batch; equal where it is given. */
   readonly smallest: number;
   readonly largest: number;
-  /** Milliseconds of one call; need not be exact once it is beyond `hopelessMs`. */
+  /** Milliseconds of one call, beside as many others as there are replicas; need not be exact beyond `hopelessMs`. */
   measure(call: Call, hopelessMs: number): Promise<number>;
   /** Asked before each candidate but the first. */
   outOfTime(): boolean;
@@ -33,23 +36,25 @@ export interface Search {
 
 /** What differs by less than this is taken for equal. */
 const NOISE = 0.03;
+/** Replicas hold the weights once more each, and have to be faster by this. */
+const WORTH_A_REPLICA = 0.1;
 /** What is slower by more than this after one call is not called again. */
 const HOPELESS = 0.3;
 
 /**
  * Doubles the first micro-batch while that clearly helps, or else halves it while that does not clearly harm; then tries
- * the other threads. Of what is equally fast within the noise, the smallest call is taken: it needs the least memory.
+ * the other threads and replicas. Of what is equally fast within the noise, the smallest call is taken: it needs the least memory.
  *
  * @returns what was measured, in that order, and the choice among it
  */
 export async function searchCall(search: Search): Promise<{ best: Reading; readings: Reading[] }> {
-  const { batchSize, first, otherThreads, smallest, largest } = search;
+  const { batchSize, first, others, smallest, largest } = search;
   const readings: Reading[] = [];
   /** Whether the candidate is no slower, within noise, than the fastest so far; null when there was no time for it. */
   const tryCall = async (call: Call): Promise<{ faster: boolean; slower: boolean } | null> => {
     if (readings.length > 0 && search.outOfTime()) return null;
     const fastest = Math.min(...readings.map(({ msPerImage }) => msPerImage));
-    const calls = Math.ceil(batchSize / call.microBatch);
+    const calls = Math.ceil(batchSize / call.microBatch / call.replicas);
     const hopelessMs = ((1 + HOPELESS) * fastest * batchSize) / calls;
     const msPerImage = (calls * (await search.measure(call, hopelessMs))) / batchSize;
     readings.push({ ...call, msPerImage });
@@ -66,13 +71,26 @@ export async function searchCall(search: Search): Promise<{ best: Reading; readi
     }
   }
   const { microBatch } = choose(readings);
-  for (const threads of otherThreads) await tryCall({ microBatch, threads });
+  for (const other of others) {
+    const divided = Math.ceil(batchSize / other.replicas); // so that each replica has a call
+    await tryCall({ ...other, microBatch: Math.min(microBatch, Math.max(smallest, divided)) });
+  }
   return { best: choose(readings), readings };
 }
 
-/** The smallest call, and of those the one with the fewest threads, that is as fast as the fastest within the noise. */
+/**
+ * The smallest call, and of those the one with the fewest threads, that is as fast as the fastest within the noise; of
+ * those with few replicas, unless more are clearly faster.
+ */
 export function choose(readings: readonly Reading[]): Reading {
-  const fastest = Math.min(...readings.map(({ msPerImage }) => msPerImage));
-  const equal = readings.filter(({ msPerImage }) => msPerImage <= fastest * (1 + NOISE));
+  const best = Math.min(...readings.map(({ msPerImage }) => msPerImage));
+  const replicas = Math.min(
+    ...readings
+      .filter(({ msPerImage }) => msPerImage * (1 - WORTH_A_REPLICA) <= best)
+      .map((reading) => reading.replicas),
+  );
+  const allowed = readings.filter((reading) => reading.replicas <= replicas);
+  const fastest = Math.min(...allowed.map(({ msPerImage }) => msPerImage));
+  const equal = allowed.filter(({ msPerImage }) => msPerImage <= fastest * (1 + NOISE));
   return equal.sort((a, b) => a.microBatch - b.microBatch || a.threads - b.threads)[0]!;
 }

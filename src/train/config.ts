@@ -119,6 +119,11 @@ export const FineTuneConfig = z.strictObject({
   evalEvery: epochCount.default(0).describe('epochs between looks at the test images that decide nothing (0: none)'),
   device: z.enum(DEVICES).default('auto').describe('where to compute'),
   threads: count.optional().describe('threads for one operation (default: measured; one for each core, or 1)'),
+  replicas: count
+    .optional()
+    .describe(
+      'calls that are worked on at the same time, each on its own threads (default: measured, 1 with --threads)',
+    ),
   orient: z.boolean().default(true).describe('turn photographs as their EXIF tag says'),
   strict: z.boolean().default(false).describe('stop at an unreadable image instead of leaving it out'),
   cacheDir: z.string().optional().describe('folder for decoded images and what the frozen part computes for them'),

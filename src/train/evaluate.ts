@@ -2,6 +2,7 @@
 import { featureWidth, streamSize } from '../backbones/architecture.js';
 import { size } from '../graph/tensor.js';
 import { methodByName } from '../methods/index.js';
+import { inOrder } from '../runtime/in-order.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { ahead } from './batches.js';
 import type { ModelInputs } from './inputs.js';
@@ -23,6 +24,8 @@ export interface Classifier {
   /** Images in one call. */
   readonly batch: number;
   readonly layout: TrainableLayout;
+  /** Calls to begin before the first has ended. */
+  readonly atOnce: number;
   /** What the model reads for `batch` images: `images` [batch, 3, S, S], or a prefix's results -> logits [batch, classes]. */
   logits(inputs: Record<string, Float32Array>, parameters: Float32Array): Promise<Float32Array>;
   close(): Promise<void>;
@@ -47,6 +50,7 @@ export async function loadClassifier(
     model,
     batch,
     layout,
+    atOnce: session.atOnce,
     // behind the model's own lies what only training needs
     logits: async (inputs, parameters) =>
       (await session.run({ ...inputs, parameters: parameters.subarray(0, layout.size) })).logits!,
@@ -80,8 +84,8 @@ export async function* allLogits(
       yield { start, inputs: await split.read(indices) };
     }
   }
-  for await (const { start, inputs } of ahead(batches())) {
-    const logits = await classifier.logits(inputs, parameters);
+  const run = ({ inputs }: { inputs: Record<string, Float32Array> }) => classifier.logits(inputs, parameters);
+  for await (const [{ start }, logits] of inOrder(ahead(batches()), classifier.atOnce, run)) {
     yield { start, logits: logits.subarray(0, Math.min(batch, split.count - start) * model.classes) };
   }
 }

@@ -54,9 +54,14 @@ import { tuneCall } from './tuning.js';
 const AUGMENTED =
   'training images are augmented: what the frozen part makes of them is computed anew in every epoch, not kept';
 
+/** How to go on, where not as before: the machine may be another one, or free by now. */
 export interface ResumeControl extends RunControl {
-  /** For one operation of the step; by default those the run began with. */
+  /** For one operation of the step. */
   threads?: number;
+  /** Images in one call. */
+  microBatch?: number;
+  /** Calls at a time. */
+  replicas?: number;
 }
 
 export interface FineTuneResult extends RunResult {
@@ -86,11 +91,11 @@ export async function fineTune(input: FineTuneInput, control: RunControl = {}): 
       const onNote = (text: string) => control.onProgress?.({ kind: 'note', text });
       const images = pixels.trainval!.student.count;
       const tuned = await tuneCall(started, settings, specs, prefixes, { images, thorough: false, onNote });
-      const { microBatch, threads, why } = tuned;
+      const { microBatch, threads, replicas, why } = tuned;
       if (why !== null) onNote(why);
       if (augments(settings) && settings.method !== 'full') onNote(AUGMENTED);
-      const runtime = started.withThreads(threads);
-      const resolved = { device: runtime.device, threads, prefixThreads: started.threads, microBatch };
+      const runtime = started.withThreads(threads, replicas);
+      const resolved = { device: runtime.device, threads, microBatch, replicas, prefixThreads: started.threads };
       const compiled = await compile(runtime, settings, specs, prefixes, resolved);
       const record: RunRecord = {
         format: 'idat-run-1',
@@ -122,14 +127,14 @@ export async function fineTune(input: FineTuneInput, control: RunControl = {}): 
 
 /**
  * Goes on with a run that was stopped or killed; ends with the bytes an undisturbed run would have written, unless
- * other threads are asked for, which add in another order. A finished run only gives its result again.
+ * other threads or a micro-batch are asked for, which add in another order. A finished run only gives its result again.
  *
  * @throws IdatError `run.changed` when data set or weights are no longer what the run began with
  */
 export async function resume(runDir: string, control: ResumeControl = {}): Promise<FineTuneResult> {
   const dir = resolve(runDir);
   const before = await readRecord(dir);
-  const record = withThreads(before, control.threads ?? before.resolved.threads);
+  const record = goingOn(before, control);
   const finished = await readResult(dir);
   if (finished) return { runDir: dir, ...finished };
   const { settings } = record;
@@ -138,7 +143,9 @@ export async function resume(runDir: string, control: ResumeControl = {}): Promi
   const dataset = await openDataset(settings.data, { seed: settings.seed });
   return withPixels(dataset, settings, backbones, control, async (pixels) => {
     checkData(dir, record, fingerprints(pixels));
-    return withRuntime(record.resolved, async (runtime) => {
+    return withRuntime(record.resolved, async (started) => {
+      const { threads, replicas } = record.resolved;
+      const runtime = started.withThreads(threads, replicas);
       const specs = modelSpecs(settings, backbones, record.classes);
       const compiled = await compile(runtime, settings, specs, prefixesOf(specs, settings), record.resolved);
       if (record !== before) await writeRecord(dir, record, dataset.classes);
@@ -147,15 +154,19 @@ export async function resume(runDir: string, control: ResumeControl = {}): Promi
   });
 }
 
-/** The record of a run that goes on with so many threads; those it had are remembered. */
-function withThreads(record: RunRecord, threads: number): RunRecord {
-  const { resolved } = record;
-  if (threads === resolved.threads) return record;
-  const earlierThreads = [...(resolved.earlierThreads ?? []), resolved.threads];
-  return {
-    ...record,
-    resolved: { ...resolved, threads, earlierThreads, prefixThreads: resolved.prefixThreads ?? resolved.threads },
+/** The record of a run that goes on as asked for; what it did before is remembered. */
+function goingOn(record: RunRecord, { threads, microBatch, replicas }: ResumeControl): RunRecord {
+  const { resolved, settings } = record;
+  const { earlier = [], prefixThreads = resolved.threads } = resolved;
+  const now = {
+    threads: threads ?? resolved.threads,
+    microBatch: Math.min(microBatch ?? resolved.microBatch, settings.batchSize),
   };
+  const same = now.threads === resolved.threads && now.microBatch === resolved.microBatch;
+  if (same && replicas === undefined) return record;
+  const before = same ? earlier : [...earlier, { threads: resolved.threads, microBatch: resolved.microBatch }];
+  const changed = { ...now, replicas: replicas ?? resolved.replicas ?? 1, earlier: before, prefixThreads };
+  return { ...record, resolved: { ...resolved, ...changed } };
 }
 
 /** From the saved state, or the beginning, to the result. */

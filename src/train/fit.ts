@@ -3,6 +3,7 @@
  */
 import { distillationWeight } from '../distill/index.js';
 import { IdatError } from '../errors.js';
+import { inOrder } from '../runtime/in-order.js';
 import type { Feed, Session } from '../runtime/runtime.js';
 import type { AdamW } from './adamw.js';
 import { ahead, type Call, epochBatches, nextBatch } from './batches.js';
@@ -148,8 +149,8 @@ export async function runStep(
     'student.parameters': models.student.parameters,
     ...(models.teacher && { 'teacher.parameters': models.teacher.parameters }),
   };
-  for await (const { feeds, labels, weights } of batch) {
-    const outputs = await session.run({ ...feeds, ...parameters, ...fed });
+  const run = ({ feeds }: Call) => session.run({ ...feeds, ...parameters, ...fed });
+  for await (const [{ labels, weights }, outputs] of inOrder(batch, session.atOnce, run)) {
     for (const name of LOSSES) losses[name] += outputs[`loss.${name}`]?.[0] ?? 0; // without a teacher it has no losses
     for (const role of ['student', 'teacher'] as const) {
       const gradient = outputs[`${role}.gradient`];

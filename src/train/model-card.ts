@@ -77,14 +77,16 @@ function recipe({ settings, resolved }: RunRecord): string[][] {
     ['patches left out', settings.dropTokens > 0 && droppedTokens(settings)],
     ['drop path', settings.dropPath > 0 && settings.dropPath],
     ['seed', settings.seed],
-    ['computed on', `${resolved.device}, ${threadsOf(resolved)}, ${resolved.microBatch} images a call`],
+    ['computed on', `${resolved.device}: ${callsOf(resolved)}`],
   ];
   return rows.filter(([, value]) => value !== false).map(([name, value]) => [name, `${value}`]);
 }
 
-function threadsOf({ threads, earlierThreads = [] }: RunRecord['resolved']): string {
-  const all = [...earlierThreads, threads];
-  return `${all.join(', then ')} ${all.at(-1) === 1 ? 'thread' : 'threads'}`;
+function callsOf({ threads, microBatch, replicas = 1, earlier = [] }: RunRecord['resolved']): string {
+  const calls = [...earlier, { threads, microBatch }].map(
+    (call) => `${call.microBatch} images a call on ${call.threads} ${call.threads === 1 ? 'thread' : 'threads'}`,
+  );
+  return `${calls.join(', then ')}${replicas > 1 ? `, ${replicas} calls at a time` : ''}`;
 }
 
 const droppedTokens = ({ dropTokens, fullTokenEpochs }: FineTuneSettings): string =>

@@ -47,6 +47,7 @@ function counted(identity = 'model') {
       ],
     },
     session: {
+      atOnce: 1,
       run: async ({ images }: Readonly<Record<string, Feed>>) => {
         const values = [...(images as Float32Array)];
         expect(values).toHaveLength(BATCH);

@@ -31,6 +31,7 @@ export const PretrainConfig = z.strictObject({
     evalEvery: true,
     device: true,
     threads: true,
+    replicas: true,
     orient: true,
     strict: true,
     cacheDir: true,

@@ -25,12 +25,14 @@ export interface RunRecord {
     device: Provider;
     /** For the step and what belongs to it. */
     threads: number;
-    /** Those of the sittings before, where a run went on with others: its numbers are no longer an undisturbed run's. */
-    earlierThreads?: number[];
+    microBatch: number;
+    /** Calls at a time, which change no number. Missing in runs of versions that had one. */
+    replicas?: number;
+    /** Of the sittings before, where a run went on otherwise: its numbers are no longer an undisturbed run's. */
+    earlier?: { threads: number; microBatch: number }[];
     /** For frozen prefixes: the step behind them may be so small that one thread is best, which they are not. */
     /** Missing in runs of versions without frozen prefixes. */
     prefixThreads?: number;
-    microBatch: number;
     why?: string;
   };
   data: { source: string; kind: string; note: string; fingerprints: Record<string, string> };

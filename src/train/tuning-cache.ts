@@ -9,12 +9,13 @@ import { cacheFolder } from '../files/cache-folder.js';
 const Entry = z.object({
   microBatch: z.int().min(1),
   threads: z.int().min(1),
+  replicas: z.int().min(1),
   /** What was measured, in words. */
   why: z.string(),
   /** ISO date. */
   measured: z.string(),
 });
-const Entries = z.object({ format: z.literal('idat-tuning-1'), entries: z.record(z.string(), Entry) });
+const Entries = z.object({ format: z.literal('idat-tuning-2'), entries: z.record(z.string(), Entry) });
 
 export type TuningEntry = z.infer<typeof Entry>;
 
@@ -38,7 +39,7 @@ export async function rememberTuning(key: string, entry: TuningEntry): Promise<v
   await takeLock(lock);
   try {
     const entries = { ...(await readEntries()), [key]: entry };
-    const file: z.infer<typeof Entries> = { format: 'idat-tuning-1', entries };
+    const file: z.infer<typeof Entries> = { format: 'idat-tuning-2', entries };
     await writeFileAtomic(path(), `${JSON.stringify(file, null, 2)}\n`);
   } finally {
     await rmdir(lock).catch(() => {});

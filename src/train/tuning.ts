@@ -1,6 +1,6 @@
 /**
- * Chooses how a batch is worked through, images a call and threads, by measuring a few calls; what was measured is
- * remembered for this machine, runtime and program.
+ * Chooses how a batch is worked through, images a call, threads and replicas, by measuring a few calls; what was measured
+ * is remembered for this machine, runtime and program.
  */
 
 import { createHash } from 'node:crypto';
@@ -41,7 +41,7 @@ const THOROUGH = { calls: 5, ms: 500, hopelessCalls: 2 };
 /** Of the class count, which hardly matters for speed, the key knows nothing. */
 const KEY_CLASSES = 10;
 
-/** Images a call and threads: given, remembered, measured, or by rule. */
+/** Images a call, threads and replicas: given, remembered, measured, or by rule. */
 export async function tuneCall(
   runtime: Runtime,
   settings: FineTuneSettings,
@@ -50,14 +50,17 @@ export async function tuneCall(
   { images, thorough, onNote }: TuningOptions,
 ): Promise<TunedCall> {
   const batchSize = Math.min(settings.batchSize, images);
-  const first = { microBatch: microBatchOf(settings, specs, prefixes, images), threads: runtime.threads };
-  const otherThreads = settings.threads === undefined && runtime.device === 'cpu' && runtime.threads > 1 ? [1] : [];
-  if (settings.microBatch !== 'auto' && otherThreads.length === 0) return { ...first, why: null };
+  const [usual, ...others] = concurrencies(runtime, settings);
+  const first = { microBatch: microBatchOf(settings, specs, prefixes, images), ...usual! };
+  if (settings.microBatch !== 'auto' && others.length === 0) return { ...first, why: null };
 
   const unit = unitStep(settings, specs);
   const key = await keyOf(runtime, settings, unit, batchSize);
   const known = thorough ? null : await recallTuning(key);
-  if (known) return { microBatch: known.microBatch, threads: known.threads, why: `${known.why}, on ${known.measured}` };
+  if (known) {
+    const { microBatch, threads, replicas, why, measured } = known;
+    return { microBatch, threads, replicas, why: `${why}, on ${measured}` };
+  }
   if (!thorough && unit.program.flops * first.microBatch > LARGEST_MEASURED_FLOPS) {
     return { ...first, why: `${inWords(first)}, by rule; idat bench measures what is best and remembers it` };
   }
@@ -68,13 +71,13 @@ export async function tuneCall(
   const { best, readings } = await searchCall({
     batchSize,
     first,
-    otherThreads,
+    others,
     smallest: given ? first.microBatch : 1,
     largest: given ? first.microBatch : Math.max(first.microBatch, Math.min(batchSize, fitting)),
-    measure: ({ microBatch, threads }, hopelessMs) =>
+    measure: ({ microBatch, threads, replicas }, hopelessMs) =>
       withWeightFile((sink) =>
         timeCall(
-          runtime.withThreads(threads),
+          runtime.withThreads(threads, replicas),
           stepOf(settings, specs, prefixes, microBatch, sink),
           hopelessMs,
           thorough ? THOROUGH : QUICK,
@@ -84,7 +87,21 @@ export async function tuneCall(
   });
   const entry = { ...best, why: explain(best, readings), measured: new Date().toISOString().slice(0, 10) };
   await rememberTuning(key, entry).catch((error: Error) => onNote?.(`cannot remember the choice: ${error.message}`));
-  return { microBatch: best.microBatch, threads: best.threads, why: entry.why };
+  return { microBatch: best.microBatch, threads: best.threads, replicas: best.replicas, why: entry.why };
+}
+
+/** How calls may share the cores: as the settings say, or else first the usual way, then what may be faster. */
+function concurrencies({ device, threads: cores }: Runtime, { threads, replicas }: FineTuneSettings) {
+  if (threads !== undefined || device !== 'cpu' || cores === 1) return [{ threads: cores, replicas: replicas ?? 1 }];
+  if (replicas !== undefined) {
+    const share = Math.max(1, Math.floor(cores / replicas));
+    return [{ threads: share, replicas }, ...(share > 1 ? [{ threads: 1, replicas }] : [])];
+  }
+  return [
+    { threads: cores, replicas: 1 },
+    { threads: 1, replicas: 1 },
+    { threads: 1, replicas: cores },
+  ];
 }
 
 /** The step for one image, which stands for all others, without reading a weight. */
@@ -109,7 +126,7 @@ function bare(spec: ModelSpec): ModelSpec {
 /** All that decides which call is fastest. */
 async function keyOf(
   runtime: Runtime,
-  { microBatch, threads, frozen, disable }: FineTuneSettings,
+  { microBatch, threads, replicas, frozen, disable }: FineTuneSettings,
   unit: TrainStep,
   batchSize: number,
 ): Promise<string> {
@@ -117,11 +134,11 @@ async function keyOf(
   const program = createHash('sha256').update(unit.program.model).digest('hex');
   const { onnxruntime } = await versions();
   const machine = [cpu, cores, platform, onnxruntime, runtime.device];
-  const all = [machine, program, frozen, disable, batchSize, microBatch, threads ?? 'auto'];
+  const all = [machine, program, frozen, disable, batchSize, microBatch, threads ?? 'auto', replicas ?? 'auto'];
   return createHash('sha256').update(JSON.stringify(all)).digest('hex').slice(0, 32);
 }
 
-/** Milliseconds of a call: the shortest of several, as all else that the machine does only adds. */
+/** Milliseconds of a call in each replica: the shortest of several, as all else that the machine does only adds. */
 async function timeCall(
   runtime: Runtime,
   step: TrainStep,
@@ -131,11 +148,12 @@ async function timeCall(
   const session = await runtime.load(step.program);
   try {
     const feeds = syntheticFeeds(step);
-    await session.run(feeds);
+    const run = () => Promise.all(Array.from({ length: runtime.replicas }, () => session.run(feeds)));
+    await run();
     const times: number[] = [];
     for (const began = performance.now(); times.length < calls || performance.now() - began < ms; ) {
       const started = performance.now();
-      await session.run(feeds);
+      await run();
       times.push(performance.now() - started);
       if (times.length === hopelessCalls && Math.min(...times) > hopelessMs) break;
     }
@@ -161,15 +179,19 @@ export function syntheticFeeds({ program, student, teacher }: TrainStep): Record
   return Object.fromEntries(Object.entries(program.inputs).map(([name, type]) => [name, feed(name, type)]));
 }
 
-const inWords = ({ microBatch, threads }: Call): string =>
-  `${microBatch} ${microBatch === 1 ? 'image' : 'images'} a call on ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
+
+const inWords = ({ microBatch, threads, replicas }: Call): string =>
+  `${counted(microBatch, 'image')} a call on ${counted(threads, 'thread')}${atATime(replicas)}`;
+
+const atATime = (replicas: number): string => (replicas > 1 ? `, ${replicas} calls at a time` : '');
 
 /** The choice and what it was held against. */
 function explain(best: Reading, readings: readonly Reading[]): string {
   const ms = ({ msPerImage }: Reading) => (msPerImage < 100 ? msPerImage.toPrecision(3) : msPerImage.toFixed(0));
   const others = readings
     .filter((reading) => reading !== best)
-    .map((reading) => `${reading.microBatch} on ${reading.threads}: ${ms(reading)}`);
-  const compared = others.length > 0 ? ` (${others.join(', ')})` : '';
+    .map((reading) => `${reading.microBatch} on ${reading.threads}${atATime(reading.replicas)}: ${ms(reading)}`);
+  const compared = others.length > 0 ? ` (${others.join('; ')})` : '';
   return `${inWords(best)}: ${ms(best)} ms an image${compared}, measured`;
 }

@@ -36,13 +36,24 @@ export const bench = addFlags(command, BenchConfig).action(async (given) => {
 });
 
 function describe(record: BenchRecord, others: readonly BenchRecord[]): string {
-  const { task, machine, versions, device, threads, step, readings, randomWeights, peakMemoryBytes } = record;
+  const {
+    task,
+    machine,
+    versions,
+    device,
+    threads,
+    replicas = 1,
+    step,
+    readings,
+    randomWeights,
+    peakMemoryBytes,
+  } = record;
   const parts = [
     facts({
       machine: `${machine.cpu}, ${machine.cores} cores, ${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB`,
-      device: `${device}, ${threads} ${threads === 1 ? 'thread' : 'threads'}, ONNX Runtime ${versions.onnxruntime}, idat ${versions.idat}`,
+      device: `${device}, ${threads} ${threads === 1 ? 'thread' : 'threads'}${replicas > 1 ? ` for each of ${replicas} calls at a time` : ''}, ONNX Runtime ${versions.onnxruntime}, idat ${versions.idat}`,
       models: `${task.student}${task.teacher ? `, taught by ${task.teacher}` : ''}, ${task.variant}, ${task.imageSize} pixels`,
-      'images a call': `${step.images}, for batches of ${task.batchSize}`,
+      'images a call': `${step.images / replicas}, for batches of ${task.batchSize}`,
       'peak memory': `${(peakMemoryBytes / 2 ** 30).toFixed(2)} GiB, of a process that only trains`,
     }),
     table(figureRows(record)),

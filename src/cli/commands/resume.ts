@@ -1,10 +1,15 @@
 /** idat resume: goes on with a run that was stopped. */
 import { Command } from 'commander';
-import { resume } from '../../index.js';
+import { type ResumeControl, type RunControl, resume } from '../../index.js';
 import { wholeNumber } from '../arguments.js';
 import { describeRun } from '../describe-run.js';
 import { importMethod, METHOD_FILE } from '../method-file.js';
 import { withProgress } from '../with-progress.js';
+
+interface ResumeFlags extends Omit<ResumeControl, keyof RunControl> {
+  method?: string;
+  json?: true;
+}
 
 export const resumeRun = new Command('resume')
   .description('go on with a run that was stopped')
@@ -12,14 +17,14 @@ export const resumeRun = new Command('resume')
   .addOption(METHOD_FILE())
   .option(
     '--threads <number>',
-    'go on with so many; the result then differs from an undisturbed run in rounding',
+    'go on with so many for one operation; the result then differs from an undisturbed run in rounding',
     wholeNumber,
   )
+  .option('--micro-batch <number>', 'go on with so many images a call; changes the rounding as well', wholeNumber)
+  .option('--replicas <number>', 'go on with so many calls at a time; changes nothing but the speed', wholeNumber)
   .option('--json', 'print the result as one JSON object')
-  .action(async (run: string, flags: { method?: string; threads?: number; json?: true }) => {
-    if (flags.method !== undefined) await importMethod(flags.method);
-    const result = await withProgress((control) =>
-      resume(run, { ...control, ...(flags.threads && { threads: flags.threads }) }),
-    );
-    process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : `${describeRun(result)}\n`);
+  .action(async (run: string, { method, json, ...how }: ResumeFlags) => {
+    if (method !== undefined) await importMethod(method);
+    const result = await withProgress((control) => resume(run, { ...control, ...how }));
+    process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${describeRun(result)}\n`);
   });
