@@ -9,9 +9,14 @@ export async function interruptible<T>(
 ): Promise<T> {
   const controller = new AbortController();
   const onInterrupt = () => {
-    if (controller.signal.aborted) process.exit(INTERRUPTED);
+    if (controller.signal.aborted) leave();
     process.stderr.write(`\n${notice}\n`);
     controller.abort();
+  };
+  // Not by process.exit, which tears the workers down around a running call and aborts with the runtime's complaint.
+  const leave = () => {
+    process.off('SIGINT', onInterrupt);
+    process.kill(process.pid, 'SIGINT');
   };
   process.on('SIGINT', onInterrupt);
   try {
