@@ -9,6 +9,7 @@ import type { ModelSpec } from '../src/train/model.js';
 
 const PASS = { seed: 3, phase: 'final' as const, epoch: 2 };
 const GREY = [200, 201, 202];
+const NONE = { flip: false, cropPadding: 0, trivialAugment: false };
 /** Every pixel of a 5×5 image tells where it stands, and its channel. */
 const image = Uint8Array.from({ length: 75 }, (_, i) => i);
 const changed = (augmentation: Augmentation, index: number, pass = PASS) =>
@@ -34,14 +35,14 @@ function expected({ flipped, down, right }: ReturnType<typeof lookOf>): number[]
 
 describe('augmentation', () => {
   it('is nothing where nothing is asked for', () => {
-    expect(augments({ flip: false, cropPadding: 0 })).toBe(false);
-    expect(imageChange({ flip: false, cropPadding: 0 }, GREY, PASS)).toBeNull();
+    expect(augments(NONE)).toBe(false);
+    expect(imageChange(NONE, GREY, PASS)).toBeNull();
   });
 
   it('gives every view equally often, and exactly that view', () => {
     const counts = new Map<string, number>();
     for (let index = 0; index < 9000; index++) {
-      const view = changed({ flip: true, cropPadding: 1 }, index);
+      const view = changed({ ...NONE, flip: true, cropPadding: 1 }, index);
       const look = lookOf(view);
       if (index < 300) expect([...view]).toEqual(expected(look));
       const key = JSON.stringify(look);
@@ -53,15 +54,15 @@ describe('augmentation', () => {
   });
 
   it.each([
-    [{ flip: true, cropPadding: 0 }, 2],
-    [{ flip: false, cropPadding: 1 }, 9],
+    [{ ...NONE, flip: true }, 2],
+    [{ ...NONE, cropPadding: 1 }, 9],
   ])('%o has %i views', (augmentation, views) => {
     const seen = new Set(Array.from({ length: 300 }, (_, index) => changed(augmentation, index).join()));
     expect(seen.size).toBe(views);
   });
 
   it('is the same for the same seed, epoch and image, and another for any other', () => {
-    const wide = { flip: true, cropPadding: 2 };
+    const wide = { ...NONE, flip: true, cropPadding: 2 };
     const views = (pass = PASS) => Array.from({ length: 40 }, (_, index) => changed(wide, index, pass).join());
     expect(views()).toEqual(views());
     for (const pass of [
@@ -115,7 +116,7 @@ describe('batches of augmented images', () => {
   };
 
   it('show student and teacher the same view, each with its own mean outside', async () => {
-    const { student, teacher } = await read({ flip: true, cropPadding: 2 }, 3);
+    const { student, teacher } = await read({ ...NONE, flip: true, cropPadding: 2 }, 3);
     student.forEach((value, i) => {
       // 102 is the teacher's grey, 0 the student's; normalised, both are 0
       expect(teacher[i]).toBeCloseTo(value === 0 ? 0 : value - 102, 3);
@@ -124,7 +125,7 @@ describe('batches of augmented images', () => {
   });
 
   it('do not depend on how a batch is cut', async () => {
-    const augmentation = { flip: true, cropPadding: 2 };
+    const augmentation = { ...NONE, flip: true, cropPadding: 2 };
     expect(await read(augmentation, 2)).toEqual(await read(augmentation, 3));
   });
 });

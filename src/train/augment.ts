@@ -1,14 +1,17 @@
 /**
- * Random flips and crops of training images, drawn anew for each image in each epoch.
+ * Random changes of training images, drawn anew for each image in each epoch: flips, crops and TrivialAugment.
  */
 import { randomStream } from '../random.js';
+import { trivialAugment } from './trivial-augment.js';
 
-/** How training images are changed at random; the defaults of a data set that is not augmented are false and 0. */
+/** How training images are changed at random; a data set is not augmented where all are false or 0. */
 export interface Augmentation {
   /** Left to right, for half of the images. */
   readonly flip: boolean;
   /** Pixels by which an image may be moved in each direction; what comes in from outside is grey. */
   readonly cropPadding: number;
+  /** One of fourteen changes of colour or shape. */
+  readonly trivialAugment: boolean;
 }
 
 /** Which pass over which images. */
@@ -21,7 +24,8 @@ export interface AugmentationPass {
 /** Gives an image, bytes [C, S, S], another look: a new array, or the same one where nothing changes. */
 export type ImageChange = (planar: Uint8Array, index: number) => Uint8Array;
 
-export const augments = ({ flip, cropPadding }: Augmentation): boolean => flip || cropPadding > 0;
+export const augments = ({ flip, cropPadding, trivialAugment }: Augmentation): boolean =>
+  flip || cropPadding > 0 || trivialAugment;
 
 /**
  * The changes of an epoch; null where there are none. What an image looks like follows from its index, and from nothing
@@ -36,12 +40,13 @@ export function imageChange(
   { seed, phase, epoch }: AugmentationPass,
 ): ImageChange | null {
   if (!augments(augmentation)) return null;
-  const { flip, cropPadding: padding } = augmentation;
+  const { flip, cropPadding: padding, trivialAugment: trivial } = augmentation;
   return (planar, index) => {
     const random = randomStream(seed, 'augment', phase, epoch, index);
     const flipped = flip && random.below(2) === 1;
     const [down, right] = padding > 0 ? [0, 1].map(() => random.below(2 * padding + 1) - padding) : [0, 0];
-    return moved(planar, fill, flipped, down!, right!);
+    const view = moved(planar, fill, flipped, down!, right!);
+    return trivial ? trivialAugment(view, fill, random) : view;
   };
 }
 

@@ -98,6 +98,10 @@ export const FineTuneConfig = z.strictObject({
   labelSmoothing: share.default(0).describe('share of each label that is spread over all classes'),
   flip: z.boolean().default(false).describe('mirror training images at random'),
   cropPadding: z.int().min(0).default(0).describe('pixels by which training images are moved at random, at most'),
+  trivialAugment: z
+    .boolean()
+    .default(false)
+    .describe('give each training image one of fourteen changes of colour or shape at random'),
   dropPath: share.default(0).describe('drop-path rate of the last block'),
   dropTokens: share.default(0).describe('share of the patches that each training image goes without'),
   fullTokenEpochs: epochCount.default(0).describe('last epochs in which no patches are left out'),

@@ -22,6 +22,7 @@ export const PretrainConfig = z.strictObject({
     labelSmoothing: true,
     flip: true,
     cropPadding: true,
+    trivialAugment: true,
     dropPath: true,
     dropTokens: true,
     fullTokenEpochs: true,
