@@ -1,5 +1,5 @@
 /** The conformance suite over every method of the registry and one from outside, and what belongs to no single method. */
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { contrastAdapter } from '../examples/contrast-adapter.js';
@@ -249,6 +249,18 @@ describe('runs', () => {
     const path = join(root, `${method}.safetensors`);
     const result = await mergeRun(out, path);
     expect(result.changed).toBeGreaterThan(7);
+    const card = readFileSync(join(root, `${method}-card.md`), 'utf8');
+    expect(result.card).toBe(join(root, `${method}-card.md`));
+    const { accuracy, correct, total } = JSON.parse(readFileSync(join(out, 'result.json'), 'utf8'));
+    expect(card).toContain(`${(100 * accuracy).toFixed(2)} % (${correct} of ${total} images), after the last epoch`);
+    expect(card).toContain(`| begun from | ${STUDENT}, sha256 `);
+    expect(card).toMatch(method === 'lora' ? /\| method \| lora .*rank=\d/ : /\| method \| bitfit \|/);
+    expect(card).toContain(`| weights | ${method}.safetensors: `);
+    for (const line of readFileSync(join(out, 'metrics.jsonl'), 'utf8').trim().split('\n')) {
+      const { epoch, loss } = JSON.parse(line);
+      expect(card).toContain(`| ${epoch + 1} | `);
+      expect(card).toContain(loss.student.toFixed(4));
+    }
     const tunedFile = await openSafetensors(join(out, 'student.safetensors'));
     const mergedFile = await openSafetensors(path);
     const tuned = await resolveBackbone(STUDENT);
@@ -273,6 +285,14 @@ describe('runs', () => {
       await tunedFile.close();
       await mergedFile.close();
     }
+  });
+
+  it('of a run without a result are merged without a card', async () => {
+    const out = join(root, 'merge-bitfit');
+    rmSync(join(out, 'result.json'));
+    const { card } = await mergeRun(out, join(root, 'early.safetensors'));
+    expect(card).toBeNull();
+    expect(existsSync(join(root, 'early-card.md'))).toBe(false);
   });
 
   it('of methods that do not merge are refused with those that do', async () => {

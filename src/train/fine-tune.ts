@@ -41,7 +41,6 @@ import {
   openBackbones,
   optimizersOf,
   prefixesOf,
-  scratchConfig,
   versions,
   withAbsolutePaths,
   withPixels,
@@ -244,9 +243,8 @@ async function finish(
     seconds: timings.reduce((sum, { seconds }) => sum + seconds, 0),
   };
   if (scratch) {
-    const config = scratchConfig(scratch);
-    const facts = { model: models.student, config, record, classes: await readClasses(dir), result, metrics };
-    await writeModel(dir, student.parameters, facts);
+    const facts = { record, classes: await readClasses(dir), result, metrics };
+    await writeModel(dir, models.student, student.parameters, facts);
   }
   await writeResult(dir, result);
   return { runDir: dir, ...result };

@@ -1,7 +1,7 @@
 /**
  * From a tuned model to a plain checkpoint: what a method has learned, written into the backbone's own tensors.
  */
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { blocks, tensorShapes } from '../backbones/architecture.js';
 import type { BackboneConfig } from '../backbones/backbone.js';
 import { checkpointMetadata } from '../backbones/checkpoints/metadata.js';
@@ -11,8 +11,9 @@ import { safetensorsPieces } from '../files/safetensors.js';
 import type { Shape } from '../graph/tensor.js';
 import { METHODS, methodByName } from '../methods/index.js';
 import type { ModelSpec, TrainableLayout } from './model.js';
+import { type CardFacts, cardPath, modelCard } from './model-card.js';
 import { readTuned } from './predict.js';
-import { backboneChange, readRecord } from './run-directory.js';
+import { backboneChange, readClasses, readMetrics, readRecord, readResult } from './run-directory.js';
 import { modelSpec, openStudent } from './setup.js';
 import { buildForward } from './step.js';
 
@@ -77,10 +78,12 @@ export interface MergeResult {
   /** Tensors in it, and how many of them are others than the backbone's. */
   readonly tensors: number;
   readonly changed: number;
+  /** The card beside the file, as text for people; null where the run has no result yet. */
+  readonly card: string | null;
 }
 
 /**
- * Writes a run's student as a plain checkpoint in timm's naming, head included.
+ * Writes a run's student as a plain checkpoint in timm's naming, head included, and its card beside it.
  *
  * @throws IdatError `merge.method` when its method does not merge; `run.changed` when the backbone is another one
  */
@@ -106,5 +109,20 @@ export async function mergeRun(runDir: string, out: string): Promise<MergeResult
   });
   await writeFileAtomic(path, [...safetensorsPieces(tensors, metadata)]);
   const changed = [...merged.values()].filter((tensor) => tensor.changed).length;
-  return { path, method: model.method, tensors: tensors.length, changed };
+  const parameters = tensors.reduce((sum, { data }) => sum + data.length, 0);
+  const card = await writeCard(dir, path, { backbone, record, parameters });
+  return { path, method: model.method, tensors: tensors.length, changed, card };
+}
+
+async function writeCard(
+  dir: string,
+  weights: string,
+  facts: Pick<CardFacts, 'backbone' | 'record' | 'parameters'>,
+): Promise<string | null> {
+  const result = await readResult(dir);
+  if (result === null) return null;
+  const path = cardPath(weights);
+  const more = { file: basename(weights), classes: await readClasses(dir), metrics: await readMetrics(dir) };
+  await writeFileAtomic(path, modelCard({ ...facts, ...more, result }));
+  return path;
 }

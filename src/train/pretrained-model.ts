@@ -6,18 +6,22 @@ import { join } from 'node:path';
 import { checkpointMetadata } from '../backbones/checkpoints/metadata.js';
 import { writeFileAtomic } from '../files/atomic-write.js';
 import { encodeSafetensors } from '../files/safetensors.js';
-import { type CardFacts, modelCard } from './model-card.js';
+import { type CardFacts, cardPath, modelCard } from './model-card.js';
+import type { TunedModel } from './run-directory.js';
 
-/** Where a pretraining run leaves its model and what there is to say about it. */
-export const MODEL_FILE = 'model.safetensors';
-export const CARD_FILE = 'model-card.md';
+/** Where a pretraining run leaves its model; its card lies beside it. */
+const MODEL_FILE = 'model.safetensors';
 
 /**
  * Writes a model trained from random weights, head included, in timm's naming, with its sizes and normalisation in the
  * file's metadata: `--student DIR/model.safetensors` needs nothing else. Its card goes beside it.
  */
-export async function writeModel(dir: string, parameters: Float32Array, facts: CardFacts): Promise<void> {
-  const { spec, layout } = facts.model;
+export async function writeModel(
+  dir: string,
+  { spec, layout }: TunedModel,
+  parameters: Float32Array,
+  facts: Pick<CardFacts, 'record' | 'classes' | 'result' | 'metrics'>,
+): Promise<void> {
   const { accuracy, selectedEpoch } = facts.result;
   const [, tag = ''] = spec.backbone.name.split('.');
   const trained = `${selectedEpoch + 1} epochs from random weights, test top-1 ${accuracy}`;
@@ -27,6 +31,8 @@ export async function writeModel(dir: string, parameters: Float32Array, facts: C
     shape,
     data: parameters.subarray(offset, offset + size),
   }));
-  await writeFileAtomic(join(dir, MODEL_FILE), encodeSafetensors(tensors, metadata));
-  await writeFileAtomic(join(dir, CARD_FILE), modelCard(facts));
+  const path = join(dir, MODEL_FILE);
+  const card = modelCard({ ...facts, backbone: spec.backbone, file: MODEL_FILE, parameters: layout.size });
+  await writeFileAtomic(path, encodeSafetensors(tensors, metadata));
+  await writeFileAtomic(cardPath(path), card);
 }

@@ -12,7 +12,7 @@ import { encodeSafetensors } from '../files/safetensors.js';
 import type { Provider } from '../runtime/worker.js';
 import { type FineTuneSettings, type Protocol, parseConfig, variantName } from './config.js';
 import { type ModelSpec, TRAINING_ONLY, type TrainableLayout } from './model.js';
-import type { Phase } from './progress.js';
+import type { EpochMetrics, Phase } from './progress.js';
 import { encodeState, type Role, readState, type TrainState } from './state.js';
 
 /** config.json: all that is needed to repeat the run. */
@@ -162,13 +162,8 @@ export async function openState(dir: string): Promise<TrainState | null> {
   return names.includes('state.safetensors') ? readState(join(dir, 'state.safetensors')) : null;
 }
 
-export async function readTimings(dir: string): Promise<EpochTiming[]> {
-  const text = await readFile(join(dir, 'timings.jsonl'), 'utf8').catch(() => '');
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as EpochTiming);
-}
+export const readTimings = (dir: string) => readLines<EpochTiming>(dir, 'timings.jsonl');
+export const readMetrics = (dir: string) => readLines<EpochMetrics>(dir, 'metrics.jsonl');
 
 export interface TunedModel {
   spec: ModelSpec;
@@ -227,10 +222,22 @@ const lines = (values: readonly unknown[]) => values.map((value) => `${JSON.stri
 
 async function readJson<T>(dir: string, name: string): Promise<T | null> {
   const text = await readFile(join(dir, name), 'utf8').catch(() => null);
-  if (text === null) return null;
+  return text === null ? null : parsed<T>(text, join(dir, name));
+}
+
+/** None where the file is missing. @throws IdatError `run.damaged` */
+async function readLines<T>(dir: string, name: string): Promise<T[]> {
+  const text = await readFile(join(dir, name), 'utf8').catch(() => '');
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line, i) => parsed<T>(line, `${join(dir, name)}, line ${i + 1}`));
+}
+
+function parsed<T>(text: string, where: string): T {
   try {
     return JSON.parse(text) as T;
   } catch (error) {
-    throw new IdatError('run.damaged', `${join(dir, name)}: not JSON; copy the run again`, { cause: error });
+    throw new IdatError('run.damaged', `${where}: not JSON; copy the run again`, { cause: error });
   }
 }

@@ -21,6 +21,7 @@ export const merge = new Command('merge')
     const text = facts({
       file: shortPath(result.path),
       tensors: `${result.tensors}, ${result.changed} of them changed by ${result.method} and its head`,
+      card: result.card === null ? 'none, as the run has no result yet' : shortPath(result.card),
       use: `a ViT or Swin in timm’s naming; idat reads it as --student ${shortPath(result.path)}`,
     });
     process.stdout.write(`${text}\n`);
