@@ -39,6 +39,7 @@ const recipe = (out: string, more: Partial<PretrainInput> = {}): PretrainInput =
   microBatch: 5,
   flip: true,
   cropPadding: 2,
+  trivialAugment: true,
   labelSmoothing: 0.1,
   dropTokens: 0.5,
   fullTokenEpochs: 1,

@@ -19,6 +19,7 @@ import { type EpochTiming, saveRun, type TunedModels } from './run-directory.js'
 import { learningRate } from './schedule.js';
 import { emptySums, type Role, type TrainState } from './state.js';
 import type { TrainStep } from './step.js';
+import { stepClock } from './step-clock.js';
 
 /** A compiled step, and what it draws at random each time. */
 export interface LoadedStep {
@@ -66,12 +67,14 @@ export async function trainPhase(
   const { settings, control } = run;
   const batchSize = Math.min(settings.batchSize, plan.data.student.count);
   const steps = Math.floor(plan.data.student.count / batchSize);
-  const clock = startClock((plan.epochs - state.epoch) * steps - state.step, batchSize);
+  const { dropTokens, fullTokenEpochs } = settings;
+  const from = { epoch: state.epoch, step: state.step };
+  const pace = stepClock({ from, epochs: plan.epochs, steps, batchSize, dropTokens, fullTokenEpochs });
 
   while (state.epoch < plan.epochs) {
     const started = performance.now();
     const lrAt = (step: number) => learningRate(state.epoch + (settings.lrPerStep ? step / steps : 0), settings);
-    const whole = state.epoch >= plan.epochs - settings.fullTokenEpochs;
+    const whole = state.epoch >= plan.epochs - fullTokenEpochs;
     const { session, draws } = whole ? await run.steps.whole() : run.steps.usual;
     const models = { student: specOf(run, 'student', whole)!, teacher: specOf(run, 'teacher', whole) };
     const order = { seed: settings.seed, phase: state.phase, epoch: state.epoch, firstStep: state.step };
@@ -96,7 +99,7 @@ export async function trainPhase(
 
         const { loss, trainAccuracy } = meansOf(state.sums);
         const position = { phase: state.phase, epoch: state.epoch, epochs: plan.epochs, step: state.step, steps };
-        control.onProgress?.({ kind: 'step', ...position, losses: loss, trainAccuracy, lr, ...clock.tick() });
+        control.onProgress?.({ kind: 'step', ...position, losses: loss, trainAccuracy, lr, ...pace() });
         if (control.signal?.aborted) throw await interrupted(run, state);
       }
     } finally {
@@ -212,16 +215,4 @@ export async function interrupted(run: Pick<Run, 'dir' | 'models' | 'timings'>, 
   await saveRun(run.dir, state, run.models, run.timings);
   const where = `stopped after epoch ${state.epoch} step ${state.step}`;
   return new IdatError('run.interrupted', `${where}; go on with: idat resume ${run.dir}`);
-}
-
-function startClock(stepsToDo: number, batchSize: number) {
-  const started = performance.now();
-  let done = 0;
-  return {
-    tick: () => {
-      done++;
-      const secondsPerStep = (performance.now() - started) / 1000 / done;
-      return { secondsLeft: secondsPerStep * (stepsToDo - done), imagesPerSecond: batchSize / secondsPerStep };
-    },
-  };
 }
