@@ -1,11 +1,13 @@
 /** Random flips and crops of training images. */
 import { describe, expect, it } from 'vitest';
 import type { PixelStore } from '../src/data/index.js';
+import { randomStream } from '../src/random.js';
 import { type Augmentation, augments, imageChange } from '../src/train/augment.js';
 import { epochBatches } from '../src/train/batches.js';
 import type { ModelInputs } from '../src/train/inputs.js';
 import { pixelInputs } from '../src/train/inputs.js';
 import type { ModelSpec } from '../src/train/model.js';
+import { trivialAugment } from '../src/train/trivial-augment.js';
 
 const PASS = { seed: 3, phase: 'final' as const, epoch: 2 };
 const GREY = [200, 201, 202];
@@ -59,6 +61,19 @@ describe('augmentation', () => {
   ])('%o has %i views', (augmentation, views) => {
     const seen = new Set(Array.from({ length: 300 }, (_, index) => changed(augmentation, index).join()));
     expect(seen.size).toBe(views);
+  });
+
+  it('gives what was flipped and moved to TrivialAugment, with the same stream', () => {
+    const trivial = { ...NONE, trivialAugment: true };
+    expect(augments(trivial)).toBe(true);
+    const streamOf = (index: number) => randomStream(PASS.seed, 'augment', PASS.phase, PASS.epoch, index);
+    for (let index = 0; index < 100; index++) {
+      expect([...changed(trivial, index)]).toEqual([...trivialAugment(image, GREY, streamOf(index))]);
+      const stream = streamOf(index);
+      stream.below(2); // what the flip takes
+      const flipped = changed({ ...NONE, flip: true }, index);
+      expect([...changed({ ...trivial, flip: true }, index)]).toEqual([...trivialAugment(flipped, GREY, stream)]);
+    }
   });
 
   it('is the same for the same seed, epoch and image, and another for any other', () => {

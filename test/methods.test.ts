@@ -1,5 +1,5 @@
 /** The conformance suite over every method of the registry and one from outside, and what belongs to no single method. */
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { contrastAdapter } from '../examples/contrast-adapter.js';
@@ -287,8 +287,12 @@ describe('runs', () => {
     }
   });
 
-  it('of a run without a result are merged without a card', async () => {
+  it('are not merged where the run is damaged, and without a card where it has no result', async () => {
     const out = join(root, 'merge-bitfit');
+    appendFileSync(join(out, 'metrics.jsonl'), '{"phase":');
+    const damaged = join(root, 'damaged.safetensors');
+    await expect(mergeRun(out, damaged)).rejects.toThrow(/metrics\.jsonl, line 3: not JSON/);
+    expect(existsSync(damaged)).toBe(false);
     rmSync(join(out, 'result.json'));
     const { card } = await mergeRun(out, join(root, 'early.safetensors'));
     expect(card).toBeNull();

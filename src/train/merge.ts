@@ -107,22 +107,21 @@ export async function mergeRun(runDir: string, out: string): Promise<MergeResult
     tag: `tuned-by-${model.method}`,
     trained: `${backbone.name} tuned by ${model.method} and merged`,
   });
-  await writeFileAtomic(path, [...safetensorsPieces(tensors, metadata)]);
   const changed = [...merged.values()].filter((tensor) => tensor.changed).length;
   const parameters = tensors.reduce((sum, { data }) => sum + data.length, 0);
-  const card = await writeCard(dir, path, { backbone, record, parameters });
+  const text = await cardOf(dir, { file: basename(path), backbone, record, parameters });
+  await writeFileAtomic(path, [...safetensorsPieces(tensors, metadata)]);
+  const card = text === null ? null : cardPath(path);
+  if (card !== null) await writeFileAtomic(card, text!);
   return { path, method: model.method, tensors: tensors.length, changed, card };
 }
 
-async function writeCard(
+/** Null where the run has no result yet. */
+async function cardOf(
   dir: string,
-  weights: string,
-  facts: Pick<CardFacts, 'backbone' | 'record' | 'parameters'>,
+  facts: Pick<CardFacts, 'file' | 'backbone' | 'record' | 'parameters'>,
 ): Promise<string | null> {
   const result = await readResult(dir);
   if (result === null) return null;
-  const path = cardPath(weights);
-  const more = { file: basename(weights), classes: await readClasses(dir), metrics: await readMetrics(dir) };
-  await writeFileAtomic(path, modelCard({ ...facts, ...more, result }));
-  return path;
+  return modelCard({ ...facts, classes: await readClasses(dir), metrics: await readMetrics(dir), result });
 }

@@ -168,13 +168,13 @@ function byChannel({ bytes, side, fill }: Planar, table: (counts: Uint32Array) =
   return out;
 }
 
-/** The darkest byte becomes 0, the lightest 255. */
+/** The darkest byte becomes 0, the lightest 255; cut off in the order of Pillow's `ImageOps.autocontrast`, to its last bit. */
 function stretched(counts: Uint32Array): Uint8ClampedArray {
   const darkest = counts.findIndex((count) => count > 0);
   const lightest = lightestOf(counts);
-  const scale = lightest > darkest ? 255 / (lightest - darkest) : 1;
-  const offset = lightest > darkest ? darkest : 0;
-  return Uint8ClampedArray.from(counts, (_, byte) => Math.floor((byte - offset) * scale + 1e-9));
+  if (lightest === darkest) return Uint8ClampedArray.from(counts, (_, byte) => byte);
+  const scale = 255 / (lightest - darkest);
+  return Uint8ClampedArray.from(counts, (_, byte) => Math.floor(byte * scale - darkest * scale));
 }
 
 /** All grey levels about equally often, as Pillow's `ImageOps.equalize` counts them. */
