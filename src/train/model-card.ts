@@ -64,10 +64,13 @@ function properties({ backbone, file, parameters, record, classes, result }: Car
     ['normalisation', `(byte/255 − mean)/std, mean ${mean.join(', ')}, std ${std.join(', ')}`],
     ['classes', `${classes.length}${names}`],
     ['data', `${basename(record.data.source)}; trained on train and val together. ${record.data.note}`],
-    ['training time', `${(result.seconds / 3600).toFixed(2)} hours`],
+    ['training time', duration(result.seconds)],
     ['weights', `${file}: float32, timm's tensor names; sizes and normalisation in its metadata`],
   ];
 }
+
+const duration = (seconds: number): string =>
+  seconds < 3600 ? `${(seconds / 60).toFixed(1)} minutes` : `${(seconds / 3600).toFixed(2)} hours`;
 
 const EPOCH_KEPT: Record<Protocol, string> = {
   last: 'after the last epoch',
