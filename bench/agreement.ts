@@ -1,5 +1,5 @@
 /** Whether two contestants computed the same: losses, and the gradient of every trained tensor. */
-import { openSafetensors } from '../src/files/safetensors-node.js';
+import { openSafetensors } from '../src/files/node/safetensors-file.js';
 
 export interface Checked {
   losses: Readonly<Record<string, number>>;

@@ -7,17 +7,19 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { matrixPeakFeeds, matrixPeakProgram } from '../src/bench/matrix-peak.js';
-import { writeFileAtomic } from '../src/files/atomic-write.js';
+import { writeFileAtomic } from '../src/files/node/atomic-write.js';
 import { encodeSafetensors } from '../src/files/safetensors.js';
 import { size } from '../src/graph/tensor.js';
-import { type Session, startRuntime } from '../src/runtime/runtime.js';
-import { withWeightFile } from '../src/runtime/weight-file.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import { withWeightFile } from '../src/runtime/node/weight-file.js';
+import type { Session } from '../src/runtime/runtime.js';
+import { autoMicroBatch, pieces } from '../src/step/micro-batch.js';
+import type { Prefix } from '../src/step/model.js';
+import { buildPrefix } from '../src/step/prefix.js';
+import { buildTrainStep, type TrainStep } from '../src/step/train-step.js';
 import type { Call } from '../src/train/batches.js';
-import { type Classifier, loadClassifier, streamOf } from '../src/train/evaluate.js';
-import { runStep } from '../src/train/fit.js';
-import { autoMicroBatch, pieces } from '../src/train/micro-batch.js';
-import type { Prefix } from '../src/train/model.js';
-import { buildPrefix, buildTrainStep, type TrainStep } from '../src/train/step.js';
+import { type LoadedModel, loadModel, streamOf } from '../src/train/evaluate.js';
+import { batchGradients } from '../src/train/update-step.js';
 import { serve } from './contestant.js';
 import {
   type AdapterName,
@@ -55,7 +57,7 @@ const { images, labels } = await readBatch(folder);
 const runtime = await startRuntime({ device: 'cpu' });
 const takeRunMs = startRunClock();
 const steps = new Map<string, LoadedStep>();
-const classifiers = new Map<string, Classifier>();
+const classifiers = new Map<string, LoadedModel>();
 
 const specs = ({ adapter }: Pick<Which, 'adapter'>) => ({
   student: modelSpec(backbones.student, adapter),
@@ -83,19 +85,17 @@ async function stepOf(which: Which): Promise<LoadedStep> {
       student: { parameters: initialParameters(step.student, 'student') },
       teacher: { parameters: initialParameters(step.teacher!, 'teacher') },
     };
-    return { step, session: await runtime.load(step.program), microBatch: options.microBatch, models, inputs };
+    return { step, session: await runtime.load(() => step.program), microBatch: options.microBatch, models, inputs };
   });
   steps.set(key, loaded);
   return loaded;
 }
 
-async function classifierOf(which: Which): Promise<Classifier> {
+async function classifierOf(which: Which): Promise<LoadedModel> {
   const key = `${which.variant} ${which.adapter}`;
   const classifier =
     classifiers.get(key) ??
-    (await withWeightFile((sink) =>
-      loadClassifier(runtime, specs(which).student, { frozen: variantNamed(which.variant).step.frozen, sink }),
-    ));
+    (await loadModel(runtime, specs(which).student, { frozen: variantNamed(which.variant).step.frozen }));
   classifiers.set(key, classifier);
   return classifier;
 }
@@ -115,7 +115,7 @@ async function inputsOf(role: (typeof ROLES)[number], prefix: Prefix | null): Pr
   if (!prefix) return { [`${role}.images`]: { values: images, length: IMAGE_LENGTH } };
   const lengths = prefix.tensors.map(({ shape }) => size(shape));
   const values = lengths.map((length) => new Float32Array(BATCH_SIZE * length));
-  const session = await runtime.load(prefix.compile());
+  const session = await runtime.load(() => prefix.compile());
   for (const { positions } of pieces(BATCH_SIZE, prefix.batch)) {
     const outputs = await session.run({ images: imagesAt(positions) });
     prefix.tensors.forEach(({ name }, i) => {
@@ -144,7 +144,7 @@ function microBatches(count: number, { microBatch, inputs }: LoadedStep): Call[]
 async function check({ batch, ...which }: Which & { batch: number }): Promise<object> {
   const loaded = await stepOf(which);
   const { step, session, models } = loaded;
-  const { losses, gradients } = await runStep(session, microBatches(batch, loaded), models);
+  const { losses, gradients } = await batchGradients(session, microBatches(batch, loaded), models);
   const path = join(folder, `gradients.idat ${which.variant}.safetensors`);
   const tensors = ROLES.flatMap((role) => asTensors(step[role]!, gradients[role]!, `${role}.`));
   await writeFileAtomic(path, encodeSafetensors(tensors));
@@ -164,7 +164,7 @@ async function seconds({ part, count, ...which }: Which & { part: 'step' | 'forw
 async function stepWork(which: Which, count: number) {
   const loaded = await stepOf(which);
   const batch = microBatches(count, loaded);
-  return () => runStep(loaded.session, batch, loaded.models);
+  return () => batchGradients(loaded.session, batch, loaded.models);
 }
 
 async function forwardWork(which: Which, count: number) {
@@ -172,7 +172,7 @@ async function forwardWork(which: Which, count: number) {
   const parameters = initialParameters(classifier.layout, 'student');
   const calls = pieces(count, classifier.batch).map(({ positions }) => imagesAt(positions));
   return async () => {
-    for (const pixels of calls) await classifier.logits({ images: pixels }, parameters);
+    for (const pixels of calls) await classifier.output({ images: pixels }, parameters);
   };
 }
 
@@ -180,7 +180,7 @@ async function forwardWork(which: Which, count: number) {
 async function logits(which: Which): Promise<object> {
   const classifier = await classifierOf(which);
   const [first] = pieces(classifier.batch, classifier.batch);
-  const all = await classifier.logits(
+  const all = await classifier.output(
     { images: imagesAt(first!.positions) },
     initialParameters(classifier.layout, 'student'),
   );
@@ -198,7 +198,7 @@ const PRODUCT_RUNS = 20;
 /** GFLOP/s of one product with a constant weight, in the kernel alone: the median of 20. */
 async function productPeak(): Promise<number> {
   const program = matrixPeakProgram();
-  const session = await runtime.loadProfiled(program);
+  const session = await runtime.loadProfiled(() => program);
   for (let run = 0; run < PRODUCT_RUNS; run++) await session.run(matrixPeakFeeds());
   const kernels = (await session.kernelTimes()).flatMap((run) => run.kernels);
   await session.close();

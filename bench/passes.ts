@@ -10,11 +10,13 @@
 import { FROZEN_PREFIX } from '../src/graph/passes/frozen-prefix.js';
 import { PASS_NAMES } from '../src/graph/passes/index.js';
 import { size } from '../src/graph/tensor.js';
-import { type Feed, type Runtime, startRuntime } from '../src/runtime/runtime.js';
-import { withWeightFile } from '../src/runtime/weight-file.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import { withWeightFile } from '../src/runtime/node/weight-file.js';
+import type { Feed, Runtime } from '../src/runtime/runtime.js';
+import { autoMicroBatch } from '../src/step/micro-batch.js';
+import { buildPrefix } from '../src/step/prefix.js';
+import { buildTrainStep } from '../src/step/train-step.js';
 import { streamOf } from '../src/train/evaluate.js';
-import { autoMicroBatch } from '../src/train/micro-batch.js';
-import { buildPrefix, buildTrainStep } from '../src/train/step.js';
 import { BENCH } from './plan.js';
 import { BATCH_SIZE, DISTILLATION, initialParameters, modelSpec, openBackbones } from './problem.js';
 import { type MeasuredRow, type Row, summarise, takeTurns } from './readings.js';
@@ -67,7 +69,11 @@ async function rowWithout(runtime: Runtime, pass: string): Promise<Row & { flops
       name,
       known[name] ?? wave(size(shape)),
     ]);
-    return { session: await runtime.load(step.program), feeds: Object.fromEntries(fed), flops: step.program.flops };
+    return {
+      session: await runtime.load(() => step.program),
+      feeds: Object.fromEntries(fed),
+      flops: step.program.flops,
+    };
   });
   const read = async () => {
     const started = performance.now();

@@ -6,7 +6,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IdatError } from '../src/errors.js';
-import { writeFileAtomic } from '../src/files/atomic-write.js';
+import { writeFileAtomic } from '../src/files/node/atomic-write.js';
 import { agree, closeContestants, rowsFor, startContestants } from './contestants.js';
 import { secondsToFirstStep, watchLinearProbing, watchTraining } from './fresh-process.js';
 import { gitState, machine } from './machine.js';

@@ -5,13 +5,14 @@
 import { access, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Backbone } from '../src/backbones/backbone.js';
-import { backboneFromFile } from '../src/backbones/checkpoint.js';
-import { writeFileAtomic } from '../src/files/atomic-write.js';
+import { backboneFromFile } from '../src/backbones/node/checkpoint.js';
+import { writeFileAtomic } from '../src/files/node/atomic-write.js';
+import { openSafetensors } from '../src/files/node/safetensors-file.js';
 import { encodeSafetensors, type TensorSource } from '../src/files/safetensors.js';
-import { openSafetensors } from '../src/files/safetensors-node.js';
 import { randomStream } from '../src/random.js';
-import type { ModelSpec, TrainableLayout } from '../src/train/model.js';
-import { buildForward, type Distillation } from '../src/train/step.js';
+import type { Distillation } from '../src/step/distillation.js';
+import { buildForward } from '../src/step/forward.js';
+import type { ModelSpec, TrainableLayout } from '../src/step/model.js';
 
 export const ADAPTERS = ['parallel', 'sequential'] as const;
 export type AdapterName = (typeof ADAPTERS)[number];

@@ -10,9 +10,9 @@ import { dirname, join, sep } from 'node:path';
 import '@tensorflow/tfjs'; // registers the gradients, which the core leaves out
 import { setWasmPaths, version_wasm } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
-import { writeFileAtomic } from '../src/files/atomic-write.js';
+import { writeFileAtomic } from '../src/files/node/atomic-write.js';
+import { openSafetensors } from '../src/files/node/safetensors-file.js';
 import { encodeSafetensors } from '../src/files/safetensors.js';
-import { openSafetensors } from '../src/files/safetensors-node.js';
 import { serve } from './contestant.js';
 import { backbonePath, CLASSES, IMAGE_LENGTH, ROLES, type RoleName, readBatch } from './problem.js';
 

@@ -1,6 +1,6 @@
 /** The ways in which idat itself takes part. A new one is a line. */
 import type { FineTuneInput } from '../src/index.js';
-import type { StepOptions } from '../src/train/step.js';
+import type { StepOptions } from '../src/step/train-step.js';
 
 interface Variant {
   readonly name: string;

@@ -2,6 +2,23 @@
  * The errors idat raises on purpose, and what helps to word them: names that are near, a stranger's text. Imports nothing else of the project.
  */
 
+/** One thing that is wrong with what was given, as data: a form points at its field, a sentence names it. */
+export interface Issue {
+  /** Where, such as `['options', 'rank']`; empty for the whole. */
+  readonly path: readonly (string | number)[];
+  /** A stable word: zod's, such as `too_small`, or idat's own. */
+  readonly code: string;
+  /** What was expected and what came, without the path. */
+  readonly message: string;
+}
+
+/** What an error knows besides its words. */
+export interface IdatErrorOptions extends ErrorOptions {
+  readonly issues?: readonly Issue[];
+  /** What it is about, by name, such as `{ run: 'runs/pets-1' }`: faces make their advice of it. */
+  readonly about?: Readonly<Record<string, string>>;
+}
+
 /**
  * An error whose message is meant for the person at the keyboard: what was wrong, where, and what to do.
  * The command line prints `message` alone (no stack) and ends with a non-zero exit code; anything that is not an
@@ -9,16 +26,25 @@
  */
 export class IdatError extends Error {
   override readonly name = 'IdatError';
+  /** What is wrong, one by one, where a program may want to point at it. */
+  readonly issues: readonly Issue[];
+  readonly about: Readonly<Record<string, string>>;
 
   /** @param code a stable word tests and programs can check, such as `data.list.escape` */
   constructor(
     readonly code: string,
     message: string,
-    options?: ErrorOptions,
+    { issues = [], about = {}, ...options }: IdatErrorOptions = {},
   ) {
     super(message, options);
+    this.issues = issues;
+    this.about = about;
   }
 }
+
+/** The issues in words, a line each: `epochs: expected …, got …`. */
+export const inWords = (issues: readonly Issue[]): string =>
+  issues.map(({ path, message }) => (path.length > 0 ? `${path.join('.')}: ${message}` : message)).join('\n');
 
 /** A stranger's text, made fit for a terminal: control and direction characters escaped, length bounded. */
 export function printable(text: string): string {

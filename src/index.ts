@@ -1,19 +1,44 @@
-/** What programs import from idat. */
-export { IdatError } from './errors.js';
+/** What programs import from idat: all that the command line can do. */
+export { KNOWN_BACKBONES, type KnownBackbone } from './backbones/known-backbones.js';
+export { findWeights, namedWeights, obtainWeights } from './backbones/node/registry.js';
+export { type BenchControl, type BenchRecord, bench } from './bench/bench.js';
+export type { BenchInput } from './bench/config.js';
+export type { ImageSource } from './data/node/image-source.js';
+export type { PixelImage } from './data/pixel-image.js';
+export { LOSSES, lossByName, registerLoss } from './distill/index.js';
+export type { DistillationLoss } from './distill/loss.js';
+export { IdatError, type Issue } from './errors.js';
+export { type CompareControl, type CompareInput, type Comparison, compare } from './experiments/compare.js';
+export { type MergeResult, mergeRun } from './export/merge.js';
 export { METHODS, methodByName, registerMethod } from './methods/index.js';
 export type { Method } from './methods/method.js';
+export { type ParameterTable, parameterTable } from './paper/parameter-table.js';
+export { comparisonTable } from './report/comparison.js';
+export type { StepProfile } from './report/profile-record.js';
 export {
-  FineTuneConfig,
-  type FineTuneInput,
-  type FineTuneSettings,
-  type Protocol,
-  parseConfig,
-} from './train/config.js';
+  type Classifier,
+  type ClassifyOptions,
+  type ClassProbability,
+  type ImagePrediction,
+  openClassifier,
+  type RunOptions,
+} from './runs/classifier.js';
+export { evaluateRun, type RunEvaluation } from './runs/evaluate-run.js';
+export {
+  type FineTuneControl,
+  type FineTuneResult,
+  fineTune,
+  type ResumeControl,
+  resume,
+} from './runs/fine-tune.js';
+export { type OpenedRun, openRun } from './runs/open-run.js';
+export { type Prediction, predict } from './runs/predict.js';
+export { pretrain } from './runs/pretrain.js';
+export { FineTuneConfig, type FineTuneInput, type FineTuneSettings, parseConfig } from './settings/config.js';
+export { FIELDS, type Field, type FieldName } from './settings/fields.js';
+export type { PretrainInput } from './settings/pretrain.js';
+export { PROTOCOLS, type Protocol, type ProtocolName } from './settings/protocols.js';
+export type { EpochMetrics, Losses, Phase, RunRecord, RunResult } from './settings/record.js';
 export type { Score } from './train/evaluate.js';
-export { type FineTuneResult, fineTune, type ResumeControl, resume } from './train/fine-tune.js';
-export { type MergeResult, mergeRun } from './train/merge.js';
-export { evaluateRun, type Prediction, predict, type RunEvaluation, type RunOptions } from './train/predict.js';
-export { type PretrainInput, pretrain } from './train/pretrain.js';
-export type { StepProfile } from './train/profile.js';
-export type { EpochMetrics, Losses, Phase, Progress, RunControl } from './train/progress.js';
-export type { RunRecord, RunResult } from './train/run-directory.js';
+export type { Progress, RunControl } from './train/progress.js';
+export { formatRows, type Row, type VerifyOptions, verify } from './verify/index.js';

@@ -1,13 +1,13 @@
 /** Random flips and crops of training images. */
 import { describe, expect, it } from 'vitest';
-import type { PixelStore } from '../src/data/index.js';
+import { type Augmentation, augments, imageChange } from '../src/data/augment.js';
+import type { PixelStore } from '../src/data/node/index.js';
+import { trivialAugment } from '../src/data/trivial-augment.js';
 import { randomStream } from '../src/random.js';
-import { type Augmentation, augments, imageChange } from '../src/train/augment.js';
+import type { ModelSpec } from '../src/step/model.js';
 import { epochBatches } from '../src/train/batches.js';
 import type { ModelInputs } from '../src/train/inputs.js';
 import { pixelInputs } from '../src/train/inputs.js';
-import type { ModelSpec } from '../src/train/model.js';
-import { trivialAugment } from '../src/train/trivial-augment.js';
 
 const PASS = { seed: 3, phase: 'final' as const, epoch: 2 };
 const GREY = [200, 201, 202];

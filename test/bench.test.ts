@@ -9,7 +9,7 @@ import { KNOWN_BACKBONES } from '../src/backbones/known-backbones.js';
 import type { BenchRecord } from '../src/bench/bench.js';
 import { comparableRecords, figureRows, machineRows, saveRecord } from '../src/bench/comparison.js';
 import { parseBenchConfig } from '../src/bench/config.js';
-import { measurableBackbone, withWeightsFolder } from '../src/bench/random-weights.js';
+import { measurableBackbone, withWeightsFolder } from '../src/bench/measurable-backbone.js';
 import { timeInTurn } from '../src/bench/readings.js';
 import { STUDENT, TEACHER, temporaryFolder } from './train-support.js';
 
@@ -87,15 +87,18 @@ describe('idat bench', () => {
 
 describe('settings', () => {
   it('are the bundled pair when nothing is asked for, and no teacher beside a student of one’s own', () => {
-    expect(parseBenchConfig({}).run).toMatchObject({ student: STUDENT, teacher: TEACHER });
-    expect(parseBenchConfig({ student: 'vit_tiny_patch16_224' }).run).toMatchObject({ teacher: null });
+    expect(parseBenchConfig({}).plan.models).toMatchObject({ student: { name: STUDENT }, teacher: { name: TEACHER } });
+    expect(parseBenchConfig({ student: 'vit_tiny_patch16_224' }).plan.models).toMatchObject({ teacher: null });
   });
 });
 
 describe('weights that are not on this disk', () => {
   it('are random, of the right sizes, and gone afterwards', async () => {
     const folder = await withWeightsFolder(async (place) => {
-      const { backbone, random } = await measurableBackbone('vit_tiny_patch16_224', undefined, place);
+      const { backbone, random } = await measurableBackbone(
+        { name: 'vit_tiny_patch16_224', imageSize: undefined },
+        place,
+      );
       expect(random).toBe(true);
       expect(backbone.name).toBe('vit_tiny_patch16_224.augreg_in21k');
       expect(backbone.config).toEqual(KNOWN_BACKBONES.find(({ name }) => name === backbone.name)!.config);
@@ -106,7 +109,7 @@ describe('weights that are not on this disk', () => {
   });
 
   it('are not made where there are real ones', async () => {
-    expect((await measurableBackbone(STUDENT, undefined, root)).random).toBe(false);
+    expect((await measurableBackbone({ name: STUDENT, imageSize: undefined }, root)).random).toBe(false);
   });
 });
 

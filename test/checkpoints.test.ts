@@ -7,23 +7,23 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tensorShapes, traceBackbone } from '../src/backbones/architecture.js';
 import type { Backbone } from '../src/backbones/backbone.js';
-import { backboneFromFile } from '../src/backbones/checkpoint.js';
-import { openCheckpoint } from '../src/backbones/checkpoints/open.js';
 import { permuted, type StoredTensor } from '../src/backbones/checkpoints/stored-tensor.js';
-import { resolveBackbone } from '../src/backbones/registry.js';
+import { backboneFromFile } from '../src/backbones/node/checkpoint.js';
+import { openCheckpoint } from '../src/backbones/node/open.js';
+import { resolveBackbone } from '../src/backbones/node/registry.js';
 import { craftZip } from '../src/data/testing/zip.js';
+import { openSafetensors } from '../src/files/node/safetensors-file.js';
 import { encodeSafetensors, parseSafetensorsHeader } from '../src/files/safetensors.js';
-import { openSafetensors } from '../src/files/safetensors-node.js';
 import { emit } from '../src/graph/emit.js';
 import type { ConstantAttrs } from '../src/graph/ops/constant.js';
 import { input, linear } from '../src/graph/ops/index.js';
 import { size } from '../src/graph/tensor.js';
-import { type Runtime, startRuntime } from '../src/runtime/runtime.js';
-import { withWeightFile } from '../src/runtime/weight-file.js';
+import { backboneChange, backboneRecord } from '../src/runs/backbones.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import { withWeightFile } from '../src/runtime/node/weight-file.js';
+import type { Runtime } from '../src/runtime/runtime.js';
+import { buildPrefix } from '../src/step/prefix.js';
 import { loadPrefix } from '../src/train/prefix-store.js';
-import { backboneChange } from '../src/train/run-directory.js';
-import { backboneRecord } from '../src/train/setup.js';
-import { buildPrefix } from '../src/train/step.js';
 
 const fixtures = fileURLToPath(new URL('fixtures/checkpoints/', import.meta.url));
 const made: Record<string, { file: string; imageSize: number; logits: number[][] }> = JSON.parse(
@@ -56,7 +56,7 @@ async function ownLogits(path: string, { config, weights }: Backbone, batch: num
   const features = traceBackbone(config, weight, {}, { images, dropPath: null });
   const head = (await openCheckpoint(path)).tensors.get('head.weight')?.shape;
   const logits = head ? linear(features, weight('head.weight', head), weight('head.bias', [head[0]!])) : features;
-  const session = await runtime.load(emit({ logits }));
+  const session = await runtime.load(() => emit({ logits }));
   const numbers = Float32Array.from({ length: size(images.shape) }, (_, i) => Math.sin(0.37 * i + 1));
   const result = (await session.run({ images: numbers })).logits!;
   await session.close();
@@ -358,13 +358,10 @@ describe('a frozen prefix whose weights are computed', () => {
     const backbone = await backboneFromFile(large());
     const model = { backbone, method: 'linear', methodOptions: {}, classes: 3, dropPath: 0 };
     const prefix = buildPrefix(model)!;
-    const [first, second] = [
-      await loadPrefix(runtime, model, prefix, '1'),
-      await loadPrefix(runtime, model, prefix, '1'),
-    ];
+    const [first, second] = [await loadPrefix(runtime, model, prefix), await loadPrefix(runtime, model, prefix)];
     expect(second.identity).toBe(first.identity);
     expect(second.session).not.toBe(first.session);
-    expect(await loadPrefix(runtime, model, prefix, '1', first)).toBe(first);
+    expect(await loadPrefix(runtime, model, prefix, first)).toBe(first);
     await withWeightFile(async (sink) => {
       const program = prefix.compile(sink);
       expect(program.files.map(({ path }) => path)).toContain(sink.path);

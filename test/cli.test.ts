@@ -50,7 +50,7 @@ describe('words', () => {
     [['train', 'x', '--student', 'y', '--epohcs', '3'], /did you mean --epochs\?/i],
     [['train', 'x', '--student', 'y', '--method', 'sequental'], /did you mean sequential /i],
     [['train', 'x', '--student', 'y', '--method', 'lora', '--hidden', '3'], /hidden: lora has no such option/],
-    [['train', 'x'], /--student/],
+    [['train', 'x', '--teacher', 'y', '--distill', 'msse'], /did you mean mse .*--distill \.\/my-loss\.js/],
     [['train', 'x', '--student', model, '--epochs', 'many'], /epochs: expected .*many/],
   ])('%j is a usage error that says what was meant', async (args, message) => {
     const { code, stderr, stdout } = await idat(...args);

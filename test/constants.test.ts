@@ -16,8 +16,8 @@ import {
 import { add, constant, gelu, input, linear, mul } from '../src/graph/ops/index.js';
 import type { Tensor } from '../src/graph/tensor.js';
 import { usesIn } from '../src/graph/uses.js';
-import { startRuntime } from '../src/runtime/runtime.js';
-import { withWeightFile } from '../src/runtime/weight-file.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import { withWeightFile } from '../src/runtime/node/weight-file.js';
 import { values } from './small-models.js';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'idat-constants-')));
@@ -109,7 +109,7 @@ describe.each(Object.entries(forms))('the rows of a constant (%s)', (kind, data)
     const x = input('x', [1, 4]);
     const program = emit(Object.fromEntries(pieces.map((w, i) => [`y${i}`, linear(x, w)])));
     expect(program.files.map((file) => file.path)).toEqual(kind === 'file' ? [path] : []);
-    const session = await runtime.load(program);
+    const session = await runtime.load(() => program);
     for (let column = 0; column < 4; column++) {
       const found = await session.run({ x: Float32Array.from({ length: 4 }, (_, i) => Number(i === column)) });
       const expected = (rows: number[]) => Float32Array.from(rows, (row) => numbers[4 * row + column]!);
@@ -154,12 +154,12 @@ describe('emitting with a place for weights', () => {
   it('gives what it gives without one', async () => {
     const runtime = await startRuntime({ device: 'cpu', threads: 1 });
     const feeds = { x: values([side], 7) };
-    const session = await runtime.load(emit(products()));
+    const session = await runtime.load(() => emit(products()));
     const expected = await session.run(feeds);
     const loaded = await withWeightFile(async (sink) => {
       const program = emit(products(), sink);
       expect(program.model.length).toBeLessThan(2 ** 20 + 4096);
-      return runtime.load(program);
+      return runtime.load(() => program);
     });
     const found = await loaded.run(feeds);
     expect(Object.values(found).map((y) => [...y])).toEqual(Object.values(expected).map((y) => [...y])); // the file is gone by now

@@ -14,9 +14,10 @@ import type { Program, WeightSink } from '../src/graph/emit.js';
 import { constant } from '../src/graph/ops/index.js';
 import { size } from '../src/graph/tensor.js';
 import { randomStream } from '../src/random.js';
-import { type FineTuneInput, parseConfig } from '../src/train/config.js';
-import { modelSpecs, prefixesOf, stepOf } from '../src/train/setup.js';
-import { buildForward } from '../src/train/step.js';
+import { type FineTuneInput, parseConfig } from '../src/settings/config.js';
+import { planOf } from '../src/settings/plan.js';
+import { buildForward } from '../src/step/forward.js';
+import { modelSpecs, prefixesOf, stepOf } from '../src/train/specs.js';
 
 const CLASSES = 5;
 const MICRO_BATCH = 2;
@@ -148,13 +149,13 @@ function hashOf(compile: (sink: WeightSink) => Program): string {
 
 function programsOf({ student = models.student, teacher = models.teacher, settings }: Case): Record<string, string> {
   const parsed = parseConfig({ data: 'none', student: 'student', ...settings });
-  const specs = modelSpecs(parsed, { student, teacher: parsed.teacher === null ? null : teacher }, CLASSES);
-  const prefixes = prefixesOf(specs, parsed);
-  const { disable, frozen } = parsed;
+  const plan = planOf(parsed);
+  const specs = modelSpecs(plan.models, { student, teacher: plan.models.teacher && teacher }, CLASSES);
+  const prefixes = prefixesOf(specs, plan);
   const hashes: Record<string, string> = {
-    step: hashOf((sink) => stepOf(parsed, specs, prefixes, MICRO_BATCH, sink).program),
+    step: hashOf((sink) => stepOf(plan, specs, prefixes, MICRO_BATCH, sink).program),
     student: hashOf(
-      (sink) => buildForward({ model: specs.student, batch: MICRO_BATCH, disable, frozen, sink }).program,
+      (sink) => buildForward({ model: specs.student, batch: MICRO_BATCH, ...plan.compile, sink }).program,
     ),
   };
   for (const role of ['student', 'teacher'] as const) {

@@ -6,9 +6,11 @@ import type { Backbone, ViTConfig } from '../src/backbones/backbone.js';
 import { layerPairs } from '../src/distill/index.js';
 import { parseSafetensorsHeader } from '../src/files/safetensors.js';
 import { evaluateRun, fineTune, resume } from '../src/index.js';
-import { type Runtime, startRuntime } from '../src/runtime/runtime.js';
-import type { ModelSpec } from '../src/train/model.js';
-import { buildTrainStep, type Distillation, type TrainStep } from '../src/train/step.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import type { Runtime } from '../src/runtime/runtime.js';
+import type { Distillation } from '../src/step/distillation.js';
+import type { ModelSpec } from '../src/step/model.js';
+import { buildTrainStep, type TrainStep } from '../src/step/train-step.js';
 import { frozen, weightValues } from './small-models.js';
 import { makeImageFolder, runBytes, settings, temporaryFolder } from './train-support.js';
 
@@ -64,7 +66,7 @@ describe('the loss', () => {
   ) {
     const own = built.student.initial(1, 'student');
     change(own, (name) => built.student.slots.find((slot) => slot.name === name)!.offset);
-    const session = await runtime.load(built.program);
+    const session = await runtime.load(() => built.program);
     const outputs = await session.run({
       'student.images': images,
       'teacher.images': images,

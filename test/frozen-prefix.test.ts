@@ -23,10 +23,13 @@ import {
 import { cutFrozenPrefix } from '../src/graph/passes/frozen-prefix.js';
 import { pushDownSlices } from '../src/graph/passes/push-down-slices.js';
 import { size, type Tensor } from '../src/graph/tensor.js';
-import { type Feed, type Runtime, startRuntime } from '../src/runtime/runtime.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import type { Feed, Runtime } from '../src/runtime/runtime.js';
+import { buildForward } from '../src/step/forward.js';
+import type { ModelSpec } from '../src/step/model.js';
+import { buildPrefix } from '../src/step/prefix.js';
+import { buildTrainStep } from '../src/step/train-step.js';
 import { dropPathMultipliers } from '../src/train/drop-path.js';
-import type { ModelSpec } from '../src/train/model.js';
-import { buildForward, buildPrefix, buildTrainStep } from '../src/train/step.js';
 import { alternating, drawFeeds, frozen, models, specOf, trace, values } from './small-models.js';
 
 const nameOf = (index: number) => `prefix.${index}`;
@@ -122,7 +125,7 @@ describe('in the runtime', () => {
   afterAll(() => runtime.close());
 
   async function run(program: Program, feeds: Readonly<Record<string, Feed>>) {
-    const session = await runtime.load(program);
+    const session = await runtime.load(() => program);
     try {
       return await session.run(feeds);
     } finally {
@@ -222,7 +225,7 @@ describe('in the runtime', () => {
   it('a prefix gives the same bytes for an image whatever is computed beside it', async () => {
     for (const method of ['linear', 'parallel', 'parallel-shared', 'sequential']) {
       const prefix = buildPrefix(specOf({ config, method, dropPath: 0 }))!;
-      const session = await runtime.load(prefix.compile());
+      const session = await runtime.load(() => prefix.compile());
       const image = values([3, 16, 16], 9);
       const results = new Set<string>();
       for (let position = 0; position < prefix.batch; position++) {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { backboneFromFile } from '../src/backbones/checkpoint.js';
+import { backboneFromFile } from '../src/backbones/node/checkpoint.js';
 import { IdatError } from '../src/errors.js';
 import { type RandomStream, randomStream } from '../src/random.js';
 

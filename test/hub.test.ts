@@ -17,7 +17,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { tensorShapes } from '../src/backbones/architecture.js';
 import { KNOWN_BACKBONES, knownBackbone } from '../src/backbones/known-backbones.js';
-import { findWeights, isModelPath, namedWeights, obtainWeights, resolveBackbone } from '../src/backbones/registry.js';
+import {
+  findWeights,
+  isModelPath,
+  namedWeights,
+  obtainWeights,
+  resolveBackbone,
+} from '../src/backbones/node/registry.js';
 import { size } from '../src/graph/tensor.js';
 import { cachedFile, repositoryFolder } from '../src/hub/cache.js';
 import { hubCacheFolder, hubOf, isOffline } from '../src/hub/environment.js';

@@ -1,7 +1,7 @@
 /** Whether this processor multiplies 8-bit integers exactly: where it does not, idat refuses int8 (src/runtime/check-int8.ts). */
 import { IdatError } from '../src/errors.js';
 import { checkInt8 } from '../src/runtime/check-int8.js';
-import { startRuntime } from '../src/runtime/runtime.js';
+import { startRuntime } from '../src/runtime/node/start.js';
 
 const runtime = await startRuntime({ device: 'cpu', threads: 1 });
 

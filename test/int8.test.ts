@@ -10,8 +10,10 @@ import { quantiseFrozen } from '../src/graph/passes/quantise-frozen.js';
 import { type NdArray, type Node, type Shape, size, type Tensor, topologicalOrder } from '../src/graph/tensor.js';
 import { METHODS } from '../src/methods/index.js';
 import { randomStream } from '../src/random.js';
-import { type Feed, type Runtime, startRuntime } from '../src/runtime/runtime.js';
-import { buildTrainStep, type FrozenPrecision } from '../src/train/step.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import type { Feed, Runtime } from '../src/runtime/runtime.js';
+import type { FrozenPrecision } from '../src/step/compile.js';
+import { buildTrainStep } from '../src/step/train-step.js';
 import { INT8_IS_EXACT } from './int8-support.js';
 import { drawFeeds, type Model, specOf, trace } from './small-models.js';
 
@@ -31,7 +33,7 @@ function normal(shape: Shape, seed: number, factor = 1): Float32Array {
 }
 
 async function inRuntime(y: Tensor, x: Float32Array): Promise<Float32Array> {
-  const session = await runtime.load(emit({ y }));
+  const session = await runtime.load(() => emit({ y }));
   const found = await session.run({ x });
   await session.close();
   return found.y!;
@@ -252,7 +254,7 @@ describe('a step with 8-bit products', () => {
       feeds[`${role}.dropPath`] = new Float32Array(2 * 2 * B).fill(1);
       feeds[`${role}.second.dropPath`] = feeds[`${role}.dropPath`]!; // of methods that pass over a batch twice
     }
-    const session = await runtime.load(step.program);
+    const session = await runtime.load(() => step.program);
     const found = await session.run(feeds);
     await session.close();
     // the head's gradient, the largest, goes through no frozen product

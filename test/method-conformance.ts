@@ -13,6 +13,7 @@ import { z } from 'zod';
 import { tensorShapes } from '../src/backbones/architecture.js';
 import type { Backbone, BackboneConfig, SwinConfig, ViTConfig, Weights } from '../src/backbones/backbone.js';
 import { knownBackbone } from '../src/backbones/known-backbones.js';
+import { mergedTensors } from '../src/export/merge.js';
 import { gradients } from '../src/graph/differentiate.js';
 import { interpret } from '../src/graph/interpret.js';
 import { constant, mul, sumAll } from '../src/graph/ops/index.js';
@@ -21,12 +22,12 @@ import { evaluateRun, fineTune, resume } from '../src/index.js';
 import { type AnyMethod, METHODS, optionNames, registerMethod } from '../src/methods/index.js';
 import { normal } from '../src/methods/initialisers.js';
 import { randomStream } from '../src/random.js';
-import { startRuntime } from '../src/runtime/runtime.js';
-import { mergedTensors } from '../src/train/merge.js';
-import { type MethodOptions, resolveMethods } from '../src/train/method-settings.js';
-import { type ModelSpec, type TracedModel, traceModel } from '../src/train/model.js';
-import { drawn } from '../src/train/scope.js';
-import { buildForward, buildTrainStep } from '../src/train/step.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import { type MethodOptions, resolveMethods } from '../src/settings/method-settings.js';
+import { buildForward } from '../src/step/forward.js';
+import { type ModelSpec, type TracedModel, traceModel } from '../src/step/model.js';
+import { drawn } from '../src/step/scope.js';
+import { buildTrainStep } from '../src/step/train-step.js';
 import { values } from './small-models.js';
 import { makeImageFolder, settings, TEACHER, temporaryFolder } from './train-support.js';
 
@@ -246,7 +247,7 @@ function traces(method: AnyMethod, config: BackboneConfig, options: MethodOption
     const runtime = await startRuntime({ device: 'cpu', threads: 1 });
     try {
       const run = async (built: typeof program, given: Float32Array) => {
-        const session = await runtime.load(built);
+        const session = await runtime.load(() => built);
         return (await session.run({ images, parameters: given })).logits!;
       };
       const [before, after] = [await run(program, parameters), await run(plain.program, head)];

@@ -2,10 +2,11 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Backbone, ViTConfig } from '../src/backbones/backbone.js';
-import { type OpenSafetensors, openSafetensors } from '../src/files/safetensors-node.js';
+import { type OpenSafetensors, openSafetensors } from '../src/files/node/safetensors-file.js';
 import { constant } from '../src/graph/ops/index.js';
-import { type Runtime, startRuntime } from '../src/runtime/runtime.js';
-import { buildTrainStep } from '../src/train/step.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import type { Runtime } from '../src/runtime/runtime.js';
+import { buildTrainStep } from '../src/step/train-step.js';
 
 const config: ViTConfig = {
   family: 'vit',
@@ -56,7 +57,7 @@ it.each([
     const own = stored.get(`${name}/tuned/${slot.name}`) ?? stored.get(slot.name) ?? stored.get(`frozen/${slot.name}`);
     parameters.set(own!, slot.offset);
   }
-  const session = await runtime.load(step.program);
+  const session = await runtime.load(() => step.program);
   const found = await session.run({
     'student.images': stored.get('images')!,
     'student.parameters': parameters,

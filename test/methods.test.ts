@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { contrastAdapter } from '../examples/contrast-adapter.js';
 import { knownBackbone } from '../src/backbones/known-backbones.js';
-import { resolveBackbone } from '../src/backbones/registry.js';
-import { openSafetensors } from '../src/files/safetensors-node.js';
+import { resolveBackbone } from '../src/backbones/node/registry.js';
+import { mergeRun } from '../src/export/merge.js';
+import { openSafetensors } from '../src/files/node/safetensors-file.js';
 import { gradients } from '../src/graph/differentiate.js';
 import { emit } from '../src/graph/emit.js';
 import { interpret } from '../src/graph/interpret.js';
@@ -21,11 +22,10 @@ import {
   xavierUniform,
 } from '../src/methods/initialisers.js';
 import { randomStream } from '../src/random.js';
-import { startRuntime } from '../src/runtime/runtime.js';
-import { mergeRun } from '../src/train/merge.js';
-import { resolveMethods } from '../src/train/method-settings.js';
-import { drawn, fillKept } from '../src/train/scope.js';
-import { buildForward } from '../src/train/step.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import { resolveMethods } from '../src/settings/method-settings.js';
+import { buildForward } from '../src/step/forward.js';
+import { drawn, fillKept } from '../src/step/scope.js';
 import { conformance, type Exceptions } from './method-conformance.js';
 import { makeImageFolder, runBytes, STUDENT, settings, TEACHER, temporaryFolder } from './train-support.js';
 
@@ -134,7 +134,7 @@ describe('dropout', () => {
     const expected = [4 / 3, 0, -4, 16 / 3, 0];
     const runtime = await startRuntime({ device: 'cpu', threads: 1 });
     try {
-      const session = await runtime.load(emit(outputs));
+      const session = await runtime.load(() => emit(outputs));
       const found = await session.run(numbers);
       const exact = interpret(Object.values(outputs), numbers);
       expected.forEach((value, i) => {
@@ -201,7 +201,7 @@ describe('runs', () => {
     const stop = new AbortController();
     let steps = 0;
     const onProgress = ({ kind }: { kind: string }) => kind === 'step' && ++steps === 3 && stop.abort();
-    await expect(fineTune(config('halt'), { onProgress, signal: stop.signal })).rejects.toThrow('idat resume');
+    await expect(fineTune(config('halt'), { onProgress, signal: stop.signal })).rejects.toThrow('with all saved');
     await resume(join(root, 'halt'));
     expect(runBytes(join(root, 'halt'))).toEqual(runBytes(join(root, 'pair')));
     const stored = JSON.parse(readFileSync(join(root, 'pair', 'config.json'), 'utf8')).settings;
@@ -274,7 +274,7 @@ describe('runs', () => {
         const parameters = new Float32Array(layout.size);
         for (const slot of layout.slots) parameters.set(await file.readFloat32(slot.name), slot.offset);
         const images = Float32Array.from({ length: 2 * 3 * 32 * 32 }, (_, i) => Math.sin(i));
-        return (await (await runtime.load(program)).run({ images, parameters })).logits!;
+        return (await (await runtime.load(() => program)).run({ images, parameters })).logits!;
       };
       const [before, after] = [await logits(tuned, method, tunedFile), await logits(plain, 'linear', mergedFile)];
       before.forEach((value, i) => {

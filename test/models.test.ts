@@ -4,16 +4,18 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { Backbone, ViTConfig } from '../src/backbones/backbone.js';
 import { KNOWN_BACKBONES } from '../src/backbones/known-backbones.js';
+import { resolveBackbone } from '../src/backbones/node/registry.js';
 import { resizePositionEmbedding } from '../src/backbones/position-embedding.js';
-import { resolveBackbone } from '../src/backbones/registry.js';
 import { crossEntropy, LOSSES, lossByName } from '../src/distill/index.js';
 import { gradients } from '../src/graph/differentiate.js';
 import { interpret } from '../src/graph/interpret.js';
 import { constant, input, reduceMean, scale, sumAll, zeros } from '../src/graph/ops/index.js';
 import { methodByName } from '../src/methods/index.js';
-import { startRuntime } from '../src/runtime/runtime.js';
-import type { ModelSpec } from '../src/train/model.js';
-import { buildForward, buildTrainStep, type Distillation, type GradientFlow } from '../src/train/step.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import type { Distillation, GradientFlow } from '../src/step/distillation.js';
+import { buildForward } from '../src/step/forward.js';
+import type { ModelSpec } from '../src/step/model.js';
+import { buildTrainStep } from '../src/step/train-step.js';
 
 /** Golden numbers of the specification, computed with PyTorch. */
 const GOLDEN = {
@@ -171,7 +173,7 @@ it('another image size resizes the positions and nothing else', async () => {
 });
 
 it.runIf(existsSync(models))('a wrong size is named with tensor, found and expected shape', async () => {
-  const { backboneFromFile } = await import('../src/backbones/checkpoint.js');
+  const { backboneFromFile } = await import('../src/backbones/node/checkpoint.js');
   const backbone = await backboneFromFile(`${models}vit_nano_patch4_32.cifar10.safetensors`);
   expect(() => backbone.weights.constant('blocks.3.attn.qkv.weight', [1152, 384])).toThrow(
     /blocks\.3\.attn\.qkv\.weight is \[192, 64\], expected \[1152, 384\]|is F32 \[192, 64\], expected float \[1152, 384\]/,
@@ -202,7 +204,7 @@ it('losses are weighted by alpha and beta, and distillation trains whom it shoul
   const run = async (alpha: number, beta: number, gradient: GradientFlow, more: Partial<Distillation> = {}) => {
     const distillation = { loss: 'kl', temperature: 5, alpha, beta, gradient, ...more };
     const step = buildTrainStep({ student: model, teacher: model, distillation, microBatch: 2 });
-    const session = await runtime.load(step.program);
+    const session = await runtime.load(() => step.program);
     const images = values('images', [2, 3, 8, 8]);
     const out = await session.run({
       'student.images': images,

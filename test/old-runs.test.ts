@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openSafetensors } from '../src/files/safetensors-node.js';
+import { openSafetensors } from '../src/files/node/safetensors-file.js';
 import { type EpochMetrics, evaluateRun, mergeRun, predict, type RunResult, resume } from '../src/index.js';
 
 /** Where the runs were made; runs hold absolute paths. */

@@ -11,7 +11,8 @@ import { interpret } from '../src/graph/interpret.js';
 import { ALL_OPS, add, div, input, matmul, mul, oneHot, sub, sumAll, toFloat } from '../src/graph/ops/index.js';
 import { apply, type Op, type Shape, size, type Tensor } from '../src/graph/tensor.js';
 import { randomStream } from '../src/random.js';
-import { type Runtime, startRuntime } from '../src/runtime/runtime.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import type { Runtime } from '../src/runtime/runtime.js';
 
 let runtime: Runtime;
 beforeAll(async () => {
@@ -26,7 +27,7 @@ function randomValues(shape: Shape, range: readonly [number, number], seed: numb
 
 async function expectOnnxAgrees(outputs: readonly Tensor[], values: Record<string, Float32Array>) {
   const expected = interpret(outputs, values);
-  const session = await runtime.load(emit(Object.fromEntries(outputs.map((t, i) => [`y${i}`, t]))));
+  const session = await runtime.load(() => emit(Object.fromEntries(outputs.map((t, i) => [`y${i}`, t]))));
   const found = await session.run(values);
   await session.close();
   expected.forEach(({ data }, i) => {
@@ -96,7 +97,7 @@ it('every op has cases but those that read integers, which have tests of their o
 
 it('toFloat', async () => {
   const bytes = input('bytes', [4], 'uint8');
-  const session = await runtime.load(emit({ y: toFloat(bytes) }));
+  const session = await runtime.load(() => emit({ y: toFloat(bytes) }));
   const { y } = await session.run({ bytes: Uint8Array.of(0, 1, 127, 255) });
   expect([...y!]).toEqual([0, 1, 127, 255]);
   await session.close();
@@ -104,7 +105,7 @@ it('toFloat', async () => {
 
 it('oneHot', async () => {
   const labels = input('labels', [3], 'int64');
-  const session = await runtime.load(emit({ y: oneHot(labels, 4) }));
+  const session = await runtime.load(() => emit({ y: oneHot(labels, 4) }));
   const { y } = await session.run({ labels: BigInt64Array.of(2n, 0n, 3n) });
   expect([...y!]).toEqual([0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1]);
   await session.close();

@@ -2,8 +2,8 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { SETTINGS, TABLE_3, TASKS } from '../src/report/paper.js';
-import { parameterTable } from '../src/report/parameter-table.js';
+import { parameterTable } from '../src/paper/parameter-table.js';
+import { SETTINGS, TABLE_3, TASKS } from '../src/paper/tables.js';
 
 const { rows, settings } = parameterTable();
 const row = (name: string) => rows.find((counted) => counted.row === name)!;

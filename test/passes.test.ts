@@ -19,9 +19,10 @@ import {
 } from '../src/graph/passes/index.js';
 import type { Tensor } from '../src/graph/tensor.js';
 import { methodByName } from '../src/methods/index.js';
-import { type Feed, type Runtime, startRuntime } from '../src/runtime/runtime.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import type { Feed, Runtime } from '../src/runtime/runtime.js';
+import { buildTrainStep } from '../src/step/train-step.js';
 import { dropPathMultipliers } from '../src/train/drop-path.js';
-import { buildTrainStep } from '../src/train/step.js';
 import {
   alternating,
   drawFeeds,
@@ -165,7 +166,7 @@ describe('in the runtime', () => {
         const distillation = { loss: c.loss, temperature: TEMPERATURE, alpha: ALPHA, beta: BETA, gradient: c.gradient };
         const run = oncePerChoice(async (disable) => {
           const step = buildTrainStep({ ...specs, distillation, microBatch: B, disable });
-          const session = await runtime.load(step.program);
+          const session = await runtime.load(() => step.program);
           const feeds: Record<string, Feed> = {
             labels: BigInt64Array.from({ length: B }, (_, b) => BigInt(b % c.classes)),
             weights: Float32Array.from(WEIGHTS),

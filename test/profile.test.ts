@@ -2,12 +2,13 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeProfile } from '../src/cli/write-profile.js';
 import { fineTune } from '../src/index.js';
-import { writeProfile } from '../src/report/profile.js';
+import { kernelShares } from '../src/measure/profile.js';
 import { profileChart } from '../src/report/profile-chart.js';
+import type { StepProfile } from '../src/report/profile-record.js';
 import { byOp, byPart, outside, profileMarkdown } from '../src/report/profile-tables.js';
 import { readKernelTimes } from '../src/runtime/kernel-times.js';
-import { kernelShares, type StepProfile } from '../src/train/profile.js';
 import { makeImageFolder, runBytes, settings, temporaryFolder } from './train-support.js';
 
 const sum = (rows: readonly { ms: number }[]) => rows.reduce((total, { ms }) => total + ms, 0);

@@ -1,43 +1,120 @@
-/** The order of the rooms, made true by reading the imports. */
+/** The order of the rooms and what each may need, made true by reading the sources. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, normalize, relative } from 'node:path';
+import { dirname, join, normalize, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 const src = fileURLToPath(new URL('../src/', import.meta.url));
 
-/** A room imports only from itself and from rooms before it. */
+/** A room imports only from itself and from rooms before it. What needs Node lies in a room of its own. */
 const ORDER = [
   'errors.ts',
   'random.ts',
+  'statistics.ts',
   'files',
+  'files/node',
   'hub',
   'graph',
-  'runtime',
-  'backbones',
-  'methods',
   'distill',
+  'backbones',
+  'backbones/node',
+  'methods',
   'data',
+  'data/node',
+  'runtime',
+  'runtime/node',
+  'step',
+  'settings',
+  'paper',
   'train',
   'report',
+  'measure',
+  'measure/node',
+  'runs',
+  'experiments',
+  'export',
+  'verify',
   'bench',
   'index.ts',
-  'verify',
   'cli',
 ];
 
-/** Rooms that must run in a browser: nothing from Node, no runtime, no image decoder. */
-const BROWSER_SAFE = ['errors.ts', 'random.ts', 'graph', 'methods', 'distill'];
+/** What a browser tab runs: nothing of Node, no runtime's binding, no image decoder. */
+const TAB = [
+  'errors.ts',
+  'random.ts',
+  'statistics.ts',
+  'files',
+  'graph',
+  'distill',
+  'backbones',
+  'methods',
+  'data',
+  'runtime',
+  'step',
+  'settings',
+  'paper',
+  'train',
+  'report',
+  'measure',
+];
+/** Packages that run anywhere. */
+const ANYWHERE = /^(pure-rand|zod|@bufbuild\/protobuf|echarts)(\/|$)/;
+const NODE_GLOBALS =
+  /(?<![.\w$'])(process|Buffer|global|require|__dirname|__filename|setImmediate|clearImmediate)\b(?!['\w:])/;
 
-const files = (readdirSync(src, { recursive: true }) as string[]).filter(
-  (name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && !name.includes('testing'),
-);
-const roomOf = (file: string) => file.split(/[\\/]/)[0]!;
+const files = (readdirSync(src, { recursive: true }) as string[])
+  .map((name) => name.split(sep).join('/'))
+  .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && !name.includes('testing'));
+const roomOf = (file: string): string => {
+  const [first, second] = file.split('/');
+  return second === 'node' ? `${first}/node` : first!;
+};
+const textOf = (file: string): string => readFileSync(join(src, file), 'utf8');
 
-function imports(file: string): string[] {
-  const text = readFileSync(join(src, file), 'utf8');
-  return [...text.matchAll(/^\s*(?:import|export)\b[^'"]*?\bfrom '([^']+)'/gm)].map((match) => match[1]!);
+interface Import {
+  /** A file below src, or a package. */
+  readonly target: string;
+  readonly inner: boolean;
+  readonly typeOnly: boolean;
 }
+
+/** Static, dynamic and re-exporting imports. */
+function importsOf(file: string, text: string): Import[] {
+  const found = [
+    ...text.matchAll(/^\s*(?:import|export)\s+(type\s+)?(?:[\w*$\s{},]*?\sfrom\s+)?'([^']+)'/gm),
+    ...text.matchAll(/()\bimport\(\s*['"`]([^'"`]+)['"`]/g),
+  ];
+  return found.map(([, type, name]) => {
+    const inner = name!.startsWith('.');
+    const path = inner ? relative(src, normalize(join(src, dirname(file), name!))).replace(/\.js$/, '.ts') : name!;
+    return { target: inner ? path.split(sep).join('/') : path, inner, typeOnly: type !== undefined };
+  });
+}
+
+/** What a file loads when it runs: all it reaches by imports that are not of types alone. */
+function reachedFrom(file: string): { files: Set<string>; packages: Set<string> } {
+  const reached = { files: new Set<string>(), packages: new Set<string>() };
+  const visit = (one: string) => {
+    if (reached.files.has(one)) return;
+    reached.files.add(one);
+    for (const { target, inner, typeOnly } of importsOf(one, textOf(one))) {
+      if (typeOnly) continue;
+      if (inner) visit(target);
+      else reached.packages.add(target);
+    }
+  };
+  visit(file);
+  return reached;
+}
+
+/** Without comments and what stands in quotes. */
+const codeOf = (text: string): string =>
+  text
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/'(?:\\.|[^'\\\n])*'/g, "''")
+    .replace(/`(?:\\.|[^`\\])*`/g, '``')
+    .replace(/(^|[^:])\/\/.*$/gm, '$1');
 
 it('every room stands in the order', () => {
   expect([...new Set(files.map(roomOf))].filter((room) => !ORDER.includes(room))).toEqual([]);
@@ -46,15 +123,43 @@ it('every room stands in the order', () => {
 describe.each(files)('%s', (file) => {
   it('imports only from rooms before its own', () => {
     const rank = ORDER.indexOf(roomOf(file));
-    const inner = imports(file).filter((name) => name.startsWith('.'));
-    const rooms = inner.map((name) =>
-      roomOf(relative(src, normalize(join(src, dirname(file), name))).replace(/\.js$/, '.ts')),
-    );
-    expect(rooms.filter((room) => ORDER.indexOf(room) > rank)).toEqual([]);
+    const targets = importsOf(file, textOf(file)).filter(({ inner }) => inner);
+    expect(targets.map(({ target }) => target).filter((target) => ORDER.indexOf(roomOf(target)) > rank)).toEqual([]);
   });
 });
 
-it.each(files.filter((file) => BROWSER_SAFE.includes(roomOf(file))))('%s needs nothing of Node', (file) => {
-  const outer = imports(file).filter((name) => !name.startsWith('.'));
-  expect(outer.filter((name) => !/^(pure-rand|zod|@bufbuild\/protobuf)(\/|$)/.test(name))).toEqual([]);
+describe.each(files.filter((file) => TAB.includes(roomOf(file))))('in a tab: %s', (file) => {
+  it('imports, types included, only what a tab has', () => {
+    const elsewhere = importsOf(file, textOf(file)).filter(({ target, inner }) =>
+      inner ? !TAB.includes(roomOf(target)) : !ANYWHERE.test(target),
+    );
+    expect(elsewhere.map(({ target }) => target)).toEqual([]);
+  });
+
+  it('loads, however far the imports go, only what a tab has', () => {
+    const reached = reachedFrom(file);
+    expect([...reached.packages].filter((name) => !ANYWHERE.test(name))).toEqual([]);
+    expect([...reached.files].filter((one) => !TAB.includes(roomOf(one)))).toEqual([]);
+  });
+
+  it('names nothing that Node alone has', () => {
+    expect(NODE_GLOBALS.exec(codeOf(textOf(file)))?.[0] ?? null).toBe(null);
+  });
+});
+
+describe('this test itself', () => {
+  const imports = (text: string) => importsOf('train/x.ts', text).map(({ target }) => target);
+  it('sees every kind of import', () => {
+    expect(imports("import { a,\n  b } from '../data/a.js';\nexport * from './b.js';\nimport 'c';")).toEqual([
+      'data/a.ts',
+      'train/b.ts',
+      'c',
+    ]);
+    expect(imports("const d = await import('node:fs');")).toEqual(['node:fs']);
+    expect(imports("export type { E } from '../e.js';")).toEqual(['e.ts']);
+  });
+  it('sees what Node alone has, but not words of that name', () => {
+    for (const bad of ['process.env', 'Buffer.from(x)', 'f(setImmediate)']) expect(bad).toMatch(NODE_GLOBALS);
+    for (const good of ['this.process', "''", 'processed']) expect(good).not.toMatch(NODE_GLOBALS);
+  });
 });

@@ -7,10 +7,10 @@ import { type Shape, size, type Tensor } from '../src/graph/tensor.js';
 import { METHODS, methodByName } from '../src/methods/index.js';
 import type { Scope } from '../src/methods/method.js';
 import { randomStream } from '../src/random.js';
+import type { ModelSpec } from '../src/step/model.js';
+import { drawn } from '../src/step/scope.js';
+import type { TrainStep } from '../src/step/train-step.js';
 import { dropPathMultipliers } from '../src/train/drop-path.js';
-import type { ModelSpec } from '../src/train/model.js';
-import { drawn } from '../src/train/scope.js';
-import type { TrainStep } from '../src/train/step.js';
 
 export const values = (shape: Shape, salt: number, factor = 1): Float32Array =>
   Float32Array.from({ length: size(shape) }, (_, i) => factor * Math.sin(i * 1.7 + salt * 3.1 + 0.5));

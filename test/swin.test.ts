@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { blocks, featureWidth, tensorShapes, traceBackbone } from '../src/backbones/architecture.js';
 import type { SwinConfig } from '../src/backbones/backbone.js';
 import { attention } from '../src/backbones/block.js';
-import { backboneFromFile } from '../src/backbones/checkpoint.js';
 import type { Hooks, KeysValues } from '../src/backbones/hooks.js';
 import { KNOWN_BACKBONES } from '../src/backbones/known-backbones.js';
+import { backboneFromFile } from '../src/backbones/node/checkpoint.js';
 import { encodeSafetensors, parseSafetensorsHeader } from '../src/files/safetensors.js';
 import { gradients } from '../src/graph/differentiate.js';
 import { interpret } from '../src/graph/interpret.js';
@@ -18,9 +18,12 @@ import { applyPasses, FORWARD_PASSES, TRAINING_PASSES } from '../src/graph/passe
 import { quantiseFrozen } from '../src/graph/passes/quantise-frozen.js';
 import { type Shape, size, type Tensor, topologicalOrder } from '../src/graph/tensor.js';
 import { randomStream } from '../src/random.js';
-import { type Runtime, startRuntime } from '../src/runtime/runtime.js';
-import { type ModelSpec, traceModel } from '../src/train/model.js';
-import { buildForward, buildPrefix, buildTrainStep } from '../src/train/step.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import type { Runtime } from '../src/runtime/runtime.js';
+import { buildForward } from '../src/step/forward.js';
+import { type ModelSpec, traceModel } from '../src/step/model.js';
+import { buildPrefix } from '../src/step/prefix.js';
+import { buildTrainStep } from '../src/step/train-step.js';
 import { INT8_IS_EXACT } from './int8-support.js';
 import { frozen, specOf, trace, values } from './small-models.js';
 import { temporaryFolder } from './train-support.js';
@@ -124,7 +127,7 @@ describe('a checkpoint of timm', () => {
     const { program, layout } = buildForward({ model, batch: 2 });
     const parameters = new Float32Array(layout.size);
     for (const { name, shape, offset } of layout.slots) parameters.set(backbone.weights.values(name, shape), offset);
-    const session = await runtime.load(program);
+    const session = await runtime.load(() => program);
     const { logits } = await session.run({ images: waves, parameters });
     await session.close();
     return logits!;
@@ -189,7 +192,7 @@ describe('methods', () => {
     async (method) => {
       const model: ModelSpec = { ...specOf({ config: small, method, dropPath: 0.1 }), methodOptions: {} };
       const step = buildTrainStep({ student: model, teacher: null, distillation: null, microBatch: B });
-      const session = await runtime.load(step.program);
+      const session = await runtime.load(() => step.program);
       const out = await session.run({
         'student.images': values([B, 3, 64, 64], 1),
         'student.dropPath': new Float32Array(4 * 2 * B).fill(1),
@@ -329,7 +332,7 @@ describe('passes', () => {
     expect(count(quantiseFrozen(before, 'forward'), 'int8Product')).toBe(4 * 6 + 2);
     const run = async (frozen: 'float32' | 'int8') => {
       const { program, layout } = buildForward({ model: specOf(model, 3, lifelike), batch: B, frozen });
-      const session = await runtime.load(program);
+      const session = await runtime.load(() => program);
       const images = normal([B, 3, 64, 64], 7);
       const { logits } = await session.run({ images, parameters: layout.initial(1, 'student').map((v) => 5 * v) });
       await session.close();

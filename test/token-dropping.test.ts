@@ -3,14 +3,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { droppablePatches, traceBackbone } from '../src/backbones/architecture.js';
 import type { ViTConfig } from '../src/backbones/backbone.js';
 import type { Hooks } from '../src/backbones/hooks.js';
-import { KNOWN_BACKBONES } from '../src/backbones/registry.js';
+import { KNOWN_BACKBONES } from '../src/backbones/node/registry.js';
 import { gradients } from '../src/graph/differentiate.js';
 import { emit } from '../src/graph/emit.js';
 import { interpret } from '../src/graph/interpret.js';
 import { concat, input, mul, parameter, slice, sumAll, takeTokens } from '../src/graph/ops/index.js';
 import { size, type Tensor } from '../src/graph/tensor.js';
-import { type Runtime, startRuntime } from '../src/runtime/runtime.js';
-import { keptPatchCount, keptPatches } from '../src/train/token-dropping.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import type { Runtime } from '../src/runtime/runtime.js';
+import { keptPatchCount, keptPatches } from '../src/step/token-dropping.js';
 import { weightValues } from './small-models.js';
 
 let runtime: Runtime;
@@ -34,7 +35,7 @@ describe('takeTokens', () => {
       return [...values.subarray(from, from + 3)];
     });
     expect([...interpret([y], { x: values, indices: rows })[0]!.data]).toEqual(expected);
-    const session = await runtime.load(emit({ y }));
+    const session = await runtime.load(() => emit({ y }));
     const found = await session.run({ x: values, indices: BigInt64Array.from(rows, BigInt) });
     expect([...found.y!]).toEqual(expected);
     await session.close();
@@ -54,7 +55,7 @@ describe('takeTokens', () => {
       down[i]! -= 1e-5;
       expect(found[i], `element ${i}`).toBeCloseTo((at(up) - at(down)) / 2e-5, 7);
     }
-    const session = await runtime.load(emit({ dx }));
+    const session = await runtime.load(() => emit({ dx }));
     const given = { x: values, indices: BigInt64Array.from(rows, BigInt), weights: feeds.weights };
     (await session.run(given)).dx!.forEach((value, i) => {
       expect(value).toBeCloseTo(found[i]!, 5);

@@ -6,18 +6,22 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { traceBackbone } from '../src/backbones/architecture.js';
 import type { Backbone, ViTConfig } from '../src/backbones/backbone.js';
 import { knownBackbone } from '../src/backbones/known-backbones.js';
-import { openSafetensors } from '../src/files/safetensors-node.js';
+import { openSafetensors } from '../src/files/node/safetensors-file.js';
+import type { Program } from '../src/graph/emit.js';
 import { interpret } from '../src/graph/interpret.js';
 import { broadcastTo, concat, constant, input, parameter, slice, zeros } from '../src/graph/ops/index.js';
 import { type Shape, size, type Tensor } from '../src/graph/tensor.js';
 import { methodByName } from '../src/methods/index.js';
 import { randomStream } from '../src/random.js';
-import { type Feed, type Runtime, startRuntime } from '../src/runtime/runtime.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import type { Feed, Runtime } from '../src/runtime/runtime.js';
+import { buildForward } from '../src/step/forward.js';
+import type { ModelSpec } from '../src/step/model.js';
+import { buildPrefix } from '../src/step/prefix.js';
+import type { TrainableLayout } from '../src/step/scope.js';
+import { buildTrainStep } from '../src/step/train-step.js';
 import { AdamW } from '../src/train/adamw.js';
 import { streamOf } from '../src/train/evaluate.js';
-import type { ModelSpec } from '../src/train/model.js';
-import type { TrainableLayout } from '../src/train/scope.js';
-import { buildForward, buildPrefix, buildTrainStep } from '../src/train/step.js';
 
 let runtime: Runtime;
 beforeAll(async () => {
@@ -61,8 +65,8 @@ function tuned({ slots, size: total }: TrainableLayout): Float32Array {
   return vector;
 }
 
-async function run(program: Parameters<Runtime['load']>[0], feeds: Record<string, Feed>) {
-  const session = await runtime.load(program);
+async function run(program: Program, feeds: Record<string, Feed>) {
+  const session = await runtime.load(() => program);
   try {
     return await session.run(feeds);
   } finally {

@@ -1,16 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { resolveBackbone } from '../src/backbones/registry.js';
-import type { PixelStore } from '../src/data/index.js';
+import { resolveBackbone } from '../src/backbones/node/registry.js';
+import type { PixelStore } from '../src/data/node/index.js';
 import { randomStream } from '../src/random.js';
-import { startRuntime } from '../src/runtime/runtime.js';
-import { ahead, epochBatches, epochOrder, nextBatch } from '../src/train/batches.js';
-import { parseConfig, parseVariant, variantName } from '../src/train/config.js';
+import { ahead } from '../src/runtime/ahead.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import { parseConfig, parseVariant, variantName } from '../src/settings/config.js';
+import { autoMicroBatch, countCorrect, pieces } from '../src/step/micro-batch.js';
+import type { ModelSpec } from '../src/step/model.js';
+import { buildTrainStep } from '../src/step/train-step.js';
+import { epochBatches, epochOrder, nextBatch } from '../src/train/batches.js';
 import { dropPathMultipliers } from '../src/train/drop-path.js';
-import { runStep } from '../src/train/fit.js';
 import { pixelInputs } from '../src/train/inputs.js';
-import { autoMicroBatch, countCorrect, pieces } from '../src/train/micro-batch.js';
-import type { ModelSpec } from '../src/train/model.js';
-import { buildTrainStep } from '../src/train/step.js';
+import { batchGradients } from '../src/train/update-step.js';
 import { STUDENT, TEACHER } from './train-support.js';
 
 const given = { data: 'images', student: STUDENT };
@@ -133,7 +134,7 @@ it('micro-batches come to the same losses and gradients as the whole batch', asy
       distillation: { loss: 'mse', temperature: 5, alpha: 1, beta: 1, gradient: 'both' },
       microBatch,
     });
-    const session = await runtime.load(step.program);
+    const session = await runtime.load(() => step.program);
     const parameters = {
       student: { parameters: step.student.initial(1, 'student') },
       teacher: { parameters: step.teacher!.initial(1, 'teacher') },
@@ -141,7 +142,7 @@ it('micro-batches come to the same losses and gradients as the whole batch', asy
     const data = { student: pixelInputs(store, models.student), teacher: pixelInputs(store, models.teacher) };
     const plan = { data, models, draws: step.draws, batchSize: count, microBatch, firstStep: 0 };
     const calls = epochBatches({ ...plan, seed: 1, phase: 'final', epoch: 0 });
-    return runStep(session, nextBatch(calls), parameters);
+    return batchGradients(session, nextBatch(calls), parameters);
   };
   const whole = await run(7);
   for (const microBatch of [1, 3]) {

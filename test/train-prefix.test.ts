@@ -4,12 +4,12 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { resolveBackbone } from '../src/backbones/registry.js';
+import { resolveBackbone } from '../src/backbones/node/registry.js';
 import { FOLDING_PASSES } from '../src/graph/passes/index.js';
 import { type EpochMetrics, fineTune, resume } from '../src/index.js';
-import { startRuntime } from '../src/runtime/runtime.js';
+import { startRuntime } from '../src/runtime/node/start.js';
+import { buildPrefix } from '../src/step/prefix.js';
 import { loadPrefix } from '../src/train/prefix-store.js';
-import { buildPrefix } from '../src/train/step.js';
 import { makeImageFolder, runBytes, STUDENT, settings, TEACHER, temporaryFolder } from './train-support.js';
 
 const CHILD = fileURLToPath(new URL('./train-child.mjs', import.meta.url));
@@ -118,9 +118,9 @@ it('a prefix is known by its weights, its graph, its normalisation and the engin
   const two = await startRuntime({ device: 'cpu', threads: 2 });
   const student = await resolveBackbone(STUDENT);
   const teacher = await resolveBackbone(TEACHER);
-  const identity = async (engine = runtime, backbone = student, method = 'linear', onnxruntime = '1') => {
+  const identity = async (engine = runtime, backbone = student, method = 'linear') => {
     const prefix = buildPrefix({ backbone, method, methodOptions: {}, classes: 3, dropPath: 0 })!;
-    return (await loadPrefix(engine, { backbone }, prefix, onnxruntime)).identity;
+    return (await loadPrefix(engine, { backbone }, prefix)).identity;
   };
   const own = await identity();
   expect(await identity()).toBe(own);
@@ -130,7 +130,7 @@ it('a prefix is known by its weights, its graph, its normalisation and the engin
     await identity(runtime, { ...student, sha256: 'of other weights' }),
     await identity(runtime, { ...student, mean: [0.4, 0.5, 0.5] }),
     await identity(runtime, student, 'sequential'),
-    await identity(runtime, student, 'linear', '2'),
+    await identity({ ...runtime, engine: { ...runtime.engine, onnxruntime: '2' } }),
   ];
   expect(new Set([own, ...others]).size).toBe(7);
   await runtime.close();

@@ -26,7 +26,8 @@ async function stopAfter(steps: number, out: string, more: Partial<FineTuneInput
   const run = fineTune({ ...settings(data, out), protocol: 'paper', ...more }, { onProgress, signal: stop.signal });
   await expect(run).rejects.toMatchObject({
     code: 'run.interrupted',
-    message: expect.stringContaining(`idat resume ${out}`),
+    message: expect.stringContaining(`with all saved in ${out}`),
+    about: { run: out },
   });
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { randomStream } from '../src/random.js';
-import type { FineTuneInput } from '../src/train/config.js';
+import type { FineTuneInput } from '../src/settings/config.js';
 
 export const STUDENT = 'vit_micro_patch4_32.cifar10';
 export const TEACHER = 'vit_nano_patch4_32.cifar10';

@@ -1,8 +1,8 @@
 /** TrivialAugment's changes against Pillow's, or against their definition where pixels move. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { TRIVIAL_CHANGES, trivialAugment } from '../src/data/trivial-augment.js';
 import { type RandomStream, randomStream } from '../src/random.js';
-import { TRIVIAL_CHANGES, trivialAugment } from '../src/train/trivial-augment.js';
 
 interface Fixture {
   originals: Record<string, string>;

@@ -2,10 +2,10 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { cacheFolder } from '../src/files/cache-folder.js';
+import { cacheFolder } from '../src/files/node/cache-folder.js';
 import { fineTune, type Progress, resume } from '../src/index.js';
-import { type Call, searchCall } from '../src/train/call-search.js';
-import { recallTuning, rememberTuning } from '../src/train/tuning-cache.js';
+import { type Call, searchCall } from '../src/measure/call-search.js';
+import { recallTuning, rememberTuning } from '../src/measure/node/tuning-cache.js';
 import { makeImageFolder, settings, temporaryFolder } from './train-support.js';
 
 describe('the search', () => {

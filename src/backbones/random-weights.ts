@@ -1,7 +1,7 @@
 /**
  * A ViT that has learnt nothing: the weights that timm gives a new model.
  */
-import { createHash } from 'node:crypto';
+import { sha256 } from '../files/sha256.js';
 import { constant } from '../graph/ops/index.js';
 import { size } from '../graph/tensor.js';
 import { type RandomStream, randomStream } from '../random.js';
@@ -19,7 +19,7 @@ const INIT_VERSION = 1;
  * @param role keeps two models of one run apart
  * @see timm's models/vision_transformer.py, `init_weights_vit_timm`
  */
-export function randomBackbone(name: string, config: ViTConfig, seed: number, role: string): Backbone {
+export async function randomBackbone(name: string, config: ViTConfig, seed: number, role: string): Promise<Backbone> {
   const half = new Array<number>(config.channels).fill(0.5);
   const { family: _, ...sizes } = config;
   const identity = JSON.stringify([INIT_VERSION, Object.entries(sizes).sort(), seed, role]);
@@ -30,7 +30,7 @@ export function randomBackbone(name: string, config: ViTConfig, seed: number, ro
     mean: half,
     std: half,
     path: 'random weights',
-    sha256: createHash('sha256').update(identity).digest('hex'),
+    sha256: await sha256(identity),
   };
 }
 

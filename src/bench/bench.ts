@@ -1,21 +1,28 @@
 /** Measures this machine: the compiled training step, inference, and the matrix products they are made of. */
+
 import type { Program } from '../graph/emit.js';
 import { size } from '../graph/tensor.js';
-import { type Machine, thisMachine } from '../runtime/machine.js';
-import type { Feed, Runtime } from '../runtime/runtime.js';
-import { withWeightFile } from '../runtime/weight-file.js';
-import { variantName } from '../train/config.js';
+import { tuningHost } from '../measure/node/tuning-host.js';
+import { profileSteps } from '../measure/profile.js';
+import { syntheticFeeds, type TunedCall, tuneCall } from '../measure/tuning.js';
+import type { StepProfile } from '../report/profile-record.js';
+import type { Machine } from '../runtime/machine.js';
+import { thisMachine } from '../runtime/node/machine.js';
+import { withRuntime } from '../runtime/node/start.js';
+import { type Versions, versions } from '../runtime/node/versions.js';
+import type { Compile, Feed, Runtime } from '../runtime/runtime.js';
+import type { CompilePlan } from '../settings/plan.js';
+import type { Spread } from '../statistics.js';
+import { buildForward } from '../step/forward.js';
+import type { ModelSpec } from '../step/model.js';
+import type { Pair } from '../step/roles.js';
 import { evaluationBatch } from '../train/evaluate.js';
-import type { ModelSpec } from '../train/model.js';
-import { profileSteps, type StepProfile } from '../train/profile.js';
-import { modelSpecs, type Prefixes, prefixesOf, type Specs, stepOf, versions, withRuntime } from '../train/setup.js';
-import { buildForward, type CompileOptions } from '../train/step.js';
-import { syntheticFeeds, type TunedCall, tuneCall } from '../train/tuning.js';
+import { modelSpecs, type Prefixes, prefixesOf, stepOf } from '../train/specs.js';
 import { type BenchInput, type BenchSettings, parseBenchConfig } from './config.js';
 import { matrixPeakFeeds, matrixPeakProgram } from './matrix-peak.js';
+import { type MeasurableBackbone, measurableBackbone, withWeightsFolder } from './measurable-backbone.js';
 import { peakMemoryBytes } from './memory.js';
-import { type MeasurableBackbone, measurableBackbone, withWeightsFolder } from './random-weights.js';
-import { type Spread, timeInTurn } from './readings.js';
+import { timeInTurn } from './readings.js';
 import { syntheticInputs } from './synthetic-inputs.js';
 
 const PROFILED_BATCHES = 4;
@@ -37,7 +44,7 @@ export interface BenchRecord {
   /** ISO date. */
   readonly date: string;
   readonly machine: Machine;
-  readonly versions: { readonly idat: string; readonly onnxruntime: string; readonly node: string };
+  readonly versions: Versions;
   readonly device: string;
   readonly threads: number;
   /** Calls at a time; missing in records of versions that had one. */
@@ -86,14 +93,13 @@ export interface BenchControl {
  */
 export async function bench(input: BenchInput, control: BenchControl = {}): Promise<BenchRecord> {
   const settings = parseBenchConfig(input);
-  const { run } = settings;
+  const { models, engine } = settings.plan;
   return withWeightsFolder(async (folder) => {
-    const open = (name: string) => measurableBackbone(name, run.imageSize, folder);
-    const student = await open(run.student);
-    const teacher = run.teacher === null ? null : await open(run.teacher);
+    const student = await measurableBackbone(models.student, folder);
+    const teacher = models.teacher && (await measurableBackbone(models.teacher, folder));
     const backbones = { student: student.backbone, teacher: teacher?.backbone ?? null };
-    const specs = modelSpecs(run, backbones, settings.classes);
-    return withRuntime(run, (started) =>
+    const specs = modelSpecs(models, backbones, settings.classes);
+    return withRuntime(engine, (started) =>
       measure(started, settings, specs, [student, ...(teacher ? [teacher] : [])], control),
     );
   });
@@ -102,44 +108,40 @@ export async function bench(input: BenchInput, control: BenchControl = {}): Prom
 async function measure(
   started: Runtime,
   settings: BenchSettings,
-  specs: Specs,
+  specs: Pair<ModelSpec>,
   opened: readonly MeasurableBackbone[],
   control: BenchControl,
 ): Promise<BenchRecord> {
-  const { run, classes, readings } = settings;
+  const { plan, classes, readings } = settings;
   const { onNote } = control;
-  const call = await tuneCall(started, run, specs, prefixesOf(specs, run), {
-    images: Infinity,
-    thorough: true,
-    ...(onNote && { onNote }),
-  });
+  const call = await tuneCall(started, plan, specs, prefixesOf(specs, plan), Infinity, tuningHost(onNote), true);
   if (call.why !== null) onNote?.(call.why);
   const { microBatch, threads, replicas } = call;
   const runtime = started.withThreads(threads, replicas);
   const files = opened.map(({ backbone: { path, name, config } }) => ({ path, name, config }));
-  const memory = await peakMemoryBytes({ run, classes, microBatch, threads, replicas, files });
+  const memory = await peakMemoryBytes({ plan, classes, microBatch, threads, replicas, files });
   const figures = await timeAll(runtime, settings, specs, call, control);
   if (control.onProfile) {
-    const inputs = syntheticInputs(specs, PROFILED_BATCHES * run.batchSize, classes);
-    await control.onProfile(await profileSteps(runtime, run, specs, WHOLE, microBatch, inputs));
+    const inputs = syntheticInputs(specs, PROFILED_BATCHES * plan.batch.size, classes);
+    await control.onProfile(await profileSteps(runtime, plan, specs, WHOLE, microBatch, inputs));
   }
   return {
     format: 'idat-bench-1',
     date: new Date().toISOString().slice(0, 10),
     machine: thisMachine(),
-    versions: await versions(),
+    versions: versions(),
     device: runtime.device,
     threads: runtime.threads,
     replicas: runtime.replicas,
     task: {
       student: specs.student.backbone.name,
       teacher: specs.teacher?.backbone.name ?? null,
-      variant: variantName(run),
+      variant: plan.variant,
       methods: JSON.stringify([specs.student, specs.teacher].map((spec) => spec && [spec.method, spec.methodOptions])),
       imageSize: specs.student.backbone.config.imageSize,
-      batchSize: run.batchSize,
-      dropPath: run.dropPath > 0,
-      frozen: run.frozen,
+      batchSize: plan.batch.size,
+      dropPath: plan.models.student.dropPath > 0,
+      frozen: plan.compile.frozen,
     },
     randomWeights: opened.some(({ random }) => random),
     readings,
@@ -158,21 +160,22 @@ interface Subject {
 
 async function timeAll(
   runtime: Runtime,
-  { run, readings }: BenchSettings,
-  specs: Specs,
+  { plan, readings }: BenchSettings,
+  specs: Pair<ModelSpec>,
   { microBatch }: TunedCall,
   { onReading }: BenchControl,
 ): Promise<Pick<BenchRecord, 'step' | 'student' | 'teacher' | 'peakFlopsPerSecond'>> {
   const models = [specs.student, ...(specs.teacher ? [specs.teacher] : [])];
-  const subjects = await withWeightFile(async (sink) => {
-    const step = stepOf(run, specs, WHOLE, microBatch, sink);
-    const { disable, frozen } = run;
-    return [
-      await load(runtime, step.program, microBatch, syntheticFeeds(step)),
-      ...(await Promise.all(models.map((model) => loadForward(runtime, model, { disable, frozen, sink })))),
-      await load(runtime, matrixPeakProgram(), 1, matrixPeakFeeds()),
-    ];
-  });
+  const loadStep: Load = (sink) => {
+    const step = stepOf(plan, specs, WHOLE, microBatch, sink);
+    return { program: step.program, feeds: syntheticFeeds(step) };
+  };
+  const loadPeak: Load = () => ({ program: matrixPeakProgram(), feeds: matrixPeakFeeds() });
+  const subjects = [
+    await load(runtime, microBatch, loadStep),
+    ...(await Promise.all(models.map((model) => loadForward(runtime, model, plan.compile)))),
+    await load(runtime, 1, loadPeak),
+  ];
   const times = await timeInTurn(
     subjects.map((subject) => subject.run),
     readings,
@@ -197,13 +200,16 @@ async function timeAll(
   };
 }
 
-async function load(
-  runtime: Runtime,
-  program: Program,
-  images: number,
-  feeds: Readonly<Record<string, Feed>>,
-): Promise<Subject> {
-  const session = await runtime.load(program);
+/** Compiles a program and makes what it is fed. */
+type Load = (sink: Parameters<Compile>[0]) => { program: Program; feeds: Readonly<Record<string, Feed>> };
+
+async function load(runtime: Runtime, images: number, compile: Load): Promise<Subject> {
+  let loaded: ReturnType<Load> | undefined;
+  const session = await runtime.load((sink) => {
+    loaded = compile(sink);
+    return loaded.program;
+  });
+  const { program, feeds } = loaded!;
   const { replicas } = runtime;
   return {
     images: images * replicas,
@@ -213,9 +219,11 @@ async function load(
 }
 
 /** A model's forward pass, at the size of call that evaluation uses. */
-function loadForward(runtime: Runtime, model: ModelSpec, options: CompileOptions): Promise<Subject> {
+function loadForward(runtime: Runtime, model: ModelSpec, options: CompilePlan): Promise<Subject> {
   const batch = evaluationBatch(model);
-  const { program, layout } = buildForward({ model, batch, ...options });
-  const images = Float32Array.from({ length: size(program.inputs.images!.shape) }, (_, i) => Math.sin(i));
-  return load(runtime, program, batch, { images, parameters: layout.initial(0, 'student') });
+  return load(runtime, batch, (sink) => {
+    const { program, layout } = buildForward({ model, batch, ...options, sink });
+    const images = Float32Array.from({ length: size(program.inputs.images!.shape) }, (_, i) => Math.sin(i));
+    return { program, feeds: { images, parameters: layout.initial(0, 'student') } };
+  });
 }

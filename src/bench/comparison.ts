@@ -4,11 +4,12 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { IdatError } from '../errors.js';
-import { writeFileAtomic } from '../files/atomic-write.js';
+import { writeFileAtomic } from '../files/node/atomic-write.js';
+import { packageFile } from '../files/node/package-root.js';
 import type { BenchRecord, BenchTask, Figure } from './bench.js';
 
 /** Figures of other machines, one file each. */
-const STORED = fileURLToPath(new URL('../../assets/bench', import.meta.url));
+const STORED = fileURLToPath(packageFile('assets/bench'));
 
 /**
  * Adds a record to a machine's file, in place of an earlier one of the same task and device.

@@ -1,11 +1,9 @@
 /** What a benchmark is of. */
 import { z } from 'zod';
-import { IdatError } from '../errors.js';
-import { FineTuneConfig, type FineTuneSettings, parseConfig } from '../train/config.js';
-import { explainIssue } from '../train/issues.js';
-
-/** The bundled models: what is measured when nothing is asked for. */
-const BUNDLED = { student: 'vit_micro_patch4_32.cifar10', teacher: 'vit_nano_patch4_32.cifar10' };
+import { FineTuneConfig, parseConfig } from '../settings/config.js';
+import { BUNDLED } from '../settings/fields.js';
+import { checkFields } from '../settings/issues.js';
+import { planOf, type RunPlan } from '../settings/plan.js';
 
 const { shape } = FineTuneConfig;
 
@@ -41,19 +39,14 @@ export type BenchInput = z.input<typeof BenchConfig>;
 
 export interface BenchSettings {
   /** As of a run, on no data. */
-  readonly run: FineTuneSettings;
+  readonly plan: RunPlan;
   readonly classes: number;
   readonly readings: number;
 }
 
 /** @throws IdatError `config.field` */
 export function parseBenchConfig(input: BenchInput): BenchSettings {
-  const parsed = BenchConfig.safeParse(input, { reportInput: true });
-  if (!parsed.success) {
-    const issues = parsed.error.issues.map((issue) => explainIssue(issue, Object.keys(BenchConfig.shape)));
-    throw new IdatError('config.field', issues.join('\n'));
-  }
-  const { classes, readings, student, teacher, ...rest } = parsed.data;
+  const { classes, readings, student, teacher, ...rest } = checkFields(BenchConfig, input);
   const models = student === undefined && teacher === null ? BUNDLED : { student: student ?? BUNDLED.student, teacher };
-  return { run: parseConfig({ ...rest, ...models, data: 'synthetic' }), classes, readings };
+  return { plan: planOf(parseConfig({ ...rest, ...models, data: 'synthetic' })), classes, readings };
 }

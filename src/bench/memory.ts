@@ -3,11 +3,12 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { BackboneConfig } from '../backbones/backbone.js';
-import type { FineTuneSettings } from '../train/config.js';
+import { packageFile } from '../files/node/package-root.js';
+import type { RunPlan } from '../settings/plan.js';
 
 /** What the process is to run. */
 export interface MemoryTask {
-  readonly run: FineTuneSettings;
+  readonly plan: Pick<RunPlan, 'models' | 'objective' | 'compile' | 'engine'>;
   readonly classes: number;
   readonly microBatch: number;
   readonly threads: number;
@@ -18,9 +19,7 @@ export interface MemoryTask {
 
 /** Bytes. The images of a data set come on top. */
 export async function peakMemoryBytes(task: MemoryTask): Promise<number> {
-  // From TypeScript sources (tests), the compiled program of the last build is used.
-  const place = import.meta.url.endsWith('.ts') ? '../../dist/bench/memory-process.js' : './memory-process.js';
-  const program = fileURLToPath(new URL(place, import.meta.url));
+  const program = fileURLToPath(packageFile('dist/bench/memory-process.js'));
   const { stdout } = await promisify(execFile)(process.execPath, [program, JSON.stringify(task)]);
   return Number(stdout);
 }

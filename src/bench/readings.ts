@@ -1,9 +1,5 @@
 /** Timing several things side by side. */
-export interface Spread {
-  readonly median: number;
-  readonly lowest: number;
-  readonly highest: number;
-}
+import { type Spread, spread } from '../statistics.js';
 
 /** A reading repeats what is shorter until it has taken so long. */
 const SHORTEST_READING_MS = 200;
@@ -27,17 +23,7 @@ export async function timeInTurn(
       onReading?.(reading * subjects.length + i + 1, readings * subjects.length);
     }
   }
-  return times.map((values) => ({
-    median: median(values),
-    lowest: Math.min(...values),
-    highest: Math.max(...values),
-  }));
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  return times.map(spread);
 }
 
 async function timeOnce(run: () => Promise<unknown>): Promise<number> {

@@ -1,9 +1,10 @@
-import type { PixelStore } from '../data/index.js';
+import type { PixelStore } from '../data/pixels.js';
+import type { ModelSpec } from '../step/model.js';
+import type { Pair } from '../step/roles.js';
 import { pixelInputs, type SplitInputs } from '../train/inputs.js';
-import type { Specs } from '../train/setup.js';
 
 /** Images of noise at each model's size, in memory. */
-export function syntheticInputs({ student, teacher }: Specs, count: number, classes: number): SplitInputs {
+export function syntheticInputs({ student, teacher }: Pair<ModelSpec>, count: number, classes: number): SplitInputs {
   const store = (size: number): PixelStore => {
     const length = 3 * size * size;
     const noise = Uint8Array.from({ length }, (_, i) => (i * 7919) % 256);

@@ -1,7 +1,8 @@
 /** Flags made from the configuration's schema: names, meaning and defaults stand there, once. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
-import { FineTuneConfig, type FineTuneInput } from '../train/config.js';
+import { FineTuneConfig, type FineTuneInput } from '../settings/config.js';
+import { FIELDS, type FieldName, flagOf } from '../settings/fields.js';
 import { nameOf } from './arguments.js';
 
 /** The part of JSON Schema our configuration uses. */
@@ -27,9 +28,17 @@ export function addFlags(command: Command, schema: z.ZodObject): Command {
     required?: string[];
   };
   for (const [name, field] of Object.entries(properties)) {
-    if (name !== 'data' && !isGroup(field)) command.addOption(toOption(name, field, required.includes(name)));
+    if (name === 'data' || isGroup(field)) continue;
+    const option = toOption(name, field, required.includes(name));
+    command.addOption(name in FIELDS ? option.helpGroup(headingOf(name as FieldName)) : option);
   }
   return command;
+}
+
+/** `Tuning method:`, under which the field stands in help. */
+function headingOf(name: FieldName): string {
+  const { group } = FIELDS[name];
+  return `${group[0]!.toUpperCase()}${group.slice(1)}:`;
 }
 
 /** An object with fields of its own, unlike a record of whatever names. */
@@ -45,7 +54,7 @@ export const configFrom = (data: string, flags: Record<string, unknown>): FineTu
   ({ ...givenFields(FineTuneConfig, flags), data }) as FineTuneInput;
 
 function toOption(name: string, field: Field, required: boolean): Option {
-  const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  const flag = flagOf(name);
   const description = field.description ?? '';
   if (field.type === 'boolean') {
     return field.default === true

@@ -1,6 +1,7 @@
 /** What a person sees when a command ends badly, and the exit code that goes with it. */
 import { CommanderError } from 'commander';
 import { IdatError } from '../errors.js';
+import { messageOf } from './advice.js';
 import { INTERRUPTED } from './interrupt.js';
 
 /** 0 where only help was asked for, 2 for a command typed wrongly, 130 after Ctrl-C, 1 for all else. */
@@ -16,7 +17,7 @@ export function fail(error: unknown): void {
   process.exitCode = exitCode(error);
   if (error instanceof CommanderError) return; // commander has spoken already
   if (error instanceof IdatError) {
-    process.stderr.write(`${error.message}\n`);
+    process.stderr.write(`${messageOf(error)}\n`);
     return;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);

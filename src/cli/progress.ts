@@ -1,6 +1,8 @@
 /** Progress on stderr: one rewritten line on a terminal, a plain line now and then elsewhere. */
 import type { WriteStream } from 'node:tty';
-import type { Losses, Progress } from '../train/progress.js';
+import type { Losses } from '../settings/record.js';
+import type { Progress } from '../train/progress.js';
+import { noteText } from './advice.js';
 import { clock, percent } from './format.js';
 
 /** How often the line is rewritten on a terminal, and how often a line is written elsewhere. */
@@ -24,7 +26,7 @@ export function progressLine(title = '', stream: WriteStream = process.stderr): 
   const onProgress = (event: Progress) => {
     if (event.kind === 'note') {
       clear();
-      stream.write(`${event.text}\n`);
+      stream.write(`${noteText(event)}\n`);
       return;
     }
     const now = performance.now();

@@ -2,7 +2,7 @@ import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ImageItem } from './dataset.js';
-import { openDataset } from './open.js';
+import { openDataset } from './node/open.js';
 import { namesOf, openForTest, refusal } from './testing/dataset.js';
 import { dot, folderWith, imageFolder } from './testing/folder.js';
 

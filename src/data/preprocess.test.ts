@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { decodeImage } from './decode.js';
+import { decodeImage } from './node/decode.js';
 import { normaliseInto, preprocess, toPlanar } from './preprocess.js';
 import { describeWithShared, REFERENCE_IMAGES, readReference, sharedPath } from './testing/shared.js';
 

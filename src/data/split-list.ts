@@ -1,7 +1,6 @@
 /**
  * The lists of VTAB-1K: one image a line, `relative/path LABEL`.
  */
-import { posix } from 'node:path';
 import { IdatError } from '../errors.js';
 
 export interface ListedImage {
@@ -58,15 +57,25 @@ function parseLabel(text: string, where: string, classCount: number | null): num
 
 /** Refuses rather than repairs: a list with such a path was made by mistake or with intent. */
 function safePath(text: string, where: string): string {
-  const path = posix.normalize(text);
-  const leaves = path === '..' || path.startsWith('../');
-  if (path.startsWith('/') || /^[A-Za-z]:/.test(path) || /[\\\0]/.test(path) || leaves) {
+  const path = normalised(text);
+  if (path === null || text.startsWith('/') || /^[A-Za-z]:/.test(path) || /[\\\0]/.test(path)) {
     throw new IdatError(
       'data.list.escape',
       `${where}: ${quote(text)} is not a path inside the data set; use a relative path with forward slashes and without ".."`,
     );
   }
   return path;
+}
+
+/** Without empty steps, `.` and `..`; null where it leads out. */
+function normalised(text: string): string | null {
+  const steps: string[] = [];
+  for (const step of text.split('/')) {
+    if (step === '..') {
+      if (steps.pop() === undefined) return null;
+    } else if (step !== '' && step !== '.') steps.push(step);
+  }
+  return steps.join('/');
 }
 
 const quote = (text: string) => JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);

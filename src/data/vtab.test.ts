@@ -1,7 +1,7 @@
 import { symlink, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { openDataset } from './open.js';
+import { openDataset } from './node/open.js';
 import { namesOf, openForTest, refusal, VTAB_FILES } from './testing/dataset.js';
 import { dot, folderWith } from './testing/folder.js';
 import { describeWithShared, sharedPath } from './testing/shared.js';

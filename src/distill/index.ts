@@ -9,17 +9,35 @@ import { mse } from './mse.js';
 
 export { crossEntropy } from './cross-entropy.js';
 export { type LayerPair, layerPairs } from './features.js';
-export { distillationWeight, WEIGHT_SHAPES } from './weight-schedule.js';
+export { distillationWeight, WEIGHT_SHAPES, type WeightSchedule } from './weight-schedule.js';
 
+/** The losses of the package. */
 export const LOSSES: readonly DistillationLoss[] = [kl, mse, cosine, mae, features];
+
+/** Losses of the user's own. */
+const registered = new Map<string, DistillationLoss>();
+
+/** All losses that can be asked for by name. */
+export const allLosses = (): readonly DistillationLoss[] => [...LOSSES, ...registered.values()];
+
+/**
+ * Makes a loss of one's own known by its name, for this process. Registered again, the newer one counts.
+ * @throws IdatError `distill.name` when the package has a loss of that name
+ */
+export function registerLoss(loss: DistillationLoss): void {
+  if (LOSSES.some(({ name }) => name === loss.name)) {
+    throw new IdatError('distill.name', `'${loss.name}' is a loss of idat already; give yours another name`);
+  }
+  registered.set(loss.name, loss);
+}
 
 /** @throws IdatError `distill.unknown`, offering the nearest names */
 export function lossByName(name: string): DistillationLoss {
-  const loss = LOSSES.find((l) => l.name === name);
+  const loss = allLosses().find((l) => l.name === name);
   if (loss) return loss;
-  const names = LOSSES.map((l) => l.name);
+  const names = allLosses().map((l) => l.name);
   throw new IdatError(
     'distill.unknown',
-    `unknown distillation loss '${name}'; did you mean ${nearest(name, names).join(' or ')}?`,
+    `unknown distillation loss '${name}'; did you mean ${nearest(name, names).join(' or ')}? One of your own has to be registered first`,
   );
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { IdatError } from '../errors.js';
+import { openSafetensors } from './node/safetensors-file.js';
 import {
   decodeTensor,
   encodeSafetensors,
@@ -14,7 +15,6 @@ import {
   type TensorSource,
   toFloat32,
 } from './safetensors.js';
-import { openSafetensors } from './safetensors-node.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'idat-safetensors-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -12,7 +12,7 @@ import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rename, stat, symlink, unlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { IdatError } from '../errors.js';
-import { writeFileAtomic } from '../files/atomic-write.js';
+import { writeFileAtomic } from '../files/node/atomic-write.js';
 
 /**
  * The folder of a repository.

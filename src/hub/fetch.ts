@@ -5,7 +5,7 @@ import { type FileHandle, mkdir, open, rename, stat, statfs, truncate } from 'no
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IdatError } from '../errors.js';
-import { writeFully } from '../files/read-write.js';
+import { writeFully } from '../files/node/read-write.js';
 import { addToSnapshot, checkFileName, repositoryFolder, setMain } from './cache.js';
 import { describeFile, openBody, type RemoteFile } from './client.js';
 import { type Hub, hubOf } from './environment.js';

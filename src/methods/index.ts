@@ -64,7 +64,7 @@ export function methodByName(name: string): AnyMethod {
   const names = allMethods().map((m) => m.name);
   throw new IdatError(
     'method.unknown',
-    `unknown tuning method '${name}'; did you mean ${nearest(name, names).join(' or ')}? One of your own is given by its file (--method ./my-method.js)`,
+    `unknown tuning method '${name}'; did you mean ${nearest(name, names).join(' or ')}? One of your own has to be registered first`,
   );
 }
 

@@ -1,21 +1,20 @@
 /**
  * From a split to what the step eats: the order of an epoch, its batches, and each batch's micro-batches.
  */
-import { setImmediate } from 'node:timers/promises';
 import { blocks, droppablePatches } from '../backbones/architecture.js';
+import { type Augmentation, type ImageChange, imageChange } from '../data/augment.js';
 import { methodByName } from '../methods/index.js';
 import { randomStream } from '../random.js';
 import type { Feed } from '../runtime/runtime.js';
-import { type Augmentation, type ImageChange, imageChange } from './augment.js';
+import type { Phase } from '../settings/record.js';
+import { pieces } from '../step/micro-batch.js';
+import { type ModelSpec, SECOND_PASS } from '../step/model.js';
+import { type Pair, ROLES, type Role } from '../step/roles.js';
+import { drawn } from '../step/scope.js';
+import { keptPatchCount, keptPatches } from '../step/token-dropping.js';
+import type { TrainStep } from '../step/train-step.js';
 import { dropPathMultipliers } from './drop-path.js';
 import type { SplitInputs } from './inputs.js';
-import { pieces } from './micro-batch.js';
-import { type ModelSpec, SECOND_PASS } from './model.js';
-import type { Phase } from './progress.js';
-import { drawn } from './scope.js';
-import type { Role } from './state.js';
-import type { TrainStep } from './step.js';
-import { keptPatchCount, keptPatches } from './token-dropping.js';
 
 /** One call of the step, but for the parameters. */
 export interface Call {
@@ -32,7 +31,7 @@ export interface MicroBatch extends Call {
 
 export interface EpochPlan {
   data: SplitInputs;
-  models: { student: ModelSpec; teacher: ModelSpec | null };
+  models: Pair<ModelSpec>;
   /** What each model draws at random in every step. */
   draws: TrainStep['draws'];
   batchSize: number;
@@ -61,7 +60,7 @@ export function epochOrder(count: number, batchSize: number, seed: number, phase
 export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch> {
   const { data, models, draws, batchSize, microBatch, seed, phase, epoch, firstStep } = plan;
   const order = epochOrder(data.student.count, batchSize, seed, phase, epoch);
-  const roles = (['student', 'teacher'] as const).filter((role) => models[role]);
+  const roles = ROLES.filter((role) => models[role]);
   const changes = roles.map((role) => changeOf(plan, models[role]!));
   const calls = pieces(batchSize, microBatch);
   for (let step = firstStep; step < order.length; step++) {
@@ -156,18 +155,4 @@ function pickColumns(values: Float32Array, columns: number, positions: readonly 
     { length: (values.length / columns) * width },
     (_, i) => values[Math.floor(i / width) * columns + positions[i % width]!]!,
   );
-}
-
-/** The same items, each asked for while the one before it is still being worked on. */
-export async function* ahead<T>(source: AsyncGenerator<T>): AsyncGenerator<T> {
-  let next = source.next();
-  try {
-    for (let item = await next; !item.done; item = await next) {
-      next = setImmediate().then(() => source.next()); // after the runtime has got this item
-      next.catch(() => {}); // reported when it is awaited
-      yield item.value;
-    }
-  } finally {
-    await next.catch(() => {});
-  }
 }

@@ -2,13 +2,14 @@
 import { featureWidth, streamSize } from '../backbones/architecture.js';
 import { size } from '../graph/tensor.js';
 import { methodByName } from '../methods/index.js';
+import { ahead } from '../runtime/ahead.js';
 import { inOrder } from '../runtime/in-order.js';
 import type { Runtime } from '../runtime/runtime.js';
-import { ahead } from './batches.js';
+import type { CompileOptions } from '../step/compile.js';
+import { buildForward } from '../step/forward.js';
+import { autoMicroBatch, countCorrect } from '../step/micro-batch.js';
+import type { ModelSpec, Prefix, TrainableLayout } from '../step/model.js';
 import type { ModelInputs } from './inputs.js';
-import { autoMicroBatch, countCorrect } from './micro-batch.js';
-import type { ModelSpec, Prefix, TrainableLayout } from './model.js';
-import { buildForward, type CompileOptions } from './step.js';
 
 /** Images in one call, at most. */
 const EVALUATED_AT_ONCE = 64;
@@ -18,16 +19,16 @@ export function evaluationBatch(model: ModelSpec, prefix: Prefix | null = null):
   return 4 * autoMicroBatch(EVALUATED_AT_ONCE / 4, streamOf(model, prefix));
 }
 
-/** A model ready to classify. */
-export interface Classifier {
+/** A model ready to run forward. */
+export interface LoadedModel {
   readonly model: ModelSpec;
   /** Images in one call. */
   readonly batch: number;
   readonly layout: TrainableLayout;
   /** Calls to begin before the first has ended. */
   readonly atOnce: number;
-  /** What the model reads for `batch` images: `images` [batch, 3, S, S], or a prefix's results -> logits [batch, classes]. */
-  logits(inputs: Record<string, Float32Array>, parameters: Float32Array): Promise<Float32Array>;
+  /** What the model reads for `batch` images: `images` [batch, 3, S, S], or a prefix's results -> logits [batch, classes], or features. */
+  output(inputs: Record<string, Float32Array>, parameters: Float32Array): Promise<Float32Array>;
   close(): Promise<void>;
 }
 
@@ -37,23 +38,38 @@ export interface Score {
   accuracy: number;
 }
 
-/** @param options.images how many there will be at most @param options.prefix the model's frozen prefix, whose results are given in place of images */
-export async function loadClassifier(
+/**
+ * @param options.images how many there will be at most
+ * @param options.prefix the model's frozen prefix, whose results are given in place of images
+ * @param options.features whether what the head reads is wanted in place of what it gives
+ */
+export async function loadModel(
   runtime: Runtime,
   model: ModelSpec,
-  { prefix = null, images = Infinity, ...options }: CompileOptions & { prefix?: Prefix | null; images?: number } = {},
-): Promise<Classifier> {
+  {
+    prefix = null,
+    images = Infinity,
+    ...options
+  }: Omit<CompileOptions, 'sink'> & { prefix?: Prefix | null; images?: number; features?: boolean } = {},
+): Promise<LoadedModel> {
   const batch = Math.min(images, evaluationBatch(model, prefix));
-  const { program, layout } = buildForward({ model, batch, prefix, ...options });
-  const session = await runtime.load(program);
+  let layout: TrainableLayout | undefined;
+  const session = await runtime.load((sink) => {
+    const built = buildForward({ model, batch, prefix, ...options, sink });
+    layout = built.layout;
+    return built.program;
+  });
+  const { size: numbers } = layout!;
   return {
     model,
     batch,
-    layout,
+    layout: layout!,
     atOnce: session.atOnce,
     // behind the model's own lies what only training needs
-    logits: async (inputs, parameters) =>
-      (await session.run({ ...inputs, parameters: parameters.subarray(0, layout.size) })).logits!,
+    output: async (inputs, parameters) => {
+      const outputs = await session.run({ ...inputs, parameters: parameters.subarray(0, numbers) });
+      return outputs[options.features ? 'features' : 'logits']!;
+    },
     close: () => session.close(),
   };
 }
@@ -73,35 +89,35 @@ export function streamOf(model: ModelSpec, prefix: Prefix | null = null): number
  * @returns for each batch the first image's index and the logits of the images there are, without the padding
  */
 export async function* allLogits(
-  classifier: Classifier,
+  loaded: LoadedModel,
   split: ModelInputs,
   parameters: Float32Array,
 ): AsyncGenerator<{ start: number; logits: Float32Array }> {
-  const { batch, model } = classifier;
+  const { batch, model } = loaded;
   async function* batches() {
     for (let start = 0; start < split.count; start += batch) {
       const indices = Array.from({ length: batch }, (_, i) => Math.min(start + i, split.count - 1));
       yield { start, inputs: await split.read(indices) };
     }
   }
-  const run = ({ inputs }: { inputs: Record<string, Float32Array> }) => classifier.logits(inputs, parameters);
-  for await (const [{ start }, logits] of inOrder(ahead(batches()), classifier.atOnce, run)) {
+  const run = ({ inputs }: { inputs: Record<string, Float32Array> }) => loaded.output(inputs, parameters);
+  for await (const [{ start }, logits] of inOrder(ahead(batches()), loaded.atOnce, run)) {
     yield { start, logits: logits.subarray(0, Math.min(batch, split.count - start) * model.classes) };
   }
 }
 
 /** @param signal when aborted, the answer is null */
 export async function evaluate(
-  classifier: Classifier,
+  loaded: LoadedModel,
   split: ModelInputs,
   parameters: Float32Array,
   onProgress?: (done: number, total: number) => void,
   signal?: AbortSignal,
 ): Promise<Score | null> {
   let correct = 0;
-  for await (const { start, logits } of allLogits(classifier, split, parameters)) {
+  for await (const { start, logits } of allLogits(loaded, split, parameters)) {
     if (signal?.aborted) return null;
-    const end = start + logits.length / classifier.model.classes;
+    const end = start + logits.length / loaded.model.classes;
     correct += countCorrect(logits, split.labels.subarray(start, end));
     onProgress?.(end, split.count);
   }

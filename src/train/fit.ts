@@ -1,49 +1,36 @@
 /**
- * The training loop.
+ * The training loop: rate, batches, update, look, save.
  */
 import { distillationWeight } from '../distill/index.js';
 import { IdatError } from '../errors.js';
-import { inOrder } from '../runtime/in-order.js';
-import type { Feed, Session } from '../runtime/runtime.js';
+import { ahead } from '../runtime/ahead.js';
+import type { Feed } from '../runtime/runtime.js';
+import type { ObjectivePlan, SchedulePlan, TrainingPlan } from '../settings/plan.js';
+import type { EpochTiming } from '../settings/record.js';
+import type { TunedModel } from '../step/model.js';
+import { mapPair, type Pair } from '../step/roles.js';
 import type { AdamW } from './adamw.js';
-import { ahead, type Call, epochBatches, nextBatch } from './batches.js';
-import type { FineTuneSettings } from './config.js';
-import { type Classifier, evaluate } from './evaluate.js';
-import { clipGradient, gradientNorm } from './gradient-norm.js';
+import { epochBatches, nextBatch } from './batches.js';
+import type { Steps } from './compiled.js';
+import { evaluate, type LoadedModel } from './evaluate.js';
 import type { ModelInputs, SplitInputs } from './inputs.js';
-import { epochMetrics, meansOf } from './metrics.js';
-import { addInto, countCorrect } from './micro-batch.js';
-import type { ModelSpec } from './model.js';
-import type { Losses, RunControl } from './progress.js';
-import { type EpochTiming, saveRun, type TunedModels } from './run-directory.js';
+import { bestEpoch, epochMetrics, meansOf } from './metrics.js';
+import type { RunControl } from './progress.js';
 import { learningRate } from './schedule.js';
-import { emptySums, type Role, type TrainState } from './state.js';
-import type { TrainStep } from './step.js';
+import { layoutsOf } from './specs.js';
+import { emptySums, type TrainState } from './state.js';
 import { stepClock } from './step-clock.js';
-
-/** A compiled step, and what it draws at random each time. */
-export interface LoadedStep {
-  readonly session: Session;
-  readonly draws: TrainStep['draws'];
-}
-
-/** The compiled steps of a run. */
-export interface Steps {
-  /** With patches left out of each image, where the settings ask for that. */
-  readonly usual: LoadedStep;
-  /** With all of them: the same one where none are left out. */
-  whole(): Promise<LoadedStep>;
-  close(): Promise<void>;
-}
+import type { Store } from './store.js';
+import { LOSS_NAMES, updateStep } from './update-step.js';
 
 /** A run under way. */
 export interface Run {
-  readonly dir: string;
-  readonly settings: FineTuneSettings;
+  readonly plan: TrainingPlan;
   readonly microBatch: number;
-  readonly models: TunedModels;
+  readonly models: Pair<TunedModel>;
   readonly steps: Steps;
-  classifier(): Promise<Classifier>;
+  student(): Promise<LoadedModel>;
+  readonly store: Store;
   readonly timings: EpochTiming[];
   readonly control: RunControl;
 }
@@ -61,44 +48,43 @@ export interface PhasePlan {
 export async function trainPhase(
   run: Run,
   state: TrainState,
-  optimizers: Record<Role, AdamW | null>,
-  plan: PhasePlan,
+  optimizers: Pair<AdamW>,
+  phase: PhasePlan,
 ): Promise<void> {
-  const { settings, control } = run;
-  const batchSize = Math.min(settings.batchSize, plan.data.student.count);
-  const steps = Math.floor(plan.data.student.count / batchSize);
-  const { dropTokens, fullTokenEpochs } = settings;
+  const { plan, control } = run;
+  const { seed, augmentation, optimiser, tokens } = plan;
+  const batchSize = Math.min(plan.batch.size, phase.data.student.count);
+  const steps = Math.floor(phase.data.student.count / batchSize);
   const from = { epoch: state.epoch, step: state.step };
-  const pace = stepClock({ from, epochs: plan.epochs, steps, batchSize, dropTokens, fullTokenEpochs });
+  const pace = stepClock({ from, epochs: phase.epochs, steps, batchSize, tokens });
+  const layouts = layoutsOf(run.models);
 
-  while (state.epoch < plan.epochs) {
+  while (state.epoch < phase.epochs) {
     const started = performance.now();
-    const lrAt = (step: number) => learningRate(state.epoch + (settings.lrPerStep ? step / steps : 0), settings);
-    const whole = state.epoch >= plan.epochs - fullTokenEpochs;
-    const { session, draws } = whole ? await run.steps.whole() : run.steps.usual;
-    const models = { student: specOf(run, 'student', whole)!, teacher: specOf(run, 'teacher', whole) };
-    const order = { seed: settings.seed, phase: state.phase, epoch: state.epoch, firstStep: state.step };
-    const fed = scheduledFeeds(settings, state.epoch);
-    const shape = { draws, batchSize, microBatch: run.microBatch, augmentation: settings };
-    const calls = ahead(epochBatches({ data: plan.data, models, ...shape, ...order }));
+    const allPatches = state.epoch >= phase.epochs - tokens.fullEpochs;
+    const { session, draws } = allPatches ? await run.steps.allPatches() : run.steps.somePatches;
+    const models = mapPair(run.models, ({ spec }) => (allPatches ? { ...spec, dropTokens: 0 } : spec));
+    const order = { seed, phase: state.phase, epoch: state.epoch, firstStep: state.step };
+    const shape = { draws, batchSize, microBatch: run.microBatch, augmentation };
+    const calls = ahead(epochBatches({ data: phase.data, models, ...shape, ...order }));
+    const target = { session, models: { student: state.student, teacher: state.teacher }, optimizers, layouts };
+    const fed = scheduledFeeds(plan.objective, state.epoch);
+    const where = () => `epoch ${state.epoch}, step ${state.step} (phase ${state.phase})`;
 
     try {
       while (state.step < steps) {
-        const lr = lrAt(state.step);
-        const { losses, gradients, correct } = await runStep(session, nextBatch(calls), state, fed);
-        checkFinite(losses, gradients, run.models, state);
-        clip(gradients, settings.clipNorm);
-        optimizers.student!.step(state.student.parameters, gradients.student!, lr);
-        if (state.teacher) optimizers.teacher!.step(state.teacher.parameters, gradients.teacher!, lr);
+        const lr = rateOf(plan.schedule, state.epoch, state.step / steps);
+        const { clipNorm } = optimiser;
+        const { losses, correct } = await updateStep(target, nextBatch(calls), { lr, fed, clipNorm, where });
 
         state.step++;
         state.sums.images += batchSize;
         state.sums.correct += correct.student;
         state.sums.teacherCorrect += correct.teacher;
-        for (const name of LOSSES) state.sums.losses[name] += losses[name] * batchSize;
+        for (const name of LOSS_NAMES) state.sums.losses[name] += losses[name] * batchSize;
 
         const { loss, trainAccuracy } = meansOf(state.sums);
-        const position = { phase: state.phase, epoch: state.epoch, epochs: plan.epochs, step: state.step, steps };
+        const position = { phase: state.phase, epoch: state.epoch, epochs: phase.epochs, step: state.step, steps };
         control.onProgress?.({ kind: 'step', ...position, losses: loss, trainAccuracy, lr, ...pace() });
         if (control.signal?.aborted) throw await interrupted(run, state);
       }
@@ -106,113 +92,49 @@ export async function trainPhase(
       await calls.return(undefined);
     }
 
-    const look = plan.look && (state.epoch + 1) % plan.look.every === 0 ? plan.look : null;
+    const look = phase.look && (state.epoch + 1) % phase.look.every === 0 ? phase.look : null;
     const accuracy = look && (await lookAt(run, state, look));
-    state.metrics.push(epochMetrics(state, lrAt(steps - 1), look && { split: look.split, accuracy: accuracy! }));
+    const lastRate = rateOf(plan.schedule, state.epoch, (steps - 1) / steps);
+    state.metrics.push(epochMetrics(state, lastRate, look && { split: look.split, accuracy: accuracy! }));
     if (look?.keepBest) keepBest(state);
     const seconds = (performance.now() - started) / 1000;
     run.timings.push({ phase: state.phase, epoch: state.epoch, seconds });
     state.epoch++;
     state.step = 0;
     state.sums = emptySums();
-    await saveRun(run.dir, state, run.models, run.timings);
-    control.onProgress?.({ kind: 'epoch', epochs: plan.epochs, seconds, ...state.metrics.at(-1)! });
+    await run.store.save({ state, timings: run.timings });
+    control.onProgress?.({ kind: 'epoch', epochs: phase.epochs, seconds, ...state.metrics.at(-1)! });
     if (control.signal?.aborted) throw await interrupted(run, state);
   }
 }
 
-/** A model of the run as an epoch trains it. @param whole with all of its patches */
-function specOf({ models }: Run, role: Role, whole: boolean): ModelSpec | null {
-  const spec = models[role]?.spec ?? null;
-  return spec && whole ? { ...spec, dropTokens: 0 } : spec;
-}
-
-const LOSSES = ['student', 'teacher', 'distill', 'total'] as const;
+/** The learning rate at a part of an epoch, from 0 to below 1. */
+const rateOf = (schedule: SchedulePlan, epoch: number, part: number): number =>
+  learningRate(epoch + (schedule.perStep ? part : 0), schedule);
 
 /** What the step is fed that changes from epoch to epoch. */
-export function scheduledFeeds(
-  { teacher, betaEnd, ...schedule }: FineTuneSettings,
-  epoch: number,
-): Record<string, Feed> {
-  if (teacher === null || betaEnd === undefined) return {};
-  return { beta: Float32Array.of(distillationWeight(epoch, { ...schedule, betaEnd })) };
-}
-
-/** Losses and gradients of a batch: the sums over its micro-batches. */
-export async function runStep(
-  session: Session,
-  batch: AsyncIterable<Call> | Iterable<Call>,
-  models: { student: { parameters: Float32Array }; teacher: { parameters: Float32Array } | null },
-  fed: Readonly<Record<string, Feed>> = {},
-) {
-  const losses: Losses = { student: 0, teacher: 0, distill: 0, total: 0 };
-  const gradients: Partial<Record<Role, Float32Array>> = {};
-  const correct = { student: 0, teacher: 0 };
-  const parameters = {
-    'student.parameters': models.student.parameters,
-    ...(models.teacher && { 'teacher.parameters': models.teacher.parameters }),
-  };
-  const run = ({ feeds }: Call) => session.run({ ...feeds, ...parameters, ...fed });
-  for await (const [{ labels, weights }, outputs] of inOrder(batch, session.atOnce, run)) {
-    for (const name of LOSSES) losses[name] += outputs[`loss.${name}`]?.[0] ?? 0; // without a teacher it has no losses
-    for (const role of ['student', 'teacher'] as const) {
-      const gradient = outputs[`${role}.gradient`];
-      if (!gradient) continue;
-      if (gradients[role]) addInto(gradients[role], gradient);
-      else gradients[role] = gradient;
-      const logits = outputs[`${role}.logits`];
-      if (logits) correct[role] += countCorrect(logits, labels, weights);
-    }
-  }
-  return { losses, gradients, correct };
-}
-
-/** Shortens each model's gradient. */
-function clip(gradients: Partial<Record<Role, Float32Array>>, maxNorm: number | undefined): void {
-  if (maxNorm === undefined) return;
-  for (const gradient of Object.values(gradients)) clipGradient(gradient, gradientNorm(gradient), maxNorm);
-}
-
-/** @throws IdatError `train.diverged` at the first number that is infinite or none */
-export function checkFinite(
-  losses: Losses,
-  gradients: Partial<Record<Role, Float32Array>>,
-  models: TunedModels,
-  { phase, epoch, step }: TrainState,
-): void {
-  const fail = (what: string) => {
-    const where = `epoch ${epoch}, step ${step} (phase ${phase})`;
-    throw new IdatError('train.diverged', `${where}: ${what}; training has diverged, start again with a lower lr`);
-  };
-  for (const name of LOSSES) if (!Number.isFinite(losses[name])) fail(`the loss '${name}' is ${losses[name]}`);
-  for (const role of ['student', 'teacher'] as const) {
-    const gradient = gradients[role];
-    if (!gradient || Number.isFinite(gradientNorm(gradient))) continue; // one fast pass over all numbers
-    const at = gradient.findIndex((value) => !Number.isFinite(value));
-    const slot = models[role]!.layout.slots.find(({ offset, size }) => at < offset + size)!;
-    fail(`the ${role}'s gradient of ${slot.name} is ${gradients[role]![at]}`);
-  }
-}
+export const scheduledFeeds = ({ weight }: ObjectivePlan, epoch: number): Record<string, Feed> =>
+  weight ? { beta: Float32Array.of(distillationWeight(epoch, weight)) } : {};
 
 /** Top-1 of the student on a split. */
 async function lookAt(run: Run, state: TrainState, { split, data }: NonNullable<PhasePlan['look']>): Promise<number> {
   const { onProgress, signal } = run.control;
   const report = (done: number, total: number) => onProgress?.({ kind: 'evaluate', done, total, split });
-  const score = await evaluate(await run.classifier(), data, state.student.parameters, report, signal);
+  const score = await evaluate(await run.student(), data, state.student.parameters, report, signal);
   if (!score) throw await interrupted(run, state);
   return score.accuracy;
 }
 
-/** Keeps the parameters of the epoch that just ended if no earlier one was better. */
+/** Keeps the parameters of the epoch that just ended if it is the best so far. */
 function keepBest(state: TrainState): void {
-  const accuracies = state.metrics.filter(({ phase }) => phase === state.phase).map((line) => line.testAccuracy ?? 0);
-  if (accuracies.at(-1)! < Math.max(...accuracies)) return;
+  if (bestEpoch(state.metrics, state.phase)!.epoch !== state.epoch) return;
   state.best = { student: state.student.parameters.slice(), teacher: state.teacher?.parameters.slice() ?? null };
 }
 
 /** Saves all, also in the middle of an epoch. */
-export async function interrupted(run: Pick<Run, 'dir' | 'models' | 'timings'>, state: TrainState): Promise<IdatError> {
-  await saveRun(run.dir, state, run.models, run.timings);
-  const where = `stopped after epoch ${state.epoch} step ${state.step}`;
-  return new IdatError('run.interrupted', `${where}; go on with: idat resume ${run.dir}`);
+export async function interrupted(run: Pick<Run, 'store' | 'timings'>, state: TrainState): Promise<IdatError> {
+  await run.store.save({ state, timings: run.timings });
+  const { place } = run.store;
+  const where = `stopped after epoch ${state.epoch} step ${state.step}, with all saved in ${place}`;
+  return new IdatError('run.interrupted', where, { about: { run: place } });
 }

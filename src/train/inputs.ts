@@ -1,9 +1,10 @@
 /**
  * What a model reads for each image of a split: its pixels, or what its frozen prefix makes of them.
  */
-import { normaliseInto, type PixelStore } from '../data/index.js';
-import type { ImageChange } from './augment.js';
-import type { ModelSpec } from './model.js';
+import type { ImageChange } from '../data/augment.js';
+import type { PixelStore } from '../data/pixels.js';
+import { normaliseInto } from '../data/preprocess.js';
+import type { ModelSpec } from '../step/model.js';
 
 /** A split as one model reads it. */
 export interface ModelInputs {

@@ -1,5 +1,5 @@
 /** What an epoch comes to, and which epoch a protocol chooses. */
-import type { EpochMetrics, Losses, Phase } from './progress.js';
+import type { EpochMetrics, Losses, Phase } from '../settings/record.js';
 import type { EpochSums, TrainState } from './state.js';
 
 /** The mean losses of the batches of one epoch and its training accuracy, from sums weighted by images. */

@@ -1,16 +1,13 @@
 /**
  * What a model's frozen prefix computes, once for each image of a split and then at hand for every epoch.
  */
-import { createHash } from 'node:crypto';
-import { cpus } from 'node:os';
-import type { PixelStore } from '../data/index.js';
+import type { PixelStore } from '../data/pixels.js';
+import { sha256 } from '../files/sha256.js';
 import type { Program } from '../graph/emit.js';
 import { size } from '../graph/tensor.js';
 import type { Runtime, Session } from '../runtime/runtime.js';
-import { withWeightFile } from '../runtime/weight-file.js';
+import type { ModelSpec, Prefix } from '../step/model.js';
 import { type ModelInputs, pixelInputs } from './inputs.js';
-import type { ModelSpec, Prefix } from './model.js';
-import { newRecord, openPrefixFile, type PrefixFile, type PrefixFileShape, recordBytes } from './prefix-file.js';
 
 /** Raised whenever records of the same key would hold other numbers, or the same in another order. */
 const RECORD_VERSION = 1;
@@ -27,35 +24,84 @@ export interface LoadedPrefix {
 
 /**
  * Loads a prefix.
- * @param onnxruntime the version of the runtime, part of the identity
  * @param loaded given back when it is the same
  */
 export async function loadPrefix(
   runtime: Runtime,
   { backbone }: Pick<ModelSpec, 'backbone'>,
   prefix: Prefix,
-  onnxruntime: string,
   loaded: LoadedPrefix | null = null,
 ): Promise<LoadedPrefix> {
   // threads and processor decide in which order the runtime adds
-  const engine = [onnxruntime, runtime.device, runtime.threads, process.arch, cpus()[0]?.model];
+  const { onnxruntime, arch, cpu } = runtime.engine;
+  const engine = [onnxruntime, runtime.device, runtime.threads, arch, cpu];
   const { sha256: weights, mean, std } = backbone;
   const { compile, ...described } = prefix;
-  return withWeightFile(async (sink) => {
+  let identity = '';
+  const session = await runtime.load(async (sink) => {
     const program = compile(sink);
-    const graph = sha256(withoutName(program, sink.path));
-    const identity = sha256(JSON.stringify([RECORD_VERSION, engine, graph, weights, mean, std]));
-    if (loaded?.identity === identity) return loaded;
-    return { prefix: described, model: { backbone }, session: await runtime.load(program), identity };
+    const graph = await sha256(withoutName(program, sink.path));
+    identity = await sha256(JSON.stringify([RECORD_VERSION, engine, graph, weights, mean, std]));
+    return loaded?.identity === identity ? null : program;
   });
+  return session ? { prefix: described, model: { backbone }, session, identity } : loaded!;
 }
 
 /** The model without the name of a temporary file, which is another one each time; what it holds follows from the weights. */
 function withoutName({ model, files }: Program, path: string): Uint8Array {
   const location = files.find((file) => file.path === path)?.location;
-  return location === undefined
-    ? model
-    : Buffer.from(Buffer.from(model).toString('latin1').replaceAll(location, ''), 'latin1');
+  if (location === undefined) return model;
+  const name = new TextEncoder().encode(location);
+  const kept = new Uint8Array(model.length);
+  let end = 0;
+  for (let at = 0; at < model.length; ) {
+    if (name.every((byte, i) => model[at + i] === byte)) at += name.length;
+    else kept[end++] = model[at++]!;
+  }
+  return kept.subarray(0, end);
+}
+
+/** In float32 numbers: what a file of records needs behind each. */
+const TRAILER = 2;
+
+/** A record's numbers and behind them room for the trailer, so that neither reading nor writing copies it. */
+export function newRecord(size: number): Float32Array {
+  return new Float32Array(size + TRAILER);
+}
+
+/** The numbers of a record. */
+export const valuesOf = (record: Float32Array): Float32Array => record.subarray(0, record.length - TRAILER);
+
+/** The room behind them. */
+export const trailerOf = (record: Float32Array): Uint32Array =>
+  new Uint32Array(record.buffer, record.byteOffset + record.byteLength - 4 * TRAILER, TRAILER);
+
+export const recordBytes = (size: number): number => 4 * (size + TRAILER);
+
+export interface PrefixFile {
+  /** The record, or null where there is none that is whole. */
+  read(index: number): Promise<Float32Array | null>;
+  /** @throws the system's error, such as ENOSPC */
+  write(index: number, record: Float32Array): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface PrefixFileShape {
+  /** What the records were made from and how, as hex digits. */
+  readonly key: string;
+  readonly records: number;
+  /** Float32 numbers in a record. */
+  readonly size: number;
+}
+
+/** Where records that do not fit into memory go. */
+export interface PrefixFiles {
+  /** Where that is, for messages. */
+  readonly place: string;
+  /** Whether later runs find them there: then all go there. */
+  readonly lasting: boolean;
+  /** @throws the system's error */
+  open(shape: PrefixFileShape): Promise<PrefixFile>;
 }
 
 /** Bytes that several stores may hold in memory together. */
@@ -72,8 +118,8 @@ export class MemoryBudget {
 
 export interface PrefixStorage {
   readonly memory: MemoryBudget;
-  /** Folder for files that later runs use as well; null: what does not fit into memory goes to a temporary file. */
-  readonly folder: string | null;
+  /** Null: what does not fit into memory is not kept. */
+  readonly files: PrefixFiles | null;
   /** Told in a sentence why something is not kept. */
   readonly onProblem: (text: string) => void;
 }
@@ -98,7 +144,7 @@ export async function openPrefixStore(
   storage: PrefixStorage | null,
 ): Promise<PrefixStore> {
   const shape: PrefixFileShape = {
-    key: sha256(`${loaded.identity}:${pixels.pixelsKey}`),
+    key: await sha256(`${loaded.identity}:${pixels.pixelsKey}`),
     records: pixels.count,
     size: recordSize(loaded.prefix),
   };
@@ -208,7 +254,7 @@ class Kept {
 
   /** Takes up what an earlier run left. */
   async open(): Promise<void> {
-    if (this.storage.folder !== null) await this.openFile();
+    if (this.storage.files?.lasting) await this.openFile();
   }
 
   held(index: number): Float32Array | undefined {
@@ -240,7 +286,7 @@ class Kept {
   }
 
   async keep(records: readonly [number, Float32Array][]): Promise<void> {
-    const writes = records.filter(([index, record]) => !this.hold(index, record) || this.storage.folder !== null);
+    const writes = records.filter(([index, record]) => !this.hold(index, record) || this.storage.files?.lasting);
     if (writes.length === 0 || !this.writable) return;
     if (!this.file) await this.openFile();
     const { file } = this;
@@ -268,20 +314,17 @@ class Kept {
 
   private async openFile(): Promise<void> {
     try {
-      this.file = await openPrefixFile(this.storage.folder, this.shape);
+      this.file = (await this.storage.files?.open(this.shape)) ?? null;
+      if (!this.file) this.giveUp(new Error('memory is full'));
     } catch (error) {
       this.giveUp(error as Error);
     }
   }
 
-  private giveUp(error: NodeJS.ErrnoException): void {
+  private giveUp(error: Error): void {
     this.writable = false;
-    const where = this.storage.folder ?? 'the temporary folder';
+    const where = this.storage.files?.place ?? 'memory';
     const what = `${where}: cannot keep what the frozen part of the model computes (${error.message})`;
-    this.storage.onProblem(
-      `${what}; what does not fit into memory is computed in every epoch. Free space, choose another --cache-dir or raise --prefix-memory`,
-    );
+    this.storage.onProblem(`${what}; what does not fit into memory is computed in every epoch`);
   }
 }
-
-const sha256 = (content: string | Uint8Array) => createHash('sha256').update(content).digest('hex');

@@ -1,17 +1,25 @@
 /**
  * Opens the splits of a data set as the models of a run read them, and closes them together.
  */
+
+import type { PixelStore } from '../data/pixels.js';
+import type { SplitName } from '../settings/protocols.js';
+import type { TunedModel } from '../step/model.js';
+import type { Pair, Role } from '../step/roles.js';
 import { type ModelInputs, pixelInputs, type SplitInputs } from './inputs.js';
-import type { ModelSpec } from './model.js';
-import type { Pixels, SplitName } from './pixels.js';
 import {
   type LoadedPrefix,
   MemoryBudget,
   openPrefixStore,
+  type PrefixFiles,
   type PrefixStorage,
   type PrefixStore,
 } from './prefix-store.js';
-import type { TunedModels } from './run-directory.js';
+
+/** A split as both models see it: the same images in the same order; the same store where both read the same size. */
+export type SplitPixels = Pair<PixelStore>;
+
+export type Pixels = Partial<Record<SplitName, SplitPixels>>;
 
 /** The frozen prefixes of a run; null where a model has none. */
 export interface LoadedPrefixes {
@@ -32,23 +40,23 @@ export interface Splits {
 
 /**
  * @param memoryBytes for all splits together, see `openPrefixStore`
- * @param cacheDir folder for what later runs may use, null for none
+ * @param files for what does not fit; null: none
  */
 export function openSplits(
   pixels: Pixels,
-  models: TunedModels,
+  models: Pair<TunedModel>,
   prefixes: LoadedPrefixes,
-  options: { memoryBytes: number; cacheDir: string | null; onProblem(text: string): void },
+  options: { memoryBytes: number; files: PrefixFiles | null; onProblem(text: string): void },
 ): Splits {
   const storage: PrefixStorage = {
     memory: new MemoryBudget(options.memoryBytes),
-    folder: options.cacheDir,
+    files: options.files,
     onProblem: options.onProblem,
   };
   const stores = new Map<string, Promise<PrefixStore>>();
-  const open = async (split: SplitName, role: 'student' | 'teacher', prefix: LoadedPrefix | null, keep: boolean) => {
+  const open = async (split: SplitName, role: Role, prefix: LoadedPrefix | null, keep: boolean) => {
     const store = pixels[split]![role]!;
-    if (!prefix) return pixelInputs(store, specOf(models, role));
+    if (!prefix) return pixelInputs(store, models[role]!.spec);
     const key = JSON.stringify([split, prefix.identity]);
     if (!stores.has(key)) stores.set(key, openPrefixStore(store, prefix, keep ? storage : null));
     return stores.get(key)!;
@@ -64,5 +72,3 @@ export function openSplits(
     },
   };
 }
-
-const specOf = (models: TunedModels, role: 'student' | 'teacher'): ModelSpec => models[role]!.spec;

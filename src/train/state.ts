@@ -3,14 +3,14 @@
  *
  * Everything random is drawn from streams named by phase, epoch and step, so no generator has to be saved.
  */
-import { IdatError } from '../errors.js';
+import { IdatError, inWords } from '../errors.js';
 import { encodeSafetensors, type TensorSource } from '../files/safetensors.js';
-import { openSafetensors } from '../files/safetensors-node.js';
+import type { SafetensorsReader } from '../files/safetensors-reader.js';
+import { issuesOf } from '../settings/issues.js';
+import { type EpochMetrics, type Losses, type Phase, ProgressSchema } from '../settings/record.js';
+import type { TrainableLayout } from '../step/model.js';
+import type { Pair, Role } from '../step/roles.js';
 import type { AdamWState } from './adamw.js';
-import type { Role, TrainableLayout } from './model.js';
-import type { EpochMetrics, Losses, Phase } from './progress.js';
-
-export type { Role };
 
 /** Sums over the batches of an epoch so far. */
 export interface EpochSums {
@@ -50,7 +50,7 @@ export const emptySums = (): EpochSums => ({
 export function initialState(
   phase: Phase,
   seed: number,
-  layouts: { student: TrainableLayout; teacher: TrainableLayout | null },
+  layouts: Pair<TrainableLayout>,
   metrics: EpochMetrics[] = [],
 ): TrainState {
   const start = (layout: TrainableLayout, role: Role): ModelState => ({
@@ -87,34 +87,54 @@ export function encodeState({ student, teacher, best, ...counters }: TrainState)
   return encodeSafetensors(tensors, { format: 'idat-state-1', state: JSON.stringify({ ...counters, updates }) });
 }
 
-/** @throws IdatError when the file is damaged or of another format */
-export async function readState(path: string): Promise<TrainState> {
-  const opened = await openSafetensors(path);
-  try {
-    const { metadata, tensors } = opened.file;
-    if (metadata.format !== 'idat-state-1' || metadata.state === undefined) {
-      throw new IdatError('run.state', `${path}: not a state of this version of idat; start the run again`);
-    }
-    const { updates, ...counters } = JSON.parse(metadata.state) as Omit<TrainState, 'student' | 'teacher' | 'best'> & {
-      updates: number;
-    };
-    const model = async (role: Role): Promise<ModelState> => ({
-      parameters: await opened.readFloat32(`${role}.parameters`),
-      adamw: {
-        steps: updates,
-        firstMoment: await opened.readFloat32(`${role}.first-moment`),
-        secondMoment: await opened.readFloat32(`${role}.second-moment`),
-      },
-    });
-    const best = async (role: Role) => (tensors.has(`best.${role}`) ? opened.readFloat32(`best.${role}`) : null);
-    const bestStudent = await best('student');
-    return {
-      ...counters,
-      student: await model('student'),
-      teacher: tensors.has('teacher.parameters') ? await model('teacher') : null,
-      best: bestStudent && { student: bestStudent, teacher: await best('teacher') },
-    };
-  } finally {
-    await opened.close();
+/**
+ * What `encodeState` wrote.
+ * @throws IdatError `run.state` when it is damaged or of another format
+ */
+export async function readState(opened: SafetensorsReader): Promise<TrainState> {
+  const { name, metadata, tensors } = opened.file;
+  if (metadata.format !== 'idat-state-1' || metadata.state === undefined) {
+    throw new IdatError('run.state', `${name}: not a state of this version of idat; start the run again`);
   }
+  const { updates, ...counters } = parseProgress(metadata.state, name);
+  const model = async (role: Role): Promise<ModelState> => ({
+    parameters: await opened.readFloat32(`${role}.parameters`),
+    adamw: {
+      steps: updates,
+      firstMoment: await opened.readFloat32(`${role}.first-moment`),
+      secondMoment: await opened.readFloat32(`${role}.second-moment`),
+    },
+  });
+  const best = async (role: Role) => (tensors.has(`best.${role}`) ? opened.readFloat32(`best.${role}`) : null);
+  const bestStudent = await best('student');
+  const state = {
+    ...counters,
+    student: await model('student'),
+    teacher: tensors.has('teacher.parameters') ? await model('teacher') : null,
+    best: bestStudent && { student: bestStudent, teacher: await best('teacher') },
+  };
+  for (const { parameters, adamw } of [state.student, ...(state.teacher ? [state.teacher] : [])]) {
+    const lengths = [adamw.firstMoment.length, adamw.secondMoment.length];
+    if (lengths.every((length) => length === parameters.length)) continue;
+    throw new IdatError('run.state', `${name}: its tensors do not fit each other; copy the run again`);
+  }
+  return state;
+}
+
+function parseProgress(text: string, name: string) {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new IdatError('run.state', `${name}: where it stands is not JSON; copy the run again`, { cause: error });
+  }
+  const parsed = ProgressSchema.safeParse(value, { reportInput: true });
+  if (parsed.success) return parsed.data;
+  const issues = issuesOf(parsed.error, []);
+  throw new IdatError('run.state', `${name}: ${inWords(issues.slice(0, 1))}; copy the run again`, { issues });
+}
+
+/** What a run hands out: the best epoch's where the protocol keeps it, otherwise the latest. */
+export function keptParameters(state: TrainState, role: Role): Float32Array | null {
+  return state.best ? state.best[role] : (state[role]?.parameters ?? null);
 }

@@ -3,7 +3,7 @@ import { type ClockPlan, stepClock } from './step-clock.js';
 
 const PLAN: ClockPlan = {
   ...{ from: { epoch: 0, step: 0 }, epochs: 4, steps: 10, batchSize: 5 },
-  ...{ dropTokens: 0, fullTokenEpochs: 0 },
+  tokens: { drop: 0, fullEpochs: 0 },
 };
 
 /** The pace after each step, the steps taking so many seconds. */
@@ -38,7 +38,7 @@ describe('the pace of training', () => {
   });
 
   it('reckons with more work where no patches are left out', () => {
-    const plan = { ...PLAN, dropTokens: 0.5, fullTokenEpochs: 1 };
+    const plan = { ...PLAN, tokens: { drop: 0.5, fullEpochs: 1 } };
     expect(paces(plan, [1])[0]!.secondsLeft).toBe(29 + 20);
     const across = paces(plan, [...Array(30).fill(1), 2, 2]);
     expect(across[29]!.secondsLeft).toBe(20);

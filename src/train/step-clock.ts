@@ -2,6 +2,8 @@
  * How fast training goes, and how long the rest will take.
  */
 
+import type { TokenPlan } from '../settings/plan.js';
+
 /** Long enough to smooth steps over, short enough to forget a disturbed or a costly first minute. */
 const WINDOW_MS = 60_000;
 
@@ -13,9 +15,8 @@ export interface ClockPlan {
   readonly steps: number;
   /** Images in each. */
   readonly batchSize: number;
-  /** Share of the patches that images go without, but for the last epochs: these take so much longer. */
-  readonly dropTokens: number;
-  readonly fullTokenEpochs: number;
+  /** Where patches are left out, the last epochs with all of them take so much longer. */
+  readonly tokens: TokenPlan;
 }
 
 export interface Pace {
@@ -25,9 +26,9 @@ export interface Pace {
 
 /** Called after each step, in order, it tells the pace of the last minute's steps. @param now milliseconds */
 export function stepClock(plan: ClockPlan, now: () => number = () => performance.now()): () => Pace {
-  const { from, epochs, steps, batchSize, dropTokens, fullTokenEpochs } = plan;
-  const wholeFrom = (epochs - fullTokenEpochs) * steps;
-  const wholeWork = 1 / (1 - dropTokens);
+  const { from, epochs, steps, batchSize, tokens } = plan;
+  const wholeFrom = (epochs - tokens.fullEpochs) * steps;
+  const wholeWork = 1 / (1 - tokens.drop);
   /** Work of the first so many steps of the run, in steps with patches left out. */
   const work = (step: number) => Math.min(step, wholeFrom) + Math.max(0, step - wholeFrom) * wholeWork;
   const end = work(epochs * steps);

@@ -7,12 +7,12 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Backbone, ViTConfig } from '../backbones/backbone.js';
-import { backboneFromFile } from '../backbones/checkpoint.js';
+import { backboneFromFile } from '../backbones/node/checkpoint.js';
 import { IdatError } from '../errors.js';
-import { openSafetensors, type TensorData } from '../files/safetensors-node.js';
-import type { ModelSpec, TrainableLayout } from '../train/model.js';
-
-export type Role = 'student' | 'teacher';
+import { openSafetensors } from '../files/node/safetensors-file.js';
+import type { TensorData } from '../files/safetensors-reader.js';
+import type { ModelSpec, TrainableLayout } from '../step/model.js';
+import type { Role } from '../step/roles.js';
 
 const numbers = z.array(z.number());
 const count = z.int().min(1);

@@ -5,7 +5,8 @@
  * @see tools/make-reference, which makes such directories
  */
 import { IdatError } from '../errors.js';
-import { type Device, startRuntime } from '../runtime/runtime.js';
+import { startRuntime } from '../runtime/node/start.js';
+import type { Device } from '../runtime/runtime.js';
 import { Directory, deviationSchema } from './directory.js';
 import { replayPreprocessing, replaySchedules } from './plain.js';
 import { type Replay, replayOneStep, replayRuns } from './replay.js';

@@ -1,7 +1,7 @@
 /**
  * The sections that need no network: learning rates and image preprocessing.
  */
-import { decodeImage } from '../data/decode.js';
+import { decodeImage } from '../data/node/decode.js';
 import { normaliseInto, preprocess } from '../data/preprocess.js';
 import { learningRate, totalEpochs } from '../train/schedule.js';
 import { broken, preprocessSchema, scheduleSchema } from './directory.js';

@@ -4,11 +4,16 @@
 import type { z } from 'zod';
 import { blocks } from '../backbones/architecture.js';
 import type { Runtime } from '../runtime/runtime.js';
+import type { Losses } from '../settings/record.js';
+import type { Distillation } from '../step/distillation.js';
+import { buildForward } from '../step/forward.js';
+import type { ModelSpec, TrainableLayout } from '../step/model.js';
+import { mapPair, ROLES, type Role } from '../step/roles.js';
+import { buildTrainStep } from '../step/train-step.js';
 import { AdamW, decayRanges, decays } from '../train/adamw.js';
 import { dropPathMultipliers } from '../train/drop-path.js';
-import type { ModelSpec } from '../train/model.js';
 import { learningRate } from '../train/schedule.js';
-import { buildForward, buildTrainStep, type Distillation } from '../train/step.js';
+import { updateStep } from '../train/update-step.js';
 import {
   type Batch,
   baselinesSchema,
@@ -17,12 +22,11 @@ import {
   groupsSchema,
   oneStepSchema,
   parametersFrom,
-  type Role,
   type Tensors,
   trajectorySchema,
 } from './directory.js';
 import { absolute, type Deviation, type Quantity, relative, worst } from './row.js';
-import { compareTensors, everyIndex, ROLES, runBatch, withSession } from './run-batch.js';
+import { callsOf, compareTensors, everyIndex, runBatch, withSession } from './run-batch.js';
 
 export interface Replay {
   readonly directory: Directory;
@@ -36,10 +40,10 @@ export interface Replay {
 const NO_BATCH = 'needs the batch in one_step.safetensors, which is not present';
 
 const LOSSES = [
-  ['loss.student', 'ce_student'],
-  ['loss.teacher', 'ce_teacher'],
-  ['loss.distill', 'distill'],
-  ['loss.total', 'total'],
+  ['student', 'ce_student'],
+  ['teacher', 'ce_teacher'],
+  ['distill', 'distill'],
+  ['total', 'total'],
 ] as const;
 
 /** `one_step`, `one_step_wide` and `drop_path`, which have the same form. */
@@ -78,7 +82,7 @@ export async function replayOneStep(
     );
 
     const losses = LOSSES.map(([ours, theirs]) => ({
-      value: absolute(outputs[ours]!, [expected[theirs]]),
+      value: absolute(outputs[`loss.${ours}`]!, [expected[theirs]]),
       at: theirs,
     }));
     report(`${title}: loss terms`, variant, worst(losses));
@@ -156,7 +160,7 @@ export async function replayRuns(replay: Replay): Promise<void> {
         variant,
         mode: expected.tuning_mode,
         distillLoss: expected.distill_loss,
-        losses: LOSSES.map(([output, name]) => ({ output, name, values: expected[name] })),
+        losses: LOSSES.map(([loss, name]) => ({ loss, name, values: expected[name] })),
         tensors,
       });
     }
@@ -168,7 +172,7 @@ export async function replayRuns(replay: Replay): Promise<void> {
           variant,
           mode: tuning_mode,
           distillLoss: null,
-          losses: [{ output: 'loss.student', name: 'ce', values: ce }],
+          losses: [{ loss: 'student', name: 'ce', values: ce }],
           tensors: baselineTensors,
         });
       }
@@ -196,7 +200,7 @@ interface Run {
   readonly mode: string;
   /** Null without a teacher. */
   readonly distillLoss: string | null;
-  readonly losses: readonly { output: string; name: string; values: readonly number[] }[];
+  readonly losses: readonly { loss: keyof Losses; name: string; values: readonly number[] }[];
   readonly tensors: Tensors;
 }
 
@@ -256,38 +260,41 @@ async function replayRun(replay: Replay, setting: Setting, run: Run): Promise<vo
     microBatch,
   });
 
-  const parameters: Partial<Record<Role, Float32Array>> = {};
-  const optimisers: Partial<Record<Role, AdamW>> = {};
-  for (const role of roles) {
-    const layout = step[role]!;
-    parameters[role] = parametersFrom(layout, [{ tensors: (await directory.model(role)).tensors, prefix: '' }]);
-    const { betas, eps, weight_decay } = json.optimizer;
-    const options = { betas, eps, weightDecay: weight_decay, decayRanges: decayRanges(layout.slots) };
-    optimisers[role] = new AdamW(layout.size, options);
-  }
+  const begin = async (layout: TrainableLayout, role: Role) => ({
+    parameters: parametersFrom(layout, [{ tensors: (await directory.model(role)).tensors, prefix: '' }]),
+  });
+  const layouts = { student: step.student, teacher: step.teacher };
+  const models = {
+    student: await begin(step.student, 'student'),
+    teacher: step.teacher && (await begin(step.teacher, 'teacher')),
+  };
+  const { betas, eps, weight_decay } = json.optimizer;
+  const optimizers = mapPair(
+    layouts,
+    ({ size, slots }) => new AdamW(size, { betas, eps, weightDecay: weight_decay, decayRanges: decayRanges(slots) }),
+  );
 
   const losses: Deviation[] = [];
   await withSession(runtime, step.program, async (session) => {
+    const target = { session, models, optimizers, layouts };
     for (const [i, batch] of json.batches.entries()) {
-      const outputs = await runBatch(session, parameters, train, batch, microBatch);
-      for (const { output, name, values } of run.losses) {
-        losses.push({ value: absolute(outputs[output]!, [values[i]!]), at: `${name} of step ${i}` });
-      }
-      for (const role of roles) {
-        optimisers[role]!.step(parameters[role]!, outputs[`${role}.gradient`]!, json.lr[i]!);
+      const options = { lr: json.lr[i]!, where: () => `${title}, ${variant}, step ${i}` };
+      const found = await updateStep(target, callsOf(roles, train, batch, microBatch), options);
+      for (const { loss, name, values } of run.losses) {
+        losses.push({ value: absolute([found.losses[loss]], [values[i]!]), at: `${name} of step ${i}` });
       }
     }
   });
   report(`${title}: per-step losses`, variant, worst(losses));
 
   const finals = roles.flatMap((role) =>
-    compareTensors(step[role]!, role, parameters[role]!, tensors, `${variant}/final/${role}/`),
+    compareTensors(step[role]!, role, models[role]!.parameters, tensors, `${variant}/final/${role}/`),
   );
   report(`${title}: final trainable tensors`, variant, worst(finals));
 
   const logits: Deviation[] = [];
   for (const role of roles) {
-    const ours = await forward(runtime, specs[role]!, parameters[role]!, setting);
+    const ours = await forward(runtime, specs[role]!, models[role]!.parameters, setting);
     logits.push({ value: relative(ours, tensors.floats(`${variant}/heldout_logits/${role}`)), at: role });
   }
   report(`${title}: final held-out logits`, variant, worst(logits));

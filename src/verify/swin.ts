@@ -4,7 +4,7 @@ import type { Backbone, SwinConfig } from '../backbones/backbone.js';
 import { relativePositions, shiftMask } from '../backbones/windows.js';
 import { constant } from '../graph/ops/index.js';
 import { type Shape, size } from '../graph/tensor.js';
-import { buildTrainStep } from '../train/step.js';
+import { buildTrainStep } from '../step/train-step.js';
 import { broken, parametersFrom, swinSchema, type Tensors } from './directory.js';
 import type { Replay } from './replay.js';
 import { absolute, type Deviation, relative, worst } from './row.js';

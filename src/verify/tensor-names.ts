@@ -2,7 +2,7 @@
 import { tensorShapes } from '../backbones/architecture.js';
 import type { BackboneConfig } from '../backbones/backbone.js';
 import { NO_COMPANIONS } from '../backbones/checkpoints/companions.js';
-import { namingOf } from '../backbones/checkpoints/open.js';
+import { namingOf } from '../backbones/checkpoints/namings.js';
 import type { StoredTensor } from '../backbones/checkpoints/stored-tensor.js';
 import { knownBackbone } from '../backbones/known-backbones.js';
 import { IdatError } from '../errors.js';

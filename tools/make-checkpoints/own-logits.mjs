@@ -1,12 +1,12 @@
 /** What a checkpoint answers with its own head, through the engine that training uses. */
 
 import { tensorShapes, traceBackbone } from '../../dist/backbones/architecture.js';
-import { backboneFromFile } from '../../dist/backbones/checkpoint.js';
-import { openCheckpoint } from '../../dist/backbones/checkpoints/open.js';
+import { backboneFromFile } from '../../dist/backbones/node/checkpoint.js';
+import { openCheckpoint } from '../../dist/backbones/node/open.js';
 import { emit } from '../../dist/graph/emit.js';
 import { input, linear } from '../../dist/graph/ops/index.js';
+import { withWeightFile } from '../../dist/runtime/node/weight-file.js';
 import { startRuntime } from '../../dist/runtime/runtime.js';
-import { withWeightFile } from '../../dist/runtime/weight-file.js';
 
 /**
  * @param path a checkpoint; one without a head answers with its features

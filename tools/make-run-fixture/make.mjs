@@ -1,16 +1,20 @@
+// Makes two runs and what they came to: node make.mjs CHECKOUT, in an empty folder /idat-fixture, with Python for the zip.
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const idat = await import(process.argv[2] + '/dist/index.js');
+const idat = await import(`${process.argv[2]}/dist/index.js`);
 const sharp = (
-  await import(process.argv[2] + '/node_modules/sharp/dist/index.mjs').catch(
-    () => import(process.argv[2] + '/node_modules/sharp/lib/index.js'),
+  await import(`${process.argv[2]}/node_modules/sharp/dist/index.mjs`).catch(
+    () => import(`${process.argv[2]}/node_modules/sharp/lib/index.js`),
   )
 ).default;
 const root = '/idat-fixture';
 let state = 7;
-const next = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+const next = () => {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+  return state / 2 ** 32;
+};
 for (const [c, name] of ['red', 'green', 'blue'].entries()) {
   mkdirSync(join(root, 'colours', name), { recursive: true });
   for (let i = 0; i < 10; i++) {
@@ -85,7 +89,7 @@ await idat.mergeRun(finished, join(root, 'merged.safetensors'));
 const { readFileSync } = await import('node:fs');
 writeFileSync(
   join(root, 'expected.json'),
-  JSON.stringify(
+  `${JSON.stringify(
     {
       resumed: {
         result: JSON.parse(readFileSync(join(root, 'resumed', 'result.json'))),
@@ -101,6 +105,6 @@ writeFileSync(
     },
     null,
     2,
-  ) + '\n',
+  )}\n`,
 );
 console.log(result);

@@ -1,9 +1,6 @@
 /** What lies beside the weights and says what they do not: config.json of transformers or timm, preprocessor_config.json. */
-import { open } from 'node:fs/promises';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { IdatError, printable } from '../../errors.js';
-import { readFully } from '../../files/read-write.js';
 
 const count = z.int().min(1).max(1_000_000);
 /** Images are square: one number, or the same one twice. */
@@ -13,7 +10,7 @@ const side = z
 const colour = z.array(z.number()).length(3);
 
 /** config.json of transformers. */
-const HuggingFaceConfig = z.looseObject({
+export const HuggingFaceConfig = z.looseObject({
   model_type: z.string(),
   hidden_act: z.string().optional(),
   layer_norm_eps: z.number().optional(),
@@ -26,7 +23,7 @@ export type HuggingFaceConfig = z.output<typeof HuggingFaceConfig>;
 
 /** config.json of timm: with `pretrained_cfg`, or its fields at the top as in older files. */
 const Normalisation = { mean: colour.optional(), std: colour.optional() };
-const TimmConfig = z.looseObject({
+export const TimmConfig = z.looseObject({
   architecture: z.string(),
   ...Normalisation,
   pretrained_cfg: z.looseObject(Normalisation).optional(),
@@ -34,7 +31,7 @@ const TimmConfig = z.looseObject({
 });
 export type TimmConfig = z.output<typeof TimmConfig>;
 
-const Preprocessor = z.looseObject({
+export const Preprocessor = z.looseObject({
   do_normalize: z.boolean().optional(),
   do_rescale: z.boolean().optional(),
   rescale_factor: z.number().optional(),
@@ -59,48 +56,8 @@ export const NO_COMPANIONS: Companions = {
   preprocessor: null,
 };
 
-/**
- * Reads what lies in a folder. A config.json of another program is as good as none.
- * @throws IdatError `backbone.config` when a file is not JSON, too large, or has a field of the wrong type
- */
-export async function readCompanions(folder: string): Promise<Companions> {
-  const configPath = join(folder, 'config.json');
-  const config = await readJson(configPath);
-  const has = (field: string) => typeof config === 'object' && config !== null && Object.hasOwn(config, field);
-  const preprocessorPath = join(folder, 'preprocessor_config.json');
-  const preprocessor = await readJson(preprocessorPath);
-  return {
-    configPath,
-    huggingFace: has('model_type') ? checked(configPath, HuggingFaceConfig, config) : null,
-    timm: has('architecture') ? checked(configPath, TimmConfig, config) : null,
-    preprocessor: preprocessor === null ? null : checked(preprocessorPath, Preprocessor, preprocessor),
-  };
-}
-
-/** The names of 22,000 classes, twice, are 2 MB. */
-const MAX_CONFIG_BYTES = 16 * 2 ** 20;
-
-async function readJson(path: string): Promise<unknown> {
-  const handle = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
-    throw refused(path, `cannot be read (${error.code})`, error);
-  });
-  if (!handle) return null;
-  try {
-    const { size } = await handle.stat();
-    if (size > MAX_CONFIG_BYTES) throw refused(path, `has ${size} bytes, more than a configuration can have`);
-    const bytes = new Uint8Array(size);
-    await readFully(handle, bytes, 0);
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown;
-  } catch (error) {
-    if (error instanceof IdatError) throw error;
-    throw refused(path, 'is not JSON', error);
-  } finally {
-    await handle.close();
-  }
-}
-
-function checked<S extends z.ZodType>(path: string, schema: S, value: unknown): z.output<S> {
+/** @throws IdatError `backbone.config` naming the field */
+export function checked<S extends z.ZodType>(path: string, schema: S, value: unknown): z.output<S> {
   const parsed = schema.safeParse(value, { reportInput: true });
   if (parsed.success) return parsed.data;
   const { path: field, message, input } = parsed.error.issues[0]!;
@@ -108,7 +65,7 @@ function checked<S extends z.ZodType>(path: string, schema: S, value: unknown): 
   throw refused(path, `${field.join('.') || 'the file'}: ${message}, got ${got}`);
 }
 
-const refused = (path: string, what: string, cause?: unknown): IdatError =>
+export const refused = (path: string, what: string, cause?: unknown): IdatError =>
   new IdatError(
     'backbone.config',
     `${path}: ${what}; get the file again, or remove it if it belongs to something else`,
@@ -167,7 +124,7 @@ export function preprocessorNormalisation({ configPath, preprocessor }: Companio
   if (!do_rescale || Math.abs(rescale_factor * 255 - 1) > 1e-6) {
     throw new IdatError(
       'backbone.config',
-      `${join(configPath, '..', 'preprocessor_config.json')}: pixels are not divided by 255, as idat does; remove the file and convert the weights, or choose another model`,
+      `${configPath.replace(/[^\\/]*$/, 'preprocessor_config.json')}: pixels are not divided by 255, as idat does; remove the file and convert the weights, or choose another model`,
     );
   }
   return do_normalize ? { mean: image_mean, std: image_std } : { mean: [0, 0, 0], std: [1, 1, 1] };

@@ -6,8 +6,8 @@ import { comparableRecords, figureRows, machineRows, saveRecord } from '../../be
 import { BenchConfig } from '../../bench/config.js';
 
 import { addFlags, givenFields } from '../config-flags.js';
+import { importExtensions } from '../extension-file.js';
 import { facts, table } from '../format.js';
-import { importMethods } from '../method-file.js';
 import { writeProfile } from '../profile.js';
 
 const command = new Command('bench')
@@ -17,7 +17,7 @@ const command = new Command('bench')
   .option('--json', 'print the figures as one JSON object');
 
 export const bench = addFlags(command, BenchConfig).action(async (given) => {
-  const flags = await importMethods(given);
+  const flags = await importExtensions(given);
   const { save, profile, json } = flags;
   if (profile !== undefined) await mkdir(profile, { recursive: true });
   const status = (text: string) => process.stderr.isTTY && process.stderr.write(`\r\x1b[2K${text}`);

@@ -1,13 +1,15 @@
 /** idat demo: the paper's comparison in minutes, on bundled models and images. */
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import { packageFile } from '../../files/node/package-root.js';
 import { type FineTuneResult, fineTune } from '../../index.js';
-import type { FineTuneInput } from '../../train/config.js';
-import { PROTOCOL_MEANING, shortPath } from '../describe-run.js';
+import type { FineTuneInput } from '../../settings/config.js';
+import { PROTOCOLS } from '../../settings/protocols.js';
+import { shortPath } from '../describe-run.js';
 import { clock, percent, table } from '../format.js';
 import { withProgress } from '../with-progress.js';
 
-const asset = (name: string) => shortPath(fileURLToPath(new URL(`../../../assets/${name}`, import.meta.url)));
+const asset = (name: string) => shortPath(fileURLToPath(packageFile(`assets/${name}`)));
 
 /** What both runs share; chosen to end within minutes on two cores. */
 const SHARED = {
@@ -54,7 +56,7 @@ export const demo = new Command('demo')
       `${table(rows)}\n\n` +
         `iDAT's difference: ${points >= 0 ? '+' : '−'}${Math.abs(points).toFixed(1)} points ` +
         `(one seed; the teacher is needed in training only).\n` +
-        `Accuracy: top-1 on 1,500 test images, protocol ${PROTOCOL_MEANING[taught.protocol]}.\n\n` +
+        `Accuracy: top-1 on 1,500 test images, protocol ${PROTOCOLS[taught.protocol].meaning}.\n\n` +
         `Next:\n${nextCommands(run)
           .map((command) => `  npx idat ${command}\n`)
           .join('')}`,

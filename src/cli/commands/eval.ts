@@ -1,9 +1,10 @@
 /** idat eval: tests a trained run, on its own test images or on others. */
 import { Command } from 'commander';
 import { evaluateRun } from '../../index.js';
-import { PROTOCOL_MEANING, shortPath } from '../describe-run.js';
+import { PROTOCOLS } from '../../settings/protocols.js';
+import { shortPath } from '../describe-run.js';
+import { importMethod, METHOD_FILE } from '../extension-file.js';
 import { facts, percent } from '../format.js';
-import { importMethod, METHOD_FILE } from '../method-file.js';
 import { withProgress } from '../with-progress.js';
 
 export const evaluate = new Command('eval')
@@ -24,7 +25,7 @@ export const evaluate = new Command('eval')
     }
     const text = facts({
       accuracy: `${percent(score.accuracy)}  (${score.correct} of ${score.total} images, ${score.split} split)`,
-      protocol: PROTOCOL_MEANING[score.protocol],
+      protocol: PROTOCOLS[score.protocol].meaning,
       data: shortPath(score.data),
     });
     process.stdout.write(`${text}\n`);

@@ -2,8 +2,8 @@
 import { Command } from 'commander';
 import { mergeRun } from '../../index.js';
 import { shortPath } from '../describe-run.js';
+import { importMethod, METHOD_FILE } from '../extension-file.js';
 import { facts } from '../format.js';
-import { importMethod, METHOD_FILE } from '../method-file.js';
 
 export const merge = new Command('merge')
   .description('fold what a run has learned into its backbone: a plain checkpoint, as fast as before tuning')

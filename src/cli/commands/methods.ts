@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { KNOWN_BACKBONES, knownBackbone } from '../../backbones/known-backbones.js';
 import { IdatError, nearest } from '../../errors.js';
 import { type AnyMethod, METHODS, methodByName } from '../../methods/index.js';
+import { importMethod } from '../extension-file.js';
 import { facts, table } from '../format.js';
-import { importMethod } from '../method-file.js';
 
 const PRESET_BACKBONE = 'vit_base_patch16_224';
 

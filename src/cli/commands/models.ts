@@ -2,8 +2,8 @@
 import { homedir } from 'node:os';
 import { Command } from 'commander';
 import { KNOWN_BACKBONES, type KnownBackbone } from '../../backbones/known-backbones.js';
-import { findWeights, namedWeights, obtainWeights, unknown } from '../../backbones/registry.js';
-import { fetching } from '../../train/open-backbone.js';
+import { findWeights, namedWeights, obtainWeights, unknown } from '../../backbones/node/registry.js';
+import { fetching } from '../../runs/backbones.js';
 import { table } from '../format.js';
 import { withProgress } from '../with-progress.js';
 

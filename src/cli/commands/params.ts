@@ -1,6 +1,6 @@
 /** idat params: what each method trains, beside the paper's figures. */
 import { Command } from 'commander';
-import { PAPER_STUDENT, PAPER_TEACHER, type ParameterTable, parameterTable } from '../../report/parameter-table.js';
+import { PAPER_STUDENT, PAPER_TEACHER, type ParameterTable, parameterTable } from '../../paper/parameter-table.js';
 import { table } from '../format.js';
 
 export const params = new Command('params')

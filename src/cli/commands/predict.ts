@@ -2,8 +2,8 @@
 import { Command } from 'commander';
 import { predict } from '../../index.js';
 import { wholeNumber } from '../arguments.js';
+import { importMethod, METHOD_FILE } from '../extension-file.js';
 import { percent, table } from '../format.js';
-import { importMethod, METHOD_FILE } from '../method-file.js';
 import { withProgress } from '../with-progress.js';
 
 export const predictImages = new Command('predict')

@@ -1,6 +1,7 @@
 /** idat pretrain: trains a backbone from random weights. */
 import { Command } from 'commander';
-import { PretrainConfig, type PretrainInput, pretrain as train } from '../../train/pretrain.js';
+import { pretrain as train } from '../../runs/pretrain.js';
+import { PretrainConfig, type PretrainInput } from '../../settings/pretrain.js';
 import { addFlags, givenFields } from '../config-flags.js';
 import { describeRun } from '../describe-run.js';
 import { withProfile } from '../profile.js';

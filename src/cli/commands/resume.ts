@@ -3,11 +3,12 @@ import { Command } from 'commander';
 import { type ResumeControl, type RunControl, resume } from '../../index.js';
 import { wholeNumber } from '../arguments.js';
 import { describeRun } from '../describe-run.js';
-import { importMethod, METHOD_FILE } from '../method-file.js';
+import { importLoss, importMethod, LOSS_FILE, METHOD_FILE } from '../extension-file.js';
 import { withProgress } from '../with-progress.js';
 
 interface ResumeFlags extends Omit<ResumeControl, keyof RunControl> {
   method?: string;
+  distill?: string;
   json?: true;
 }
 
@@ -15,6 +16,7 @@ export const resumeRun = new Command('resume')
   .description('go on with a run that was stopped')
   .argument('<run>', 'its run directory')
   .addOption(METHOD_FILE())
+  .addOption(LOSS_FILE())
   .option(
     '--threads <number>',
     'go on with so many for one operation; the result then differs from an undisturbed run in rounding',
@@ -23,8 +25,9 @@ export const resumeRun = new Command('resume')
   .option('--micro-batch <number>', 'go on with so many images a call; changes the rounding as well', wholeNumber)
   .option('--replicas <number>', 'go on with so many calls at a time; changes nothing but the speed', wholeNumber)
   .option('--json', 'print the result as one JSON object')
-  .action(async (run: string, { method, json, ...how }: ResumeFlags) => {
+  .action(async (run: string, { method, distill, json, ...how }: ResumeFlags) => {
     if (method !== undefined) await importMethod(method);
+    if (distill !== undefined) await importLoss(distill);
     const result = await withProgress((control) => resume(run, { ...control, ...how }));
     process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${describeRun(result)}\n`);
   });

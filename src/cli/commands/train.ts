@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { fineTune } from '../../index.js';
 import { addConfigFlags, configFrom } from '../config-flags.js';
 import { describeRun } from '../describe-run.js';
-import { importMethods } from '../method-file.js';
+import { importExtensions } from '../extension-file.js';
 import { withProfile } from '../profile.js';
 import { withProgress } from '../with-progress.js';
 
@@ -14,7 +14,7 @@ const command = new Command('train')
   .option('--json', 'print the result as one JSON object');
 
 export const train = addConfigFlags(command).action(async (data: string, given) => {
-  const flags = await importMethods(given);
+  const flags = await importExtensions(given);
   const result = await withProgress((control) =>
     fineTune(configFrom(data, flags), flags.profile ? withProfile(control) : control),
   );

@@ -4,7 +4,7 @@
 import { expect, onTestFinished } from 'vitest';
 import type { Dataset, ImageItem } from '../dataset.js';
 import type { SplitOptions } from '../image-folder.js';
-import { openDataset } from '../open.js';
+import { openDataset } from '../node/open.js';
 import { dot } from './folder.js';
 
 /** Opens a data set and closes it after the test. */

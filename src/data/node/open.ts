@@ -1,0 +1,91 @@
+/**
+ * Opens a data set from a path: finds out what is there and hands it to the reader of that layout.
+ */
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { IdatError } from '../../errors.js';
+import type { Dataset } from '../dataset.js';
+import { type FileTree, isImagePath, subtree, topFolders } from '../file-tree.js';
+import { readImageFolder, type SplitOptions } from '../image-folder.js';
+import { isVtab, readVtab } from '../vtab.js';
+import { openDirectory } from './directory.js';
+import { openZip } from './zip.js';
+
+/**
+ * Opens one of: a folder with the lists of VTAB-1K, or with train.txt, test.txt and perhaps val.txt; a folder with one sub-folder a class; a folder with train/, test/ and
+ * perhaps val/, each with class folders; a .zip of any of these, also below one single top folder. A folder inside a zip is
+ * named as if it were unpacked: `vtab-1k.zip/vtab-1k/caltech101`.
+ *
+ * @param options.seed decides the splits idat makes where the data set has none
+ * @param options.valFraction default 0.2
+ * @param options.testFraction default 0.2
+ * @throws IdatError with a code `data.…` and one sentence: what is wrong, where, what to do
+ */
+export async function openDataset(path: string, options: SplitOptions): Promise<Dataset> {
+  const tree = await openTree(path);
+  try {
+    const base = findBase(tree);
+    const layout = isVtab(base) ? await readVtab(base, options) : readImageFolder(base, options);
+    return { source: path, ...layout, close: () => tree.close() };
+  } catch (error) {
+    await tree.close();
+    throw error;
+  }
+}
+
+async function openTree(path: string): Promise<FileTree> {
+  const kind = await kindOf(path);
+  if (kind === 'folder') return openDirectory(path);
+  if (kind === 'file') {
+    if (/\.zip$/i.test(path)) return openZip(path);
+    throw new IdatError('data.path.kind', `${path}: is a file; expected a folder or a .zip`);
+  }
+  const zip = zipOnTheWay(path);
+  if (zip && (await kindOf(zip)) === 'file') {
+    const tree = await openZip(zip);
+    const folder = path.slice(zip.length + 1).replace(/\/+$/, '');
+    if (tree.folders.has(folder)) return subtree(tree, folder);
+    await tree.close();
+    throw new IdatError(
+      'data.path.missing',
+      `${path}: ${zip} has no folder ${folder}; it has ${listed(topFolders(tree))}`,
+    );
+  }
+  throw new IdatError('data.path.missing', `${path}: no such folder or file; give a data set's folder or its .zip`);
+}
+
+async function kindOf(path: string): Promise<'folder' | 'file' | null> {
+  const found = await stat(path).catch(() => null);
+  if (!found) return null;
+  return found.isDirectory() ? 'folder' : found.isFile() ? 'file' : null;
+}
+
+function zipOnTheWay(path: string): string | null {
+  for (let parent = dirname(path); parent !== dirname(parent); parent = dirname(parent)) {
+    if (/\.zip$/i.test(parent)) return parent;
+  }
+  return null;
+}
+
+/** Packing a folder often puts it inside the zip as the only thing at the top; then the data set is what is below it. */
+function findBase(tree: FileTree): FileTree {
+  if (isVtab(tree)) return tree;
+  const folders = topFolders(tree);
+  const below = folders.map((folder) => subtree(tree, folder));
+  const vtabs = folders.filter((_, i) => isVtab(below[i]!));
+  if (folders.length === 1) {
+    const inner = below[0]!;
+    const hasImages = [...inner.files].some((file) => isImagePath(file) && !file.includes('/'));
+    return vtabs.length === 1 || (!hasImages && topFolders(inner).length > 0) ? findBase(inner) : tree;
+  }
+  if (vtabs.length > 0) {
+    throw new IdatError(
+      'data.collection',
+      `${tree.source}: holds ${vtabs.length} data sets (${listed(vtabs)}); give one of them, such as ${tree.source}/${vtabs[0]}`,
+    );
+  }
+  return tree;
+}
+
+const listed = (names: string[]) =>
+  names.length === 0 ? 'none' : names.slice(0, 8).join(', ') + (names.length > 8 ? ', …' : '');

@@ -1,0 +1,69 @@
+/** The paper's question on one's own data: adapters alone against the same taught by a smaller model. */
+import { basename, join } from 'node:path';
+import type { FineTuneResult } from '../runs/fine-tune.js';
+import { type FineTuneInput, parseConfig, variantName } from '../settings/config.js';
+import type { Progress } from '../train/progress.js';
+import { runOnce } from './run-once.js';
+
+export interface CompareInput extends Omit<FineTuneInput, 'data' | 'seed'> {
+  /** Data sets, as for `fineTune`. */
+  data: readonly string[];
+  /** Default 1, 2, 3. */
+  seeds?: readonly number[];
+}
+
+export interface CompareControl {
+  /** Told what each run tells, and which run it is. */
+  onProgress?: (event: Progress, runDir: string) => void;
+  signal?: AbortSignal;
+}
+
+/** The runs of one data set, in the order of the seeds. */
+export interface ComparedTask {
+  /** Name of the data set. */
+  readonly data: string;
+  readonly alone: readonly FineTuneResult[];
+  readonly taught: readonly FineTuneResult[];
+}
+
+export interface Comparison {
+  /** What was compared: `parallel` and `iDAT-P-kl`. */
+  readonly names: { readonly alone: string; readonly taught: string };
+  readonly tasks: readonly ComparedTask[];
+}
+
+/**
+ * Trains with and without the teacher on each data set with each seed. Runs go into `out` (default runs/compare), where
+ * those that are there already are taken up, so that a comparison can be stopped and repeated.
+ *
+ * @throws IdatError as `fineTune`; `run.settings` when a run there has other settings
+ */
+export async function compare(
+  { data, seeds = [1, 2, 3], out = 'runs/compare', ...settings }: CompareInput,
+  { onProgress, signal }: CompareControl = {},
+): Promise<Comparison> {
+  const tasks: ComparedTask[] = [];
+  let names = { alone: '', taught: '' };
+  const run = (input: FineTuneInput, dir: string) =>
+    runOnce(input, dir, {
+      ...(onProgress && { onProgress: (event: Progress) => onProgress(event, dir) }),
+      ...(signal && { signal }),
+    });
+  for (const path of data) {
+    const name = basename(path).replace(/\.zip$/, '');
+    const alone: FineTuneResult[] = [];
+    const taught: FineTuneResult[] = [];
+    for (const seed of seeds) {
+      const withTeacher: FineTuneInput = { ...settings, data: path, seed };
+      const parsed = parseConfig(withTeacher);
+      // the same method, nobody beside it
+      const { variant: _, ...common } = withTeacher;
+      const without: FineTuneInput = { ...common, method: parsed.method, teacher: null };
+      names = { alone: variantName(parseConfig(without)), taught: variantName(parsed) };
+      alone.push(await run(without, join(out, name, names.alone, `seed-${seed}`)));
+      taught.push(await run(withTeacher, join(out, name, names.taught, `seed-${seed}`)));
+    }
+    tasks.push({ data: name, alone, taught });
+  }
+  return { names, tasks };
+}

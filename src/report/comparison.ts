@@ -1,0 +1,38 @@
+/** A comparison as a table. */
+import type { RunResult } from '../settings/record.js';
+import { mean } from '../statistics.js';
+
+/** What of a comparison is told. */
+interface Compared {
+  readonly names: { readonly alone: string; readonly taught: string };
+  readonly tasks: readonly {
+    readonly data: string;
+    readonly alone: readonly RunResult[];
+    readonly taught: readonly RunResult[];
+  }[];
+}
+
+const percent = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
+const points = (d: number): string => `${d < 0 ? '−' : '+'}${Math.abs(100 * d).toFixed(1)}`;
+
+/** Markdown: a row a task, with the difference of each seed. */
+export function comparisonTable({ names, tasks }: Compared): string {
+  const rows = tasks.map(({ data, alone, taught }) => {
+    const differences = taught.map((run, i) => run.accuracy - alone[i]!.accuracy);
+    return `| ${data} | ${spread(alone)} | ${spread(taught)} | ${points(mean(differences))} (${differences.map(points).join(', ')}) |`;
+  });
+  const [first] = tasks;
+  const { protocol, total } = first!.alone[0]!;
+  return [
+    `| task | ${names.alone} | ${names.taught} | difference, mean (each seed) |`,
+    '| --- | --- | --- | --- |',
+    ...rows,
+    '',
+    `Top-1 on the test images (${total} of ${first!.data}), mean (lowest to highest) of ${first!.alone.length} seeds, protocol ${protocol}.`,
+  ].join('\n');
+}
+
+function spread(runs: readonly RunResult[]): string {
+  const values = runs.map((run) => run.accuracy);
+  return `${percent(mean(values))} (${percent(Math.min(...values))} to ${percent(Math.max(...values))})`;
+}

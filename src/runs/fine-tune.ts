@@ -1,0 +1,171 @@
+/**
+ * Fine-tuning from a configuration to a result, and going on with a run that was stopped.
+ */
+import { augments } from '../data/augment.js';
+import { openDataset } from '../data/node/index.js';
+import { IdatError } from '../errors.js';
+import { tuningHost } from '../measure/node/tuning-host.js';
+import { profileSteps } from '../measure/profile.js';
+import { tuneCall } from '../measure/tuning.js';
+import type { StepProfile } from '../report/profile-record.js';
+import { withRuntime } from '../runtime/node/start.js';
+import { versions } from '../runtime/node/versions.js';
+import { type FineTuneInput, parseConfig } from '../settings/config.js';
+import { BUNDLED } from '../settings/fields.js';
+import { planOf } from '../settings/plan.js';
+import type { RunRecord, RunResult } from '../settings/record.js';
+import { loadPrograms } from '../train/compiled.js';
+import type { RunControl } from '../train/progress.js';
+import { type RunParts, runProtocol, withSplits } from '../train/protocol.js';
+import { modelSpecs, prefixesOf } from '../train/specs.js';
+import { withAbsolutePaths } from './absolute-paths.js';
+import { backboneRecord, openBackbones } from './backbones.js';
+import { type OpenedRun, openRun } from './open-run.js';
+import { fingerprints, withPixels } from './pixels.js';
+import { prefixFiles } from './prefix-file.js';
+import { writeModel } from './pretrained-model.js';
+import { createRunDirectory, directoryStore, refuseExisting, writeRecord } from './run-directory.js';
+
+const PRESET_STUDENT = `student: ${BUNDLED.student}, the small one bundled with idat; a larger backbone sees more`;
+const AUGMENTED =
+  'training images are augmented: what the frozen part makes of them is computed anew in every epoch, not kept';
+
+export interface FineTuneControl extends RunControl {
+  /** When given, a few steps are run under the profiler before training, on copies, and it gets the outcome. */
+  onProfile?: (profile: StepProfile, runDir: string) => Promise<void>;
+}
+
+/** How to go on, where not as before: the machine may be another one, or free by now. */
+export interface ResumeControl extends RunControl {
+  /** For one operation of the step. */
+  threads?: number;
+  /** Images in one call. */
+  microBatch?: number;
+  /** Calls at a time. */
+  replicas?: number;
+}
+
+export interface FineTuneResult extends RunResult {
+  /** The run directory. */
+  runDir: string;
+}
+
+/**
+ * Fine-tunes a student, taught by a teacher if there is one, and measures it.
+ *
+ * @throws IdatError for every refusal; `run.interrupted` when the signal stopped it, with all saved, or
+ *   `hub.interrupted` while weights were fetched
+ */
+export async function fineTune(input: FineTuneInput, control: FineTuneControl = {}): Promise<FineTuneResult> {
+  const settings = withAbsolutePaths(parseConfig(input));
+  const plan = planOf(settings);
+  const onNote = (text: string) => control.onProgress?.({ kind: 'note', text });
+  if (input.student === undefined) control.onProgress?.({ kind: 'note', text: PRESET_STUDENT, code: 'student.preset' });
+  if (settings.out !== undefined) await refuseExisting(settings.out);
+  const dataset = await openDataset(plan.data, { seed: plan.seed }); // before weights are fetched in vain
+  const backbones = await openBackbones(plan.models, plan, control).catch(async (error: unknown) => {
+    await dataset.close();
+    throw error;
+  });
+  return withPixels(dataset, plan.protocol.splits, backbones, plan, control, async (pixels) => {
+    onNote(dataset.note);
+    return withRuntime(plan.engine, async (started) => {
+      const specs = modelSpecs(plan.models, backbones, dataset.classes.length);
+      const prefixes = prefixesOf(specs, plan);
+      const images = pixels[plan.protocol.train]!.student.count;
+      const host = tuningHost(onNote);
+      const { microBatch, threads, replicas, why } = await tuneCall(started, plan, specs, prefixes, images, host);
+      if (why !== null) onNote(why);
+      if (augments(plan.augmentation) && settings.method !== 'full') onNote(AUGMENTED);
+      const runtime = started.withThreads(threads, replicas);
+      const resolved = { device: runtime.device, threads, microBatch, replicas, prefixThreads: started.threads };
+      const compiled = await loadPrograms(runtime, plan, specs, prefixes, resolved);
+      const record: RunRecord = {
+        format: 'idat-run-1',
+        versions: versions(),
+        settings,
+        resolved: { ...resolved, ...(why !== null && { why }) },
+        data: { source: plan.data, kind: dataset.kind, note: dataset.note, fingerprints: fingerprints(pixels) },
+        classes: dataset.classes.length,
+        student: backboneRecord(backbones.student),
+        teacher: backbones.teacher && backboneRecord(backbones.teacher),
+      };
+      const dir = await createRunDirectory(settings);
+      await writeRecord(dir, record, dataset.classes);
+      const store = directoryStore(dir, compiled.models);
+      const parts = { plan, compiled, microBatch, pixels, store, prefixFiles: prefixFiles(plan.cache.folder), control };
+      if (control.onProfile) {
+        const profile = await withSplits(parts, async (splits) =>
+          profileSteps(runtime, plan, specs, prefixes, microBatch, await splits.training(plan.protocol.train)),
+        );
+        await control.onProfile(profile, dir);
+      }
+      return finish(await openRun(dir), parts);
+    });
+  });
+}
+
+/**
+ * Goes on with a run that was stopped or killed; ends with the bytes an undisturbed run would have written, unless
+ * other threads or a micro-batch are asked for, which add in another order. A finished run only gives its result again.
+ *
+ * @throws IdatError `run.changed` when data set or weights are no longer what the run began with
+ */
+export async function resume(runDir: string, control: ResumeControl = {}): Promise<FineTuneResult> {
+  const run = await openRun(runDir);
+  const { dir, plan, result } = run;
+  if (result) return { runDir: dir, ...result };
+  const record = goingOn(run.record, control);
+  const { resolved } = record;
+  const backbones = {
+    student: await run.backbone('student', control),
+    teacher: plan.models.teacher && (await run.backbone('teacher', control)),
+  };
+  const dataset = await openDataset(plan.data, { seed: plan.seed });
+  return withPixels(dataset, plan.protocol.splits, backbones, plan, control, async (pixels) => {
+    checkData(dir, record, fingerprints(pixels));
+    return withRuntime(resolved, async (started) => {
+      const runtime = started.withThreads(resolved.threads, resolved.replicas);
+      const specs = modelSpecs(plan.models, backbones, record.classes);
+      const compiled = await loadPrograms(runtime, plan, specs, prefixesOf(specs, plan), resolved);
+      if (record !== run.record) await writeRecord(dir, record, dataset.classes);
+      const store = directoryStore(dir, compiled.models);
+      const { microBatch } = resolved;
+      const parts = { plan, compiled, microBatch, pixels, store, prefixFiles: prefixFiles(plan.cache.folder), control };
+      return finish({ ...run, record }, parts);
+    });
+  });
+}
+
+/** Trains to the end; writes the result, and before it the model where there was none to begin with. */
+async function finish({ dir, record, classes }: OpenedRun, parts: RunParts): Promise<FineTuneResult> {
+  const { result, state } = await runProtocol(parts);
+  if (parts.plan.models.student.scratch) {
+    const facts = { record, classes, result, metrics: state.metrics };
+    await writeModel(dir, parts.compiled.models.student, state.student.parameters, facts);
+  }
+  await parts.store.finish(result);
+  return { runDir: dir, ...result };
+}
+
+/** The record of a run that goes on as asked for; what it did before is remembered. */
+function goingOn(record: RunRecord, { threads, microBatch, replicas }: ResumeControl): RunRecord {
+  const { resolved, settings } = record;
+  const { earlier = [], prefixThreads = resolved.threads } = resolved;
+  const now = {
+    threads: threads ?? resolved.threads,
+    microBatch: Math.min(microBatch ?? resolved.microBatch, settings.batchSize),
+  };
+  const same = now.threads === resolved.threads && now.microBatch === resolved.microBatch;
+  if (same && replicas === undefined) return record;
+  const before = same ? earlier : [...earlier, { threads: resolved.threads, microBatch: resolved.microBatch }];
+  const changed = { ...now, replicas: replicas ?? resolved.replicas ?? 1, earlier: before, prefixThreads };
+  return { ...record, resolved: { ...resolved, ...changed } };
+}
+
+function checkData(dir: string, { data }: RunRecord, now: Record<string, string>): void {
+  const changed = Object.keys(data.fingerprints).filter((split) => data.fingerprints[split] !== now[split]);
+  if (changed.length === 0) return;
+  const what = `the data set ${data.source} has changed since the run began (${changed.join(', ')})`;
+  throw new IdatError('run.changed', `${dir}: ${what}; put the old images back or start a new run`);
+}

@@ -1,0 +1,194 @@
+/**
+ * The runtime of Node.
+ *
+ * A session's `run` blocks whatever thread it is called on, so sessions live in workers and the thread of the caller stays
+ * free for progress bars, signals and servers.
+ */
+import { availableParallelism, cpus } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { IdatError } from '../../errors.js';
+import { packageFile } from '../../files/node/package-root.js';
+import type { Program } from '../../graph/emit.js';
+import { formatShape, size, type TensorType } from '../../graph/tensor.js';
+import type { ProfiledRun } from '../kernel-times.js';
+import type { Compile, Device, Feed, ProfiledSession, Provider, Runtime, Session } from '../runtime.js';
+import type { Reply, Request } from './protocol.js';
+import { onnxruntimeVersion } from './versions.js';
+import { withWeightFile } from './weight-file.js';
+
+/** Starts a runtime, and closes it when `action` has ended. @throws IdatError as `startRuntime` */
+export async function withRuntime<T>(
+  { device, threads }: { readonly device: Device; readonly threads?: number | undefined },
+  action: (runtime: Runtime) => Promise<T>,
+): Promise<T> {
+  const runtime = await startRuntime({ device, ...(threads !== undefined && { threads }) });
+  try {
+    return await action(runtime);
+  } finally {
+    await runtime.close();
+  }
+}
+
+/**
+ * Starts a runtime in a worker thread of its own.
+ *
+ * @param device `auto` takes CUDA where the installed runtime has it and the CPU otherwise
+ * @param threads threads for one operation; default: as many as there are cores. Results are the same bytes for the
+ *   same number of threads.
+ * @throws IdatError `runtime.device` when the device is not to be had
+ */
+export async function startRuntime(options: { device?: Device; threads?: number } = {}): Promise<Runtime> {
+  const { device = 'auto', threads = availableParallelism() } = options;
+  const workers = new Workers(device);
+  try {
+    return runtimeOf(workers, await workers.start(), threads, 1);
+  } catch (error) {
+    await workers.close();
+    throw error;
+  }
+}
+
+function runtimeOf(workers: Workers, device: Provider, threads: number, replicas: number): Runtime {
+  return {
+    engine: { onnxruntime: onnxruntimeVersion(), arch: process.arch, cpu: cpus()[0]?.model },
+    device,
+    threads,
+    replicas,
+    withThreads: (count, copies = 1) => runtimeOf(workers, device, count, copies),
+    load: (async (compile: Compile<Program | null>) =>
+      withWeightFile(async (sink) => {
+        const program = await compile(sink);
+        return program && loadCopies(await workers.first(replicas), program, threads);
+      })) as Runtime['load'],
+    loadProfiled: (compile) =>
+      withWeightFile(async (sink) => load((await workers.first(1))[0]!, await compile(sink), threads, true)),
+    close: () => workers.close(),
+  };
+}
+
+async function loadCopies(workers: readonly RpcWorker[], program: Program, threads: number): Promise<Session> {
+  const loaded: ProfiledSession[] = [];
+  try {
+    for (const worker of workers) loaded.push(await load(worker, program, threads, false));
+  } catch (error) {
+    for (const session of loaded) await session.close();
+    throw error;
+  }
+  return loaded.length === 1 ? loaded[0]! : replicated(loaded);
+}
+
+async function load(worker: RpcWorker, program: Program, threads: number, profile: boolean): Promise<ProfiledSession> {
+  const session = (await worker.call({ kind: 'load', program, threads, profile })) as number;
+  return {
+    atOnce: 1,
+    run: async (feeds) => {
+      checkFeeds(program.inputs, feeds);
+      return (await worker.call({ kind: 'run', session, feeds })) as Record<string, Float32Array>;
+    },
+    kernelTimes: async () => (await worker.call({ kind: 'kernelTimes', session })) as ProfiledRun[],
+    close: async () => {
+      await worker.call({ kind: 'release', session });
+    },
+  };
+}
+
+/** Each run goes to the copy with the fewest. */
+function replicated(copies: readonly Session[]): Session {
+  const busy = copies.map(() => 0);
+  return {
+    atOnce: copies.length + 1,
+    run: async (feeds) => {
+      const at = busy.indexOf(Math.min(...busy));
+      busy[at]!++;
+      try {
+        return await copies[at]!.run(feeds);
+      } finally {
+        busy[at]!--;
+      }
+    },
+    close: async () => {
+      for (const copy of copies) await copy.close();
+    },
+  };
+}
+
+function checkFeeds(inputs: Readonly<Record<string, TensorType>>, feeds: Readonly<Record<string, Feed>>): void {
+  for (const [name, { shape }] of Object.entries(inputs)) {
+    const length = feeds[name]?.length;
+    if (length !== size(shape)) {
+      throw new IdatError(
+        'runtime.feed',
+        `input '${name}' needs ${size(shape)} numbers for shape ${formatShape(shape)}, got ${length ?? 'none'}`,
+      );
+    }
+  }
+}
+
+/** The workers of a runtime, started when they are first needed. */
+class Workers {
+  private readonly started: RpcWorker[] = [];
+
+  constructor(private readonly device: Device) {}
+
+  /** Starts one more. @returns its device */
+  async start(): Promise<Provider> {
+    const worker = new RpcWorker();
+    this.started.push(worker);
+    return (await worker.call({ kind: 'start', device: this.device })) as Provider;
+  }
+
+  async first(count: number): Promise<RpcWorker[]> {
+    while (this.started.length < count) await this.start();
+    return this.started.slice(0, count);
+  }
+
+  async close(): Promise<void> {
+    for (const worker of this.started) await worker.close();
+  }
+}
+
+/** Requests to a worker and their answers, matched by number. */
+class RpcWorker {
+  private readonly worker: Worker;
+  private readonly waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  private next = 0;
+  private ended: Error | undefined;
+
+  constructor() {
+    // From TypeScript sources (tests), the compiled worker of the last build is used.
+    this.worker = new Worker(packageFile('dist/runtime/node/worker.js'));
+    this.worker.on('message', (reply: Reply) => {
+      const { resolve, reject } = this.waiting.get(reply.id)!;
+      this.waiting.delete(reply.id);
+      if (this.waiting.size === 0) this.worker.unref();
+      if ('error' in reply) reject(new IdatError(reply.code, reply.error));
+      else resolve(reply.value);
+    });
+    this.worker.on('error', (error) => this.fail(error as Error));
+    this.worker.on('exit', () => this.fail(new IdatError('runtime.ended', 'the runtime has been closed')));
+    this.worker.unref();
+  }
+
+  call(request: Request): Promise<unknown> {
+    if (this.ended) return Promise.reject(this.ended);
+    return new Promise((resolve, reject) => {
+      const id = this.next++;
+      this.waiting.set(id, { resolve, reject });
+      this.worker.ref();
+      this.worker.postMessage({ id, ...request });
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.ended) return;
+    await this.call({ kind: 'stop' });
+    this.ended = new IdatError('runtime.ended', 'the runtime has been closed');
+    await this.worker.terminate();
+  }
+
+  private fail(error: Error): void {
+    this.ended ??= error;
+    for (const { reject } of this.waiting.values()) reject(error);
+    this.waiting.clear();
+  }
+}

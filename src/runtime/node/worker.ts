@@ -1,0 +1,143 @@
+/**
+ * The worker in which ONNX Runtime runs. The only file that imports it.
+ */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, parse } from 'node:path';
+import { parentPort } from 'node:worker_threads';
+import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
+import type { Program } from '../../graph/emit.js';
+import { type ProfiledRun, readKernelTimes } from '../kernel-times.js';
+import type { Device, Feed, Provider } from '../runtime.js';
+import type { Reply, Request } from './protocol.js';
+
+interface Loaded {
+  readonly session: InferenceSession;
+  readonly program: Program;
+  /** Where the runtime's profiler writes. */
+  readonly profileFolder: string | null;
+}
+
+let provider: Provider = 'cpu';
+let nextSession = 0;
+const sessions = new Map<number, Loaded>();
+
+async function handle(request: Request): Promise<{ value: unknown; transfer?: ArrayBuffer[] }> {
+  switch (request.kind) {
+    case 'start':
+      provider = chooseProvider(request.device);
+      return { value: provider };
+    case 'load': {
+      const id = nextSession++;
+      sessions.set(id, await load(request));
+      return { value: id };
+    }
+    case 'run':
+      return run(sessions.get(request.session)!, request.feeds);
+    case 'kernelTimes':
+      return { value: kernelTimes(sessions.get(request.session)!) };
+    case 'release':
+      await release(request.session);
+      return { value: null };
+    case 'stop':
+      for (const id of sessions.keys()) await release(id);
+      return { value: null };
+  }
+}
+
+function chooseProvider(device: Device): Provider {
+  if (device === 'auto') return hasCuda() ? 'cuda' : 'cpu';
+  const listed = listSupportedBackends().map((backend) => backend.name);
+  if (device === 'cpu' || (listed.includes(device) && (device !== 'cuda' || hasCuda()))) return device;
+  const hint =
+    device === 'cuda'
+      ? ' (its install script fetches CUDA: npm rebuild onnxruntime-node without onnxruntime-node-install=skip)'
+      : '';
+  throw Object.assign(
+    new Error(
+      `device ${device}: the installed ONNX Runtime has no ${device} provider${hint}; the device cpu is always there`,
+    ),
+    { code: 'runtime.device' },
+  );
+}
+
+/** The package lists CUDA wherever it could be had; it is there only when its library lies beside the binding. */
+function hasCuda(): boolean {
+  const entry = createRequire(import.meta.url).resolve('onnxruntime-node');
+  const bin = join(dirname(entry), '..', 'bin');
+  if (!existsSync(bin)) return false;
+  const here = join(process.platform, process.arch);
+  return readdirSync(bin).some((version) =>
+    ['libonnxruntime_providers_cuda.so', 'onnxruntime_providers_cuda.dll'].some((name) =>
+      existsSync(join(bin, version, here, name)),
+    ),
+  );
+}
+
+async function load({ program, threads, profile }: Request & { kind: 'load' }): Promise<Loaded> {
+  // Weights are read from where they lie: the model names them relative to the root of the file system.
+  const root = program.files[0] ? parse(program.files[0].path).root : '/';
+  const profileFolder = profile ? mkdtempSync(join(tmpdir(), 'idat-profile-')) : null;
+  try {
+    const session = await InferenceSession.create(program.model, {
+      executionProviders: [provider],
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      graphOptimizationLevel: 'all',
+      // one block planned for a whole run is much larger than what lives at any moment, and no faster
+      enableMemPattern: false,
+      logSeverityLevel: 3,
+      ...(profileFolder !== null && { enableProfiling: true, profileFilePrefix: join(profileFolder, 'kernels') }),
+      extra: { session: { model_external_initializers_file_folder_path: root } },
+    });
+    return { session, program, profileFolder };
+  } catch (error) {
+    if (profileFolder !== null) rmSync(profileFolder, { recursive: true });
+    const reason = error instanceof Error ? error.message : String(error);
+    throw Object.assign(new Error(`ONNX Runtime could not load the graph on ${provider}: ${reason}`), {
+      code: provider === 'cpu' ? 'runtime.load' : 'runtime.device',
+    });
+  }
+}
+
+/** Ends the session's profiler and reads what it wrote; the runtime chooses the file's name. */
+function kernelTimes({ session, profileFolder }: Loaded): ProfiledRun[] {
+  session.endProfiling();
+  const [file] = readdirSync(profileFolder!);
+  return readKernelTimes(readFileSync(join(profileFolder!, file!), 'utf8'));
+}
+
+async function release(id: number): Promise<void> {
+  const { session, profileFolder } = sessions.get(id) ?? {};
+  sessions.delete(id);
+  await session?.release();
+  if (profileFolder) rmSync(profileFolder, { recursive: true });
+}
+
+async function run({ session, program }: Loaded, feeds: Readonly<Record<string, Feed>>) {
+  const inputs: Record<string, Tensor> = {};
+  for (const [name, { shape, dtype }] of Object.entries(program.inputs)) {
+    inputs[name] = new Tensor(dtype, feeds[name]!, shape);
+  }
+  const outputs = await session.run(inputs);
+  const value: Record<string, Float32Array> = {};
+  const transfer: ArrayBuffer[] = [];
+  for (const name of Object.keys(program.outputs)) {
+    const data = outputs[name]!.data as Float32Array;
+    value[name] = data;
+    transfer.push(data.buffer as ArrayBuffer);
+  }
+  return { value, transfer };
+}
+
+parentPort!.on('message', async ({ id, ...request }: { id: number } & Request) => {
+  try {
+    const { value, transfer } = await handle(request);
+    parentPort!.postMessage({ id, value } satisfies Reply, transfer ?? []);
+  } catch (error) {
+    const { message, code } = error as Error & { code?: string };
+    parentPort!.postMessage({ id, code: code ?? 'runtime.run', error: message } satisfies Reply);
+  }
+});

@@ -1,0 +1,370 @@
+/**
+ * The settings of a run: one record a field, which says its type, its meaning, its default and what it changes.
+ *
+ * All else that knows settings reads these: the schema (config.ts), the command line's flags, docs/settings.md, the model
+ * card, the benchmark, and the comparison of runs.
+ */
+import { z } from 'zod';
+import { WEIGHT_SHAPES } from '../distill/index.js';
+import { PASS_NAMES } from '../graph/passes/index.js';
+import { METHODS } from '../methods/index.js';
+import { DEVICES } from '../runtime/runtime.js';
+import { FROZEN_PRECISIONS } from '../step/compile.js';
+import { FEATURE_TOKENS, GRADIENT_FLOWS } from '../step/distillation.js';
+import { HEAD_STARTS } from '../step/model.js';
+import { PROTOCOL_NAMES } from './protocols.js';
+
+/** What another value of a field changes: the numbers that come out, how fast they come (and their last bits), or neither. */
+export type Changes = 'result' | 'speed' | 'nothing';
+
+/** The headings under which fields stand in help and docs, in this order. */
+export const GROUPS = [
+  'data',
+  'models',
+  'tuning method',
+  'distillation',
+  'schedule',
+  'optimiser',
+  'augmentation',
+  'batches',
+  'measuring',
+  'machine',
+  'files',
+] as const;
+export type Group = (typeof GROUPS)[number];
+
+export interface Field<Schema extends z.ZodType = z.ZodType> {
+  /** Type and default. */
+  readonly schema: Schema;
+  /** What it means, in half a sentence. */
+  readonly says: string;
+  readonly changes: Changes;
+  readonly group: Group;
+  /** Only means something where a teacher teaches. */
+  readonly taught?: true;
+  /** Stands for other fields, in which it ends up. */
+  readonly shorthand?: true;
+}
+
+/** The bundled models: what is taken when nothing is asked for. */
+export const BUNDLED = { student: 'vit_micro_patch4_32.cifar10', teacher: 'vit_nano_patch4_32.cifar10' } as const;
+
+export const PRESET_METHOD = 'parallel-shared';
+
+const count = z.int().min(1);
+const epochCount = z.int().min(0);
+const factor = z.number().min(0);
+const share = z.number().min(0).lt(1);
+const epsilon = z.number().positive().lt(1);
+const methodOptions = z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])).optional();
+const methodNames = METHODS.map(({ name }) => name).join(', ');
+
+/** The sizes of a ViT that starts from random weights. */
+export const ScratchConfig = z.strictObject({
+  width: count.max(8192).default(128).describe('numbers a token'),
+  depth: count.max(256).default(6).describe('blocks'),
+  heads: count.default(4).describe('attention heads'),
+  mlpWidth: count.optional().describe('hidden numbers of each MLP (default: four times the width)'),
+  patchSize: count.default(4).describe('side of a patch in pixels'),
+  imageSize: count.max(4096).default(32).describe('side of the input in pixels'),
+});
+
+export type Scratch = z.output<typeof ScratchConfig>;
+
+const field = <Schema extends z.ZodType>(
+  group: Group,
+  changes: Changes,
+  schema: Schema,
+  says: string,
+  more: Pick<Field, 'taught' | 'shorthand'> = {},
+): Field<Schema> => ({ schema, says, changes, group, ...more });
+
+const taught = { taught: true } as const;
+const shorthand = { shorthand: true } as const;
+
+export const FIELDS = {
+  data: field('data', 'result', z.string(), 'data set: a folder or .zip of images'),
+  orient: field('data', 'result', z.boolean().default(true), 'turn photographs as their EXIF tag says'),
+  strict: field('data', 'nothing', z.boolean().default(false), 'stop at an unreadable image instead of leaving it out'),
+  student: field(
+    'models',
+    'result',
+    z.string().default(BUNDLED.student),
+    'backbone to fine-tune: a name (idat models lists them), a checkpoint, or a folder with one',
+  ),
+  scratch: field('models', 'result', ScratchConfig.optional(), 'sizes of a student that starts from random weights'),
+  teacher: field(
+    'models',
+    'result',
+    z.string().nullable().default(null),
+    'smaller backbone that teaches it: a name or a file',
+  ),
+  imageSize: field(
+    'models',
+    'result',
+    count.max(4096).optional(),
+    'side of the input in pixels (default: the checkpoint’s); positions are resized',
+  ),
+  studentLayerNormEps: field(
+    'models',
+    'result',
+    epsilon.optional(),
+    'epsilon of the student’s norms (default: the checkpoint’s)',
+  ),
+  teacherLayerNormEps: field(
+    'models',
+    'result',
+    epsilon.optional(),
+    'epsilon of the teacher’s norms (default: the checkpoint’s)',
+    taught,
+  ),
+  variant: field(
+    'tuning method',
+    'result',
+    z.string().optional(),
+    'the paper’s name for adapter and loss together, such as iDAT-PS-mse',
+    shorthand,
+  ),
+  method: field(
+    'tuning method',
+    'result',
+    z.string().default(PRESET_METHOD),
+    `tuning method of the student, or the file of one of your own; idat's: ${methodNames}`,
+  ),
+  teacherMethod: field(
+    'tuning method',
+    'result',
+    z.string().optional(),
+    'tuning method of the teacher (default: the student’s)',
+    taught,
+  ),
+  options: field(
+    'tuning method',
+    'result',
+    methodOptions,
+    'options of the method, such as rank=8 dropout=0; idat methods NAME lists them',
+  ),
+  teacherOptions: field(
+    'tuning method',
+    'result',
+    methodOptions,
+    'options of the teacher’s method (default: the student’s if both have one)',
+    taught,
+  ),
+  adapter: field('tuning method', 'result', z.string().optional(), 'another name of method', shorthand),
+  teacherAdapter: field('tuning method', 'result', z.string().optional(), 'another name of teacher-method', shorthand),
+  hidden: field(
+    'tuning method',
+    'result',
+    z.int().optional(),
+    'the option of that name, of both models’ methods where they have it',
+    shorthand,
+  ),
+  scale: field(
+    'tuning method',
+    'result',
+    z.number().optional(),
+    'the option of that name, of both models’ methods where they have it',
+    shorthand,
+  ),
+  head: field(
+    'tuning method',
+    'result',
+    z.enum(HEAD_STARTS).default('default'),
+    'starting values of the head: N(0, 0.02²), or those published with the method',
+  ),
+  distill: field(
+    'distillation',
+    'result',
+    z.string().default('mse'),
+    'distillation loss, or the file of one of your own; idat’s: kl, mse, cosine, mae, features',
+    taught,
+  ),
+  temperature: field('distillation', 'result', z.number().positive().default(5), 'softens the logits of kl', taught),
+  squaredTemperature: field(
+    'distillation',
+    'result',
+    z.boolean().default(false),
+    'multiply kl by the temperature squared',
+    taught,
+  ),
+  alpha: field('distillation', 'result', factor.default(1), 'weight of the teacher’s cross-entropy', taught),
+  beta: field(
+    'distillation',
+    'result',
+    factor.default(1),
+    'weight of the distillation loss, in the first epoch where it changes',
+    taught,
+  ),
+  betaEnd: field(
+    'distillation',
+    'result',
+    factor.optional(),
+    'weight of the distillation loss in the last epoch (default: as in the first)',
+    taught,
+  ),
+  betaShape: field(
+    'distillation',
+    'result',
+    z.enum(WEIGHT_SHAPES).default('linear'),
+    'how it goes from the first to the last',
+    taught,
+  ),
+  distillGradient: field(
+    'distillation',
+    'result',
+    z.enum(GRADIENT_FLOWS).default('both'),
+    'which models the distillation loss trains',
+    taught,
+  ),
+  featureLayers: field(
+    'distillation',
+    'result',
+    z.array(count).optional(),
+    'blocks of the teacher that distillation of features compares, from 1 (default: all)',
+    taught,
+  ),
+  featureTokens: field(
+    'distillation',
+    'result',
+    z.enum(FEATURE_TOKENS).default('all'),
+    'tokens that it compares',
+    taught,
+  ),
+  epochs: field('schedule', 'result', count.default(100), 'length of the cosine schedule, warm-up included'),
+  warmupEpochs: field(
+    'schedule',
+    'result',
+    epochCount.optional(),
+    'epochs of warm-up (default: a tenth of the epochs, 10 at most)',
+  ),
+  cooldownEpochs: field(
+    'schedule',
+    'result',
+    epochCount.optional(),
+    'epochs after the cosine (default: a tenth of the epochs, 10 at most)',
+  ),
+  lr: field('schedule', 'result', factor.default(5e-3), 'peak learning rate'),
+  warmupLr: field('schedule', 'result', factor.default(1e-7), 'learning rate the warm-up starts from'),
+  minLr: field('schedule', 'result', factor.default(1e-8), 'learning rate the cosine ends at'),
+  lrPerStep: field(
+    'schedule',
+    'result',
+    z.boolean().default(false),
+    'follow the schedule from step to step instead of from epoch to epoch',
+  ),
+  weightDecay: field('optimiser', 'result', factor.default(5e-5), 'AdamW’s weight decay'),
+  clipNorm: field(
+    'optimiser',
+    'result',
+    z.number().positive().optional(),
+    'norm that each model’s gradient is shortened to (default: no limit)',
+  ),
+  labelSmoothing: field('optimiser', 'result', share.default(0), 'share of each label that is spread over all classes'),
+  dropPath: field('optimiser', 'result', share.default(0), 'drop-path rate of the last block'),
+  flip: field('augmentation', 'result', z.boolean().default(false), 'mirror training images at random'),
+  cropPadding: field(
+    'augmentation',
+    'result',
+    z.int().min(0).default(0),
+    'pixels by which training images are moved at random, at most',
+  ),
+  trivialAugment: field(
+    'augmentation',
+    'result',
+    z.boolean().default(false),
+    'give each training image one of fourteen changes of colour or shape at random',
+  ),
+  dropTokens: field(
+    'augmentation',
+    'result',
+    share.default(0),
+    'share of the patches that each training image goes without',
+  ),
+  fullTokenEpochs: field(
+    'augmentation',
+    'result',
+    epochCount.default(0),
+    'last epochs in which no patches are left out',
+  ),
+  batchSize: field('batches', 'result', count.default(32), 'images for each update'),
+  microBatch: field(
+    'batches',
+    'speed',
+    z.union([z.literal('auto'), count]).default('auto'),
+    'images for each call of the runtime; auto: measured; does not change the mathematics',
+  ),
+  seed: field(
+    'batches',
+    'result',
+    z.int().default(42),
+    'decides splits, starting values, order and all else that is drawn',
+  ),
+  protocol: field(
+    'measuring',
+    'result',
+    z.enum(PROTOCOL_NAMES).default('last'),
+    'which epoch is reported: the last, the best on val, or the best on test as in the paper',
+  ),
+  evalEvery: field(
+    'measuring',
+    'nothing',
+    epochCount.default(0),
+    'epochs between looks at the test images that decide nothing (0: none)',
+  ),
+  device: field('machine', 'speed', z.enum(DEVICES).default('auto'), 'where to compute'),
+  threads: field(
+    'machine',
+    'speed',
+    count.optional(),
+    'threads for one operation (default: measured; one for each core, or 1)',
+  ),
+  replicas: field(
+    'machine',
+    'speed',
+    count.optional(),
+    'calls that are worked on at the same time, each on its own threads (default: measured, 1 where threads are given)',
+  ),
+  frozen: field(
+    'machine',
+    'result',
+    z.enum(FROZEN_PRECISIONS).default('float32'),
+    'precision of products with frozen weights; int8 is faster and rounds, forward only or backward too',
+  ),
+  disable: field('machine', 'speed', z.array(z.enum(PASS_NAMES)).default([]), 'rewriting passes to leave out'),
+  prefixMemory: field(
+    'machine',
+    'speed',
+    z.number().min(0).default(128),
+    'MiB of memory for what the frozen part computes for each image; more goes to the disk',
+  ),
+  cacheDir: field(
+    'files',
+    'speed',
+    z.string().optional(),
+    'folder for decoded images and what the frozen part computes for them',
+  ),
+  offline: field('files', 'nothing', z.boolean().default(false), 'never fetch weights that are not on this disk'),
+  out: field('files', 'nothing', z.string().optional(), 'run directory (default: runs/<data>-<variant>-<n>)'),
+} satisfies Record<string, Field>;
+
+export type FieldName = keyof typeof FIELDS;
+
+/** The records by name, whatever their schemas. */
+export const fieldRecords = (): [name: FieldName, field: Field][] => Object.entries(FIELDS) as [FieldName, Field][];
+
+type Schemas = { [Name in FieldName]: (typeof FIELDS)[Name]['schema'] };
+
+/** The schemas with their meaning, as an object's shape. */
+export const SHAPE = Object.fromEntries(
+  fieldRecords().map(([name, { schema, says }]) => [name, schema.describe(says)]),
+) as unknown as Schemas;
+
+/** The value that a field has where nothing is given. */
+export function presetOf(name: FieldName): unknown {
+  const parsed = FIELDS[name].schema.safeParse(undefined);
+  return parsed.success ? parsed.data : undefined;
+}
+
+/** As it is called in words and on the command line: `lrPerStep` is `lr-per-step`. */
+export const flagOf = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

@@ -1,0 +1,204 @@
+/**
+ * The plan of a run: its settings, resolved once into what each part of the work needs. Whoever acts on settings takes a
+ * part of this, and not the whole.
+ */
+import type { Augmentation } from '../data/augment.js';
+import type { WeightSchedule } from '../distill/index.js';
+import type { Device } from '../runtime/runtime.js';
+import type { FrozenPrecision } from '../step/compile.js';
+import type { Distillation } from '../step/distillation.js';
+import type { HeadStart } from '../step/model.js';
+import type { Pair } from '../step/roles.js';
+import { type FineTuneSettings, variantName } from './config.js';
+import type { Scratch } from './fields.js';
+import type { MethodOptions } from './method-settings.js';
+import { PROTOCOLS, type Protocol } from './protocols.js';
+
+/** One model: a backbone and how it is tuned. */
+export interface ModelPlan {
+  /** The backbone's name, or the path of its file. */
+  readonly name: string;
+  /** Sizes of one that starts from random weights. */
+  readonly scratch: Scratch | null;
+  /** Side of the input in pixels where it is not the checkpoint's. */
+  readonly imageSize: number | undefined;
+  readonly layerNormEps: number | undefined;
+  readonly method: string;
+  readonly methodOptions: MethodOptions;
+  readonly head: HeadStart;
+  readonly dropPath: number;
+  readonly dropTokens: number;
+}
+
+/** What is minimised: Equation 4's sum. */
+export interface ObjectivePlan {
+  readonly labelSmoothing: number;
+  /** Null without a teacher. */
+  readonly distillation: Distillation | null;
+  /** Of the distillation's weight, where it changes over the epochs. */
+  readonly weight: WeightSchedule | null;
+}
+
+export interface SchedulePlan {
+  readonly lr: number;
+  readonly epochs: number;
+  readonly warmupEpochs: number;
+  readonly warmupLr: number;
+  readonly minLr: number;
+  readonly cooldownEpochs: number;
+  /** The rate changes from step to step, not from epoch to epoch. */
+  readonly perStep: boolean;
+}
+
+export interface OptimiserPlan {
+  readonly weightDecay: number;
+  /** Null: gradients are as long as they are. */
+  readonly clipNorm: number | null;
+}
+
+/** Patches left out of training images. */
+export interface TokenPlan {
+  /** Share of them. */
+  readonly drop: number;
+  /** Last epochs in which none are. */
+  readonly fullEpochs: number;
+}
+
+export interface BatchPlan {
+  /** Images for each update. */
+  readonly size: number;
+  /** Images for each call. */
+  readonly microBatch: number | 'auto';
+}
+
+/** How programs are rewritten. */
+export interface CompilePlan {
+  readonly frozen: FrozenPrecision;
+  /** Names of passes to leave out. */
+  readonly disable: readonly string[];
+}
+
+/** Where they run; what is undefined is measured. */
+export interface EnginePlan {
+  readonly device: Device;
+  readonly threads: number | undefined;
+  readonly replicas: number | undefined;
+}
+
+export interface ImagePlan {
+  /** Turned as their EXIF tag says. */
+  readonly orient: boolean;
+  /** One that cannot be read stops the run. */
+  readonly strict: boolean;
+}
+
+export interface CachePlan {
+  /** Null: nothing outlives the run. */
+  readonly folder: string | null;
+  /** Of memory, for what frozen prefixes compute. */
+  readonly prefixBytes: number;
+}
+
+export interface RunPlan {
+  /** `iDAT-PS-mse`, or the tuning method's name. */
+  readonly variant: string;
+  readonly seed: number;
+  readonly models: Pair<ModelPlan>;
+  readonly objective: ObjectivePlan;
+  readonly schedule: SchedulePlan;
+  readonly optimiser: OptimiserPlan;
+  readonly augmentation: Augmentation;
+  readonly tokens: TokenPlan;
+  readonly batch: BatchPlan;
+  readonly compile: CompilePlan;
+  readonly engine: EnginePlan;
+  readonly protocol: Protocol;
+  /** Epochs between looks at the test images that decide nothing; 0: none. */
+  readonly evalEvery: number;
+  /** Path of the data set. */
+  readonly data: string;
+  readonly images: ImagePlan;
+  readonly cache: CachePlan;
+  /** Whether weights may be fetched. */
+  readonly offline: boolean;
+}
+
+/** What the training loop needs of it. */
+export type TrainingPlan = Pick<
+  RunPlan,
+  'seed' | 'objective' | 'schedule' | 'optimiser' | 'augmentation' | 'tokens' | 'batch'
+>;
+
+/** Sorts the settings of a run. The only place that reads them one by one. */
+export function planOf(settings: FineTuneSettings): RunPlan {
+  const { flip, cropPadding, trivialAugment, dropTokens, dropPath, head, imageSize } = settings;
+  const shared = { imageSize, head, dropTokens };
+  const student: ModelPlan = {
+    name: settings.student,
+    scratch: settings.scratch ?? null,
+    layerNormEps: settings.studentLayerNormEps,
+    method: settings.method,
+    methodOptions: settings.options,
+    dropPath: reachable(settings.method, dropPath),
+    ...shared,
+  };
+  const teacher: ModelPlan | null =
+    settings.teacher === null
+      ? null
+      : {
+          name: settings.teacher,
+          scratch: null,
+          layerNormEps: settings.teacherLayerNormEps,
+          method: settings.teacherMethod,
+          methodOptions: settings.teacherOptions,
+          dropPath: reachable(settings.teacherMethod, dropPath),
+          ...shared,
+        };
+  return {
+    variant: variantName(settings),
+    seed: settings.seed,
+    models: { student, teacher },
+    objective: objectiveOf(settings),
+    schedule: {
+      lr: settings.lr,
+      epochs: settings.epochs,
+      warmupEpochs: settings.warmupEpochs,
+      warmupLr: settings.warmupLr,
+      minLr: settings.minLr,
+      cooldownEpochs: settings.cooldownEpochs,
+      perStep: settings.lrPerStep,
+    },
+    optimiser: { weightDecay: settings.weightDecay, clipNorm: settings.clipNorm ?? null },
+    augmentation: { flip, cropPadding, trivialAugment },
+    tokens: { drop: dropTokens, fullEpochs: settings.fullTokenEpochs },
+    batch: { size: settings.batchSize, microBatch: settings.microBatch },
+    compile: { frozen: settings.frozen, disable: settings.disable },
+    engine: { device: settings.device, threads: settings.threads, replicas: settings.replicas },
+    protocol: PROTOCOLS[settings.protocol],
+    evalEvery: settings.evalEvery,
+    data: settings.data,
+    images: { orient: settings.orient, strict: settings.strict },
+    cache: { folder: settings.cacheDir ?? null, prefixBytes: settings.prefixMemory * 2 ** 20 },
+    offline: settings.offline,
+  };
+}
+
+/** Nothing before the head is trained by linear probing, so that there is nothing to regularise. */
+const reachable = (method: string, dropPath: number): number => (method === 'linear' ? 0 : dropPath);
+
+function objectiveOf(settings: FineTuneSettings): ObjectivePlan {
+  const { labelSmoothing, betaEnd, betaShape, epochs } = settings;
+  if (settings.teacher === null) return { labelSmoothing, distillation: null, weight: null };
+  const distillation: Distillation = {
+    loss: settings.distill,
+    temperature: settings.temperature,
+    squaredTemperature: settings.squaredTemperature,
+    alpha: settings.alpha,
+    beta: betaEnd === undefined ? settings.beta : 'fed',
+    featureLayers: settings.featureLayers,
+    featureTokens: settings.featureTokens,
+    gradient: settings.distillGradient,
+  };
+  const weight = betaEnd === undefined ? null : { beta: settings.beta, betaEnd, betaShape, epochs };
+  return { labelSmoothing, distillation, weight };
+}

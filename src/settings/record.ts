@@ -1,0 +1,124 @@
+/**
+ * What a run leaves behind, as data: config.json, result.json and the lines of its logs. Files come from strangers and may
+ * have been edited by hand, so each has its schema here.
+ */
+import { z } from 'zod';
+import { type FineTuneSettings, resolveConfig } from './config.js';
+import { PROTOCOL_NAMES } from './protocols.js';
+
+const count = z.int().min(0);
+const positive = z.int().min(1);
+const share = z.number().min(0).max(1);
+
+const BackboneRecord = z.object({
+  name: z.string(),
+  path: z.string(),
+  sha256: z.string(),
+  config: z.record(z.string(), z.unknown()),
+  mean: z.array(z.number()),
+  std: z.array(z.number()),
+});
+/** Which backbone a run began with. */
+export type BackboneRecord = z.output<typeof BackboneRecord>;
+
+/** No machine has more cores, and threads are started before anybody could complain. */
+const threads = positive.max(1024);
+
+const Resolved = z.object({
+  device: z.enum(['cpu', 'cuda', 'webgpu']),
+  /** For the step and what belongs to it. */
+  threads,
+  microBatch: positive,
+  /** Calls at a time, which change no number. Missing in runs of versions that had one. */
+  replicas: threads.optional(),
+  /** Of the sittings before, where a run went on otherwise: its numbers are no longer an undisturbed run's. */
+  earlier: z.array(z.object({ threads, microBatch: positive })).optional(),
+  /**
+   * For frozen prefixes: the step behind them may be so small that one thread is best, which they are not. Missing in runs
+   * of versions without frozen prefixes.
+   */
+  prefixThreads: threads.optional(),
+  why: z.string().optional(),
+});
+/** What `auto` and the defaults came to; a resumed run keeps to it. */
+export type Resolved = z.output<typeof Resolved>;
+
+/** config.json, but for the settings, which have a schema of their own and rules besides. */
+export const RunRecordSchema = z.object({
+  format: z.literal('idat-run-1'),
+  versions: z.object({ idat: z.string(), onnxruntime: z.string(), node: z.string() }),
+  settings: z.record(z.string(), z.unknown()),
+  resolved: Resolved,
+  data: z.object({
+    source: z.string(),
+    kind: z.string(),
+    note: z.string(),
+    fingerprints: z.record(z.string(), z.string()),
+  }),
+  classes: positive,
+  student: BackboneRecord,
+  teacher: BackboneRecord.nullable(),
+});
+
+/** config.json: all that is needed to repeat the run. */
+export type RunRecord = Omit<z.output<typeof RunRecordSchema>, 'settings'> & { settings: FineTuneSettings };
+
+/** The settings that a run has stored. @throws IdatError `config.field` */
+export const storedSettings = (settings: Record<string, unknown>): FineTuneSettings =>
+  resolveConfig(settings as Parameters<typeof resolveConfig>[0]);
+
+export const RunResultSchema = z.object({
+  /** Top-1 of the student on the test split. */
+  accuracy: share,
+  correct: count,
+  total: positive,
+  protocol: z.enum(PROTOCOL_NAMES),
+  /** The epoch, counted from 0, whose parameters were kept. */
+  selectedEpoch: count,
+  /** Numbers trained in each model, heads included, and in one head alone. */
+  trainableParameters: z.object({ student: count, teacher: count.nullable(), head: count }),
+  /** Spent in training, over all sittings. */
+  seconds: z.number().min(0),
+});
+/** result.json */
+export type RunResult = z.output<typeof RunResultSchema>;
+
+/** `select` looks for the best epoch on val; `final` trains what is kept. */
+const Phase = z.enum(['select', 'final']);
+export type Phase = z.output<typeof Phase>;
+
+export const EpochTimingSchema = z.object({ phase: Phase, epoch: count, seconds: z.number().min(0) });
+/** A line of timings.jsonl */
+export type EpochTiming = z.output<typeof EpochTimingSchema>;
+
+const Losses = z.object({ student: z.number(), teacher: z.number(), distill: z.number(), total: z.number() });
+/** Sums over images of one epoch, or their means. */
+export type Losses = z.output<typeof Losses>;
+
+export const EpochMetricsSchema = z.object({
+  phase: Phase,
+  epoch: count,
+  lr: z.number(),
+  loss: Losses,
+  trainAccuracy: share,
+  teacherTrainAccuracy: share.nullable(),
+  /** Top-1 on what the protocol looks at after each epoch; null where it looks at nothing. */
+  valAccuracy: share.nullable(),
+  testAccuracy: share.nullable(),
+});
+/** A line of metrics.jsonl; the same for every undisturbed or resumed run, so it holds no times. */
+export type EpochMetrics = z.output<typeof EpochMetricsSchema>;
+
+/** Where a state stands: what state.safetensors has besides its tensors. */
+export const ProgressSchema = z.object({
+  phase: Phase,
+  epoch: count,
+  step: count,
+  sums: z.object({ losses: Losses, correct: count, teacherCorrect: count, images: count }),
+  metrics: z.array(EpochMetricsSchema),
+  /** Updates made by each optimiser. */
+  updates: count,
+});
+
+/** classes.json */
+export const ClassesSchema = z.array(z.string()).min(1);

@@ -1,0 +1,151 @@
+/**
+ * A run from where it stands to its end, by its protocol (settings/protocols.ts): which splits it trains on, which epoch is
+ * kept, what it is measured on.
+ */
+import { IdatError } from '../errors.js';
+import type { CachePlan, RunPlan } from '../settings/plan.js';
+import { looksEvery } from '../settings/protocols.js';
+import type { RunResult } from '../settings/record.js';
+import { TRAINING_ONLY, type TrainableLayout } from '../step/model.js';
+import { type Pair, ROLES } from '../step/roles.js';
+import type { Compiled } from './compiled.js';
+import { evaluate, type Score } from './evaluate.js';
+import { interrupted, type Run, trainPhase } from './fit.js';
+import { bestEpoch } from './metrics.js';
+import type { PrefixFiles } from './prefix-store.js';
+import type { RunControl } from './progress.js';
+import { totalEpochs } from './schedule.js';
+import { layoutsOf, optimizersOf } from './specs.js';
+import { openSplits, type Pixels, type Splits } from './splits.js';
+import { initialState, keptParameters, type TrainState } from './state.js';
+import type { Store } from './store.js';
+
+/** What a run is made of, ready to go. */
+export interface RunParts {
+  readonly plan: RunPlan;
+  readonly compiled: Compiled;
+  readonly microBatch: number;
+  readonly pixels: Pixels;
+  readonly store: Store;
+  /** Opens files for what frozen prefixes compute; null: what does not fit into memory is computed in every epoch. */
+  readonly prefixFiles: PrefixFiles | null;
+  readonly control: RunControl;
+}
+
+/** What a run came to: its result, and the state it is of. */
+export interface Reached {
+  readonly result: RunResult;
+  readonly state: TrainState;
+}
+
+/**
+ * Trains from the saved state, or the beginning, to the end, and measures what is kept. Does not finish the store: what
+ * else is to be written comes before the result.
+ *
+ * @throws IdatError `run.interrupted` when the signal stopped it, with all saved; `run.state` when the state is another
+ *   model's
+ */
+export async function runProtocol(parts: RunParts): Promise<Reached> {
+  const { plan, compiled, store, control } = parts;
+  const { protocol, schedule, seed } = plan;
+  const layouts = layoutsOf(compiled.models);
+  const saved = await store.load();
+  let state = saved?.state ?? initialState(protocol.select ? 'select' : 'final', seed, layouts);
+  checkState(state, layouts, store.place);
+  const timings = (saved?.timings ?? []).filter(({ phase, epoch }) =>
+    state.metrics.some((line) => line.phase === phase && line.epoch === epoch),
+  );
+  const run: Run = { ...parts, ...compiled, timings };
+  await store.publish(state);
+
+  let epochs = totalEpochs(schedule);
+  if (protocol.select && state.phase === 'select') {
+    const { train, look } = protocol.select;
+    await withSplits(parts, async (splits) =>
+      trainPhase(run, state, optimizersOf(plan, layouts, state), {
+        data: await splits.training(train),
+        epochs,
+        look: { split: look, data: await splits.evaluation(look, true), every: 1, keepBest: false },
+      }),
+    );
+    state = initialState('final', seed, layouts, state.metrics);
+  }
+  if (protocol.select) epochs = bestEpoch(state.metrics, 'select')!.epoch + 1;
+  const score = await withSplits(parts, async (splits) => {
+    const every = looksEvery(protocol, plan.evalEvery);
+    const test = await splits.evaluation(protocol.test, every > 0);
+    await trainPhase(run, state, optimizersOf(plan, layouts, state), {
+      data: await splits.training(protocol.train),
+      epochs,
+      look: every > 0 ? { split: protocol.test, data: test, every, keepBest: protocol.keepsBest } : null,
+    });
+    const report = (done: number, total: number) =>
+      control.onProgress?.({ kind: 'evaluate', done, total, split: protocol.test });
+    await compiled.steps.close(); // frees the weights it holds before the student is loaded to be measured
+    return evaluate(await compiled.student(), test, keptParameters(state, 'student')!, report, control.signal);
+  });
+  if (!score) throw await interrupted(run, state);
+  const selectedEpoch = protocol.keepsBest ? bestEpoch(state.metrics, 'final')!.epoch : epochs - 1;
+  return { state, result: resultOf(plan, layouts, { ...score, selectedEpoch }, timings) };
+}
+
+function resultOf(
+  { protocol }: RunPlan,
+  layouts: Pair<TrainableLayout>,
+  reached: Score & Pick<RunResult, 'selectedEpoch'>,
+  timings: Run['timings'],
+): RunResult {
+  return {
+    ...reached,
+    protocol: protocol.name,
+    trainableParameters: {
+      student: keptSize(layouts.student),
+      teacher: layouts.teacher?.size ?? null,
+      head: headSize(layouts.student),
+    },
+    seconds: timings.reduce((sum, { seconds }) => sum + seconds, 0),
+  };
+}
+
+/** The splits of one phase: what is kept for them in memory is free again for the next. */
+export async function withSplits<T>(
+  {
+    compiled: { models, prefixes },
+    pixels,
+    plan,
+    prefixFiles,
+    control,
+  }: Pick<RunParts, 'compiled' | 'pixels' | 'prefixFiles' | 'control'> & {
+    readonly plan: { readonly cache: CachePlan };
+  },
+  action: (splits: Splits) => Promise<T>,
+): Promise<T> {
+  const splits = openSplits(pixels, models, prefixes, {
+    memoryBytes: plan.cache.prefixBytes,
+    files: prefixFiles,
+    onProblem: (text) => control.onProgress?.({ kind: 'note', text, code: 'prefix.uncached' }),
+  });
+  try {
+    return await action(splits);
+  } finally {
+    await splits.close();
+  }
+}
+
+function checkState(state: TrainState, layouts: Pair<TrainableLayout>, place: string): void {
+  for (const role of ROLES) {
+    const [has, needs] = [state[role]?.parameters.length ?? 0, layouts[role]?.size ?? 0];
+    if (has === needs) continue;
+    const what = `the saved state has ${has} numbers of the ${role}, the run needs ${needs}`;
+    throw new IdatError('run.state', `${place}: ${what}; copy the run again, or start a new one`);
+  }
+}
+
+/** Trained numbers that the tuned model keeps. */
+function keptSize({ slots }: TrainableLayout): number {
+  return slots.reduce((sum, { name, size }) => sum + (name.startsWith(TRAINING_ONLY) ? 0 : size), 0);
+}
+
+function headSize({ slots }: TrainableLayout): number {
+  return slots.filter(({ name }) => name.startsWith('head.')).reduce((sum, { size }) => sum + size, 0);
+}
