@@ -2,7 +2,8 @@ import { exp, logSoftmax, mul, reduceSum, scale, sub } from '../graph/ops/index.
 import type { DistillationLoss } from './loss.js';
 
 /**
- * KL(teacher ‖ student) of the softened probabilities, Σ_k p·(ln p − ln q), p from the teacher, q from the student.
+ * The distillation term of Equations 4 and 5 in iDAT-…-kl: KL(teacher ‖ student) of the softened probabilities,
+ * Σ_k p·(ln p − ln q), p from the teacher, q from the student.
  * No factor τ², as in the authors' code; `squaredTemperature` of the settings brings it in.
  * @see Hinton, Vinyals, Dean 2015, arXiv:1503.02531; iDAT, arXiv:2403.15750
  */

@@ -1,7 +1,7 @@
 import { mul, reduceMean, sub } from '../graph/ops/index.js';
 import type { DistillationLoss } from './loss.js';
 
-/** Mean squared difference of the raw logits. */
+/** The distillation term of Equations 4 and 5 in iDAT-…-mse: the mean squared difference of the raw logits. */
 export const mse: DistillationLoss = {
   name: 'mse',
   reads: 'logits',

@@ -7,7 +7,7 @@ import { hiddenOption, scaleOption } from './parts/options.js';
 
 const options = z.object({ hidden: hiddenOption(4), scale: scaleOption(0.1) });
 
-/** One adapter a block, used twice: beside attention, u += s·A(x), and beside the MLP, y += s·A(u). */
+/** Equation 3: one adapter a block, used twice, beside attention, u += s·A(x), and beside the MLP, y += s·A(u). */
 export const parallelShared: Method<z.infer<typeof options>> = {
   name: 'parallel-shared',
   title: 'Parallel shared adapter (iDAT-PS)',

@@ -16,7 +16,7 @@ const options = z.object({
   ),
 });
 
-/** One adapter beside each MLP, reading the stream before its norm: y = u + MLP(LN2 u) + s·A(u). */
+/** Equation 2: one adapter beside each MLP, reading the stream before its norm, y = u + MLP(LN2 u) + s·A(u). */
 export const parallel: Method<z.infer<typeof options>> = {
   name: 'parallel',
   title: 'Parallel adapter (iDAT-P)',

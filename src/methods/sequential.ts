@@ -6,7 +6,11 @@ import { hiddenOption } from './parts/options.js';
 
 const options = z.object({ hidden: hiddenOption(4) });
 
-/** One adapter at the end of each block: y′ = y + A(y). No scale. */
+/**
+ * Equation 1: one adapter at the end of each block, y′ = y + A(y). No scale.
+ *
+ * The paper places it after the MLP; in the authors' code that is after the block's second sum, outside drop path.
+ */
 export const sequential: Method<z.infer<typeof options>> = {
   name: 'sequential',
   title: 'Sequential adapter (iDAT-S)',

@@ -12,7 +12,10 @@ import { zeros } from '../graph/ops/index.js';
 import type { Slot } from '../graph/pack.js';
 import { size } from '../graph/tensor.js';
 import { type ModelSpec, traceModel } from '../step/model.js';
-import { MEAN_CLASSES, type PaperRow, SETTINGS, TABLE_3, TASKS } from './tables.js';
+import { PAPER_MODELS } from './ablations.js';
+import { type PaperRow, TABLE_3 } from './table-3.js';
+import { SETTINGS } from './tables.js';
+import { MEAN_CLASSES, TASKS } from './tasks.js';
 
 /** Numbers of the models of one row, together. */
 export interface Counts {
@@ -54,8 +57,8 @@ export interface ParameterTable {
 }
 
 /** Table 3's models. */
-export const PAPER_STUDENT = 'vit_base_patch16_224';
-export const PAPER_TEACHER = 'vit_small_patch16_224';
+export const PAPER_STUDENT = PAPER_MODELS['ViT-B'];
+export const PAPER_TEACHER = PAPER_MODELS['ViT-S'];
 
 /** What the source of a row's printed figure seems to leave out besides the head. */
 const PARTIAL: Record<string, { without: string; count(slot: Slot): number }> = {
@@ -83,7 +86,10 @@ const PAIR_REMARK = '0.09 + 0.05 (the adapters, rounded up) and 0.04 + 0.02 (the
  *
  * @throws IdatError `backbone.unknown`; `method.family` for a model that a method is not defined on
  */
-export function parameterTable(studentName = PAPER_STUDENT, teacherName = PAPER_TEACHER): ParameterTable {
+export function parameterTable(
+  studentName: string = PAPER_STUDENT,
+  teacherName: string = PAPER_TEACHER,
+): ParameterTable {
   const [student, teacher] = [studentName, teacherName].map(sizesOf) as [Sizes, Sizes];
   const asPrinted = student.name.startsWith(`${PAPER_STUDENT}.`) && teacher.name.startsWith(`${PAPER_TEACHER}.`);
   return {
@@ -185,15 +191,6 @@ function layoutOf(config: BackboneConfig, method: string, methodOptions: Readonl
   return { slots, trained: slots.reduce((sum, slot) => sum + trainedOf(slot), 0) };
 }
 
-/** The paper's sizes by timm's names. */
-const SIZES: Record<string, string> = {
-  'ViT-S': 'vit_small_patch16_224',
-  'ViT-B': 'vit_base_patch16_224',
-  'ViT-L': 'vit_large_patch16_224',
-  'Swin-S': 'swin_small_patch4_window7_224',
-  'Swin-B': 'swin_base_patch4_window7_224',
-};
-
 function checkSetting({
   table,
   student,
@@ -206,7 +203,7 @@ function checkSetting({
   const models = teacher === undefined ? [student] : [teacher, student];
   const classes = TASKS.find(({ name }) => name === tasks[0])!.classes;
   const count = models.reduce((sum, name) => {
-    const { config } = sizesOf(SIZES[name]!);
+    const { config } = sizesOf(PAPER_MODELS[name]);
     const head = withHead ? (featureWidth(config) + 1) * classes : 0;
     return sum + layoutOf(config, 'parallel', { hidden }).trained + head;
   }, 0);

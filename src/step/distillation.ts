@@ -1,4 +1,4 @@
-/** What ties student and teacher: which of their tensors a loss compares, and where its gradient flows. */
+/** What ties student and teacher, D of Equations 4 and 5: which of their tensors a loss compares, and where its gradient flows. */
 import { blocks } from '../backbones/architecture.js';
 import type { BlockSizes } from '../backbones/backbone.js';
 import { layerPairs, lossByName } from '../distill/index.js';

@@ -1,5 +1,5 @@
 /**
- * One update: losses and gradients of a batch, summed over its micro-batches (Equation 5's gradient of Equation 4's sum),
+ * One update, which is how Equations 4 and 5 are minimised: losses and gradients of a batch, summed over its micro-batches,
  * checked, shortened if asked for, and handed to the optimisers. Training, the profile and `verify` all run this.
  */
 import { IdatError } from '../errors.js';
