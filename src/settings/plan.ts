@@ -30,7 +30,7 @@ export interface ModelPlan {
   readonly dropTokens: number;
 }
 
-/** What is minimised: Equation 4's sum. */
+/** What is minimised: the sum of Equations 4 and 5. */
 export interface ObjectivePlan {
   readonly labelSmoothing: number;
   /** Null without a teacher. */
