@@ -5,7 +5,7 @@
  * it may come from a stranger, so each file is read through its schema (settings/record.ts).
  */
 import { mkdir, readdir, readFile, unlink } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { z } from 'zod';
 import { IdatError, type Issue, inWords } from '../errors.js';
 import { writeFileAtomic } from '../files/node/atomic-write.js';
@@ -18,7 +18,6 @@ import {
   ClassesSchema,
   type EpochMetrics,
   EpochMetricsSchema,
-  type EpochTiming,
   EpochTimingSchema,
   type RunRecord,
   RunRecordSchema,
@@ -31,15 +30,18 @@ import { type Pair, ROLES, type Role } from '../step/roles.js';
 import { encodeState, keptParameters, readState, type TrainState } from '../train/state.js';
 import type { Store } from '../train/store.js';
 
-/** Makes the directory a run will live in. @throws IdatError `run.exists` when a run is there already */
-export async function createRunDirectory(settings: FineTuneSettings): Promise<string> {
+/**
+ * Makes the directory a run will live in.
+ * @param data what the data set is called, where the directory's name is up to us
+ * @throws IdatError `run.exists` when a run is there already
+ */
+export async function createRunDirectory(settings: FineTuneSettings, data: string): Promise<string> {
   if (settings.out !== undefined) {
     const dir = resolve(settings.out);
     await refuseExisting(dir);
     await makeFolder(dir);
     return dir;
   }
-  const data = basename(settings.data).replace(/\.zip$/i, '');
   await makeFolder('runs');
   for (let n = 1; ; n++) {
     const dir = resolve('runs', `${data}-${variantName(settings)}-${n}`);
@@ -131,7 +133,8 @@ export async function readResult(dir: string): Promise<RunResult | null> {
   return value === undefined ? null : checked(RunResultSchema, value, path);
 }
 
-export const readMetrics = (dir: string): Promise<EpochMetrics[]> => readLines(join(dir, 'metrics.jsonl'), EpochMetricsSchema);
+export const readMetrics = (dir: string): Promise<EpochMetrics[]> =>
+  readLines(join(dir, 'metrics.jsonl'), EpochMetricsSchema);
 
 /**
  * The trained numbers of one of a run's models, laid out as the model reads them.
@@ -221,7 +224,9 @@ const lines = (values: readonly unknown[]) => values.map((value) => `${JSON.stri
 async function readJson(path: string): Promise<unknown> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
-    throw new IdatError('run.damaged', `${path}: cannot be read (${error.code}); check its access rights`, { cause: error });
+    throw new IdatError('run.damaged', `${path}: cannot be read (${error.code}); check its access rights`, {
+      cause: error,
+    });
   });
   return text === null ? undefined : parsed(text, path);
 }
