@@ -18,7 +18,7 @@ import { fileStorage, memoryStorage, type PixelStorage } from './pixel-storage.j
 const PIPELINE_VERSION = 1;
 const DEFAULT_MEMORY_BYTES = 2 ** 30;
 /** Decoding runs beside this thread, resizing in it: one image more than there are cores keeps both busy. */
-const IMAGES_AT_ONCE = availableParallelism() + 1;
+export const IMAGES_AT_ONCE = availableParallelism() + 1;
 
 export interface LoadOptions {
   /** Side of the square the images are resized to, in pixels. */
