@@ -3,7 +3,9 @@ export { KNOWN_BACKBONES, type KnownBackbone } from './backbones/known-backbones
 export { findWeights, namedWeights, obtainWeights } from './backbones/node/registry.js';
 export { type BenchControl, type BenchRecord, bench } from './bench/bench.js';
 export type { BenchInput } from './bench/config.js';
+export type { LabelledImage } from './data/memory-dataset.js';
 export type { ImageSource } from './data/node/image-source.js';
+export type { MemoryData, MemoryTestData } from './data/node/memory.js';
 export type { PixelImage } from './data/pixel-image.js';
 export { LOSSES, lossByName, registerLoss } from './distill/index.js';
 export type { DistillationLoss } from './distill/loss.js';
@@ -23,6 +25,7 @@ export {
   openClassifier,
   type RunOptions,
 } from './runs/classifier.js';
+export type { DataSource, TestDataSource } from './runs/data-source.js';
 export { evaluateRun, type RunEvaluation } from './runs/evaluate-run.js';
 export {
   type FineTuneControl,
@@ -33,7 +36,8 @@ export {
 } from './runs/fine-tune.js';
 export { type OpenedRun, openRun } from './runs/open-run.js';
 export { type Prediction, predict } from './runs/predict.js';
-export { pretrain } from './runs/pretrain.js';
+export { type PretrainRequest, pretrain } from './runs/pretrain.js';
+export type { FineTuneRequest } from './runs/request.js';
 export { FineTuneConfig, type FineTuneInput, type FineTuneSettings, parseConfig } from './settings/config.js';
 export { FIELDS, type Field, type FieldName } from './settings/fields.js';
 export type { PretrainInput } from './settings/pretrain.js';

@@ -1,20 +1,18 @@
 /** Run directories of earlier versions: they open, predict, merge and resume for ever. */
 import { createHash } from 'node:crypto';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSafetensors } from '../src/files/node/safetensors-file.js';
 import { type EpochMetrics, evaluateRun, mergeRun, predict, type RunResult, resume } from '../src/index.js';
+import { copyRuns, fixtureOf } from './old-run-support.js';
 
-/** Where the runs were made; runs hold absolute paths. */
-const MADE_IN = '/idat-fixture';
 /** Processors differ in how they add: the numbers below are some 60 float32 operations and 18 updates deep. */
 const ROUNDING = 4;
 
 describe.each(['0.1'])('runs of version %s', (version) => {
-  const fixture = fileURLToPath(new URL(`./fixtures/run-${version}`, import.meta.url));
+  const fixture = fixtureOf(version);
   const root = mkdtempSync(join(tmpdir(), 'idat-old-run-'));
   const expected = JSON.parse(readFileSync(join(fixture, 'expected.json'), 'utf8')) as {
     resumed: { result: RunResult; metrics: EpochMetrics[] };
@@ -27,11 +25,7 @@ describe.each(['0.1'])('runs of version %s', (version) => {
   const [stopped, finished] = [join(root, 'stopped'), join(root, 'finished')];
 
   beforeAll(() => {
-    cpSync(fixture, root, { recursive: true });
-    for (const dir of [stopped, finished]) {
-      const path = join(dir, 'config.json');
-      writeFileSync(path, readFileSync(path, 'utf8').replaceAll(MADE_IN, root));
-    }
+    copyRuns(version, root);
   });
   afterAll(() => rmSync(root, { recursive: true }));
 

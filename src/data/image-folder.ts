@@ -2,19 +2,9 @@
  * Folders of images, one folder a class: torchvision's ImageFolder, with or without splits above the classes.
  */
 import { IdatError } from '../errors.js';
-import type { ImageItem, Layout, Splits } from './dataset.js';
+import { type ByClass, completeSplits, type SplitOptions } from './class-splits.js';
+import type { Layout } from './dataset.js';
 import { type FileTree, isImagePath, MAX_IMAGE_BYTES, subtree, topFolders } from './file-tree.js';
-import { stratifiedSplit } from './stratified-split.js';
-
-export interface SplitOptions {
-  seed: number;
-  /** Share of what is left beside the test images that validates; default 0.2. */
-  valFraction?: number;
-  /** Share of all images that tests, where the data set has no test folder; default 0.2. */
-  testFraction?: number;
-}
-
-type ByClass = Map<string, ImageItem[]>;
 
 /** How the folders above the classes may be called, so that `Train` is not taken for a class. */
 const SPLIT_FOLDERS: Record<string, 'train' | 'val' | 'test'> = {
@@ -77,48 +67,38 @@ function findSplitFolders(tree: FileTree): Map<string, string> | null {
   return splits;
 }
 
-function readGivenSplits(
-  tree: FileTree,
-  splits: Map<string, string>,
-  { seed, valFraction = 0.2 }: SplitOptions,
-): Layout {
+function readGivenSplits(tree: FileTree, splits: Map<string, string>, options: SplitOptions): Layout {
   const given = (split: string) => readClasses(subtree(tree, splits.get(split)!));
-  const trainFolder = given('train');
-  const classes = [...trainFolder.keys()];
+  const train = given('train');
+  const classes = [...train.keys()];
   requireClasses(tree, classes);
-  const sameClasses = (split: string) => {
+  // Labels come from the training folder: a split that lacks a class must not shift the ones after it.
+  const relabelled = (split: string) => {
     const byClass = given(split);
-    const unknown = [...byClass.keys()].find((name) => !trainFolder.has(name));
+    const unknown = [...byClass.keys()].find((name) => !train.has(name));
     if (unknown !== undefined) {
       throw new IdatError(
         'data.class.unknown',
         `${tree.source}/${splits.get(split)}/${unknown}: train/ has no class of this name; expected one of ${classes.slice(0, 5).join(', ')}${classes.length > 5 ? ', …' : ''}`,
       );
     }
+    for (const [name, items] of byClass) {
+      const label = classes.indexOf(name);
+      for (const item of items) item.label = label;
+    }
     return byClass;
   };
-  const test = sameClasses('test');
-  const { kept, taken } = splits.has('val')
-    ? { kept: trainFolder, taken: sameClasses('val') }
-    : stratifiedSplit(trainFolder, valFraction, seed, 'val');
-  const layout = toLayout(classes, { train: kept, val: taken, test });
-  requireImages(tree, layout, { val: splits.has('val') || valFraction > 0, test: true });
-  const origin = splits.has('val')
-    ? 'Splits as the data set’s folders have them'
-    : `test/ as the data set has it, val split from train/ by idat (seed ${seed}, stratified by class, ${percent(valFraction)})`;
-  return { ...layout, note: `${origin}: ${countsOf(layout)}.` };
+  const test = relabelled('test');
+  const val = splits.has('val') ? relabelled('val') : null;
+  return { kind: 'folder', classes, ...completeSplits(tree.source, classes, { train, val, test }, options) };
 }
 
-function makeSplits(tree: FileTree, { seed, valFraction = 0.2, testFraction = 0.2 }: SplitOptions): Layout {
-  const byClass = readClasses(tree);
-  const classes = [...byClass.keys()];
+function makeSplits(tree: FileTree, options: SplitOptions): Layout {
+  const train = readClasses(tree);
+  const classes = [...train.keys()];
   requireClasses(tree, classes);
-  const { kept, taken: test } = stratifiedSplit(byClass, testFraction, seed, 'test');
-  const { kept: train, taken: val } = stratifiedSplit(kept, valFraction, seed, 'val');
-  const layout = toLayout(classes, { train, val, test });
-  requireImages(tree, layout, { val: valFraction > 0, test: testFraction > 0 });
-  const how = `seed ${seed}, stratified by class, ${percent(testFraction)} test, ${percent(valFraction)} of the rest val`;
-  return { ...layout, note: `The data set has no splits; idat made them (${how}): ${countsOf(layout)}.` };
+  const none = { val: null, test: null };
+  return { kind: 'folder', classes, ...completeSplits(tree.source, classes, { train, ...none }, options) };
 }
 
 /** Images below each top folder, names and paths sorted. */
@@ -167,34 +147,4 @@ function requireClasses(tree: FileTree, classes: string[]): void {
       `${tree.source}: found one class only (${classes[0]}); there is nothing to tell apart, add a folder for each further class`,
     );
   }
-}
-
-function requireImages(
-  tree: FileTree,
-  layout: Layout | Omit<Layout, 'note'>,
-  wanted = { val: true, test: true },
-): void {
-  for (const split of ['val', 'test'] as const) {
-    if (wanted[split] && layout[split].length === 0) {
-      throw new IdatError(
-        'data.split.small',
-        `${tree.source}: too few images to set some aside for ${split}; a class needs three or more`,
-      );
-    }
-  }
-}
-
-function toLayout(classes: string[], splits: { train: ByClass; val: ByClass; test: ByClass }): Omit<Layout, 'note'> {
-  // Labels come from the training folder: a split that lacks a class must not shift the ones after it.
-  const flatten = (byClass: ByClass) =>
-    classes.flatMap((className, label) => (byClass.get(className) ?? []).map((item) => ({ ...item, label })));
-  const train = flatten(splits.train);
-  const val = flatten(splits.val);
-  return { kind: 'folder', classes, train, val, trainval: [...train, ...val], test: flatten(splits.test) };
-}
-
-const percent = (fraction: number) => `${Math.round(fraction * 1000) / 10} %`;
-
-function countsOf({ train, val, test }: Splits): string {
-  return `${train.length} train, ${val.length} val, ${test.length} test`;
 }

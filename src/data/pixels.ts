@@ -7,9 +7,9 @@ export interface PixelStore {
   labels: Int32Array;
   names: string[];
   skipped: { name: string; reason: string }[];
-  /** sha256 over name, label and sha256 of the file's bytes of each image, in order: changes when the data change. */
+  /** sha256 over name, label and content of each image, in order: changes when the data change. */
   fingerprint: string;
-  /** sha256 over how pixels are made and each image's file, in order: with the same key, `read` gives the same bytes. */
+  /** sha256 over how pixels are made and each image's content, in order: with the same key, `read` gives the same bytes. */
   pixelsKey: string;
   /** Whether the pixels came from a cache. */
   fromCache: boolean;

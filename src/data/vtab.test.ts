@@ -29,7 +29,7 @@ describeWithShared('VTAB-mini', () => {
     expect(namesOf(dataset.trainval)).toEqual(namesOf([...dataset.train, ...dataset.val]));
     expect(dataset.note).toBe(`Splits as listed by the data set: 800 train, 200 val, ${testCount} test.`);
     const [first] = dataset.test;
-    const bytes = await first!.read();
+    const bytes = (await first!.read()) as Uint8Array;
     expect(bytes.subarray(0, 2)).toEqual(Buffer.from(first!.name.endsWith('.png') ? [0x89, 0x50] : [0xff, 0xd8]));
   });
 

@@ -1,13 +1,16 @@
 /** The paper's question on one's own data: adapters alone against the same taught by a smaller model. */
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
+import { IdatError } from '../errors.js';
+import { type DataSource, nameOfData } from '../runs/data-source.js';
 import type { FineTuneResult } from '../runs/fine-tune.js';
-import { type FineTuneInput, parseConfig, variantName } from '../settings/config.js';
+import { type FineTuneRequest, storedSettingsOf } from '../runs/request.js';
+import { variantName } from '../settings/config.js';
 import type { Progress } from '../train/progress.js';
 import { runOnce } from './run-once.js';
 
-export interface CompareInput extends Omit<FineTuneInput, 'data' | 'seed'> {
-  /** Data sets, as for `fineTune`. */
-  data: readonly string[];
+export interface CompareInput extends Omit<FineTuneRequest, 'data' | 'seed'> {
+  /** Data sets, as for `fineTune`; several in memory need a name each. */
+  data: readonly DataSource[];
   /** Default 1, 2, 3. */
   seeds?: readonly number[];
 }
@@ -36,30 +39,36 @@ export interface Comparison {
  * Trains with and without the teacher on each data set with each seed. Runs go into `out` (default runs/compare), where
  * those that are there already are taken up, so that a comparison can be stopped and repeated.
  *
- * @throws IdatError as `fineTune`; `run.settings` when a run there has other settings
+ * @throws IdatError as `fineTune`; `run.settings` when a run there has other settings, `run.changed` when it has other
+ *   images; `compare.names` when two data sets have the same name
  */
 export async function compare(
   { data, seeds = [1, 2, 3], out = 'runs/compare', ...settings }: CompareInput,
   { onProgress, signal }: CompareControl = {},
 ): Promise<Comparison> {
+  const called = data.map(nameOfData);
+  const twice = called.find((name, i) => called.indexOf(name) < i);
+  if (twice !== undefined) {
+    throw new IdatError('compare.names', `two data sets are called ${twice}; give them names that differ`);
+  }
   const tasks: ComparedTask[] = [];
   let names = { alone: '', taught: '' };
-  const run = (input: FineTuneInput, dir: string) =>
-    runOnce(input, dir, {
+  const run = (request: FineTuneRequest, dir: string) =>
+    runOnce(request, dir, {
       ...(onProgress && { onProgress: (event: Progress) => onProgress(event, dir) }),
       ...(signal && { signal }),
     });
-  for (const path of data) {
-    const name = basename(path).replace(/\.zip$/, '');
+  for (const source of data) {
+    const name = nameOfData(source);
     const alone: FineTuneResult[] = [];
     const taught: FineTuneResult[] = [];
     for (const seed of seeds) {
-      const withTeacher: FineTuneInput = { ...settings, data: path, seed };
-      const parsed = parseConfig(withTeacher);
+      const withTeacher: FineTuneRequest = { ...settings, data: source, seed };
+      const parsed = storedSettingsOf(withTeacher);
       // the same method, nobody beside it
       const { variant: _, ...common } = withTeacher;
-      const without: FineTuneInput = { ...common, method: parsed.method, teacher: null };
-      names = { alone: variantName(parseConfig(without)), taught: variantName(parsed) };
+      const without: FineTuneRequest = { ...common, method: parsed.method, teacher: null };
+      names = { alone: variantName(storedSettingsOf(without)), taught: variantName(parsed) };
       alone.push(await run(without, join(out, name, names.alone, `seed-${seed}`)));
       taught.push(await run(withTeacher, join(out, name, names.taught, `seed-${seed}`)));
     }

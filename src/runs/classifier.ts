@@ -1,5 +1,7 @@
 /** A trained run that stays loaded: opened once, asked often, closed in the end. */
+import { eachConcurrently } from '../data/concurrently.js';
 import { type ImageSource, nameOfSource, readImage } from '../data/node/image-source.js';
+import { IMAGES_AT_ONCE } from '../data/node/pixels.js';
 import { normaliseInto, preprocess } from '../data/preprocess.js';
 import { IdatError } from '../errors.js';
 import { checkInt8 } from '../runtime/check-int8.js';
@@ -7,7 +9,7 @@ import { startRuntime } from '../runtime/node/start.js';
 import type { Device, Runtime } from '../runtime/runtime.js';
 import type { ModelSpec } from '../step/model.js';
 import type { Role } from '../step/roles.js';
-import { evaluationBatch, type LoadedModel, loadModel } from '../train/evaluate.js';
+import { evaluationBatch, loadModel } from '../train/evaluate.js';
 import type { RunControl } from '../train/progress.js';
 import { type OpenedRun, openRun } from './open-run.js';
 
@@ -25,32 +27,40 @@ export interface ClassProbability {
 
 /** What is on an image. */
 export interface ImagePrediction {
-  /** Most probable first; empty where the image could not be read. */
+  /** Most probable first; empty where there is no answer. */
   readonly predictions: ClassProbability[];
-  /** Why the image could not be read. */
+  /** Why there is no answer. */
   readonly error?: string;
 }
 
 export interface ClassifyOptions {
   /** How many classes to name for each; default 5. */
   readonly top?: number;
-  /** When aborted, no further call is begun. */
+  /** When aborted, no further call is begun, and what was asked for ends in an IdatError `run.interrupted`. */
   readonly signal?: AbortSignal | undefined;
-  /** After each call. */
+  /** As images are answered, some at a time. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+/**
+ * Any number of questions may be asked at the same time. From `close` on no further call is begun, and questions end in an
+ * IdatError `classifier.closed`. The weights' file may be replaced meanwhile, but not written over, as it is mapped.
+ */
 export interface Classifier {
   readonly classes: readonly string[];
   /** Side in pixels to which images are resized. */
   readonly imageSize: number;
-  /** Names what is on images: an answer for each, in their order. One that cannot be read is answered with the reason. */
+  /**
+   * Names what is on images: an answer for each, in their order. One that cannot be read, or for which the model gives
+   * something else than numbers, is answered with the reason.
+   * @throws IdatError `classifier.top` when `top` is no whole number from 1
+   */
   predict(images: readonly ImageSource[], options?: ClassifyOptions): Promise<ImagePrediction[]>;
-  /** What the head gives for each image: as many numbers as classes. @throws IdatError at the first that cannot be read */
+  /** What the head gives for each image: as many numbers as classes. @throws IdatError at the first without an answer */
   logits(images: readonly ImageSource[], options?: Omit<ClassifyOptions, 'top'>): Promise<Float32Array[]>;
   /** What the head reads of each image: the backbone's features, tuned. @throws IdatError as `logits` */
   features(images: readonly ImageSource[], options?: Omit<ClassifyOptions, 'top'>): Promise<Float32Array[]>;
-  /** Ends its worker and frees the weights; calls under way fail. Harmless when that is done. */
+  /** Ends its worker and frees the weights when the calls under way have ended. Done again, it is done when the first is. */
   close(): Promise<void>;
 }
 
@@ -88,76 +98,115 @@ interface Forward {
   readonly model: ModelSpec;
   /** Images in one call, at most. */
   readonly largest: number;
-  /** images [count, 3, S, S], count up to `largest` -> what the model gives for them, or its features, in rows */
-  run(images: Float32Array, count: number, features: boolean): Promise<Float32Array>;
+  /**
+   * images [count, 3, S, S] -> a row for each of what the model gives, or of its features
+   * @param check throws where no further call shall be begun
+   */
+  run(images: Float32Array, count: number, features: boolean, check: () => void): Promise<Float32Array[]>;
 }
 
+/** Between a single image and the largest call. */
+const SOME_IMAGES = 8;
+
 /**
- * Programs have a fixed number of images. One is loaded for each power of two that is asked for, so that a single image
- * does not cost as much as a full call.
+ * Programs have a fixed number of images, and each holds the weights. So there are three at most, for one image, for some
+ * and for many, and those for what the head reads; a number of images is cut into such calls, and nothing is computed in
+ * vain. The first is loaded here, the others when they are first needed.
  */
-async function loadForward(runtime: Runtime, run: OpenedRun, model: ModelSpec, role: Role): Promise<Forward> {
-  const largest = evaluationBatch(model);
-  const loaded = new Map<string, Promise<LoadedModel>>();
-  const load = (images: number, features: boolean) => {
-    const key = `${images} ${features}`;
-    if (!loaded.has(key)) loaded.set(key, loadModel(runtime, model, { images, features, ...run.plan.compile }));
-    return loaded.get(key)!;
+async function loadForward(runtime: Runtime, run: OpenedRun, first: ModelSpec, role: Role): Promise<Forward> {
+  const largest = evaluationBatch(first);
+  const sizes = [largest, SOME_IMAGES, 1].filter((size) => size <= largest);
+  const load = (model: ModelSpec, images: number, features: boolean) =>
+    loadModel(runtime, model, { images, features, ...run.plan.compile });
+  const single = await load(first, 1, false); // what is wrong with the run shows when it is opened
+  const parameters = await run.parameters(role, single.layout);
+  const loaded = new Map([[keyOf(1, false), Promise.resolve(single)]]);
+  const program = (images: number, features: boolean) => {
+    const key = keyOf(images, features);
+    const known = loaded.get(key);
+    if (known) return known;
+    // opened anew, as the file may have become another one in the meantime, which is an error
+    const opening = run.model(role).then((model) => load(model, images, features));
+    loaded.set(key, opening);
+    opening.catch(() => loaded.delete(key)); // the next call tries again
+    return opening;
   };
-  const first = await load(1, false); // what is wrong with the run shows when it is opened
-  const parameters = await run.parameters(role, first.layout);
   return {
-    model,
+    model: first,
     largest,
-    run: async (images, count, features) => {
-      const size = Math.min(largest, 2 ** Math.ceil(Math.log2(count)));
-      const { output } = await load(size, features);
+    run: async (images, count, features, check) => {
       const length = images.length / count;
-      const padded = size === count ? images : new Float32Array(size * length);
-      if (padded !== images) padded.set(images);
-      const rows = await output({ images: padded }, parameters);
-      return rows.subarray(0, (rows.length / size) * count);
+      const rows: Float32Array[] = [];
+      while (rows.length < count) {
+        check();
+        const start = rows.length;
+        const size = sizes.find((one) => one <= count - start)!;
+        const { output } = await program(size, features);
+        check();
+        const values = await output({ images: images.slice(start * length, (start + size) * length) }, parameters);
+        const width = values.length / size;
+        for (let i = 0; i < size; i++) rows.push(values.slice(i * width, (i + 1) * width));
+      }
+      return rows;
     },
   };
 }
+
+const keyOf = (images: number, features: boolean): string => `${images} ${features}`;
+
+/** What came of an image: its numbers, or why there are none. */
+type Row = Float32Array | IdatError;
 
 function classifierOf(
   { model, largest, run }: Forward,
   classes: readonly string[],
   orient: boolean,
-  close: () => Promise<void>,
+  end: () => Promise<void>,
 ): Classifier {
   const { config, mean, std } = model.backbone;
   const length = config.channels * config.imageSize ** 2;
-  let closed = false;
+  const underWay = new Set<Promise<unknown>>();
+  let closing: Promise<void> | null = null;
+  const closed = () => new IdatError('classifier.closed', 'this classifier has been closed; open it again');
 
-  /** A row for each image, or why there is none. */
+  /** Rows of at most `largest` images. @param first position of the first among all */
+  const rowsOfSome = async (
+    sources: readonly ImageSource[],
+    first: number,
+    features: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<Row[]> => {
+    const check = () => {
+      if (closing) throw closed();
+      if (signal?.aborted) throw new IdatError('run.interrupted', 'stopped before all images were seen');
+    };
+    check();
+    const read = await readAll(sources, first, { orient, size: config.imageSize, signal }).catch((error: unknown) => {
+      check(); // an abort shows as its own reason
+      throw error;
+    });
+    const readable = read.filter((image) => image instanceof Uint8Array);
+    const images = new Float32Array(readable.length * length);
+    for (const [i, image] of readable.entries()) normaliseInto(image, mean, std, images, i * length);
+    const rows = await run(images, readable.length, features, check);
+    return read.map((image, i) => {
+      if (image instanceof IdatError) return image;
+      const row = rows.shift()!;
+      return row.every(Number.isFinite) ? row : notNumbers(nameOfSource(sources[i]!, first + i));
+    });
+  };
+
   const rowsOf = async (
     sources: readonly ImageSource[],
     features: boolean,
     { signal, onProgress }: Omit<ClassifyOptions, 'top'>,
-  ): Promise<(Float32Array | IdatError)[]> => {
-    if (closed) throw new IdatError('classifier.closed', 'this classifier has been closed; open it again');
-    const rows: (Float32Array | IdatError)[] = [];
+  ): Promise<Row[]> => {
+    if (closing) throw closed();
+    const rows: Row[] = [];
     for (let start = 0; start < sources.length; start += largest) {
-      if (signal?.aborted) throw new IdatError('run.interrupted', 'stopped before all images were seen');
-      const part = sources.slice(start, start + largest);
-      const images = new Float32Array(part.length * length);
-      const problems = await Promise.all(
-        part.map(async (source, i) => {
-          try {
-            const image = await readImage(source, { orient, name: nameOfSource(source, start + i) });
-            normaliseInto(preprocess(image, config.imageSize), mean, std, images, i * length);
-            return null;
-          } catch (error) {
-            if (error instanceof IdatError) return error;
-            throw error;
-          }
-        }),
-      );
-      const values = await run(images, part.length, features);
-      const width = values.length / part.length;
-      for (const [i, problem] of problems.entries()) rows.push(problem ?? values.slice(i * width, (i + 1) * width));
+      const some = rowsOfSome(sources.slice(start, start + largest), start, features, signal);
+      underWay.add(some);
+      rows.push(...(await some.finally(() => underWay.delete(some))));
       onProgress?.(rows.length, sources.length);
     }
     return rows;
@@ -177,6 +226,9 @@ function classifierOf(
     classes,
     imageSize: config.imageSize,
     predict: async (sources, { top = 5, ...options } = {}) => {
+      if (!Number.isInteger(top) || top < 1) {
+        throw new IdatError('classifier.top', `top: expected a whole number from 1, got ${top}`);
+      }
       const rows = await rowsOf(sources, false, options);
       return rows.map((row) =>
         row instanceof IdatError
@@ -186,16 +238,45 @@ function classifierOf(
     },
     logits: (sources, options = {}) => allRows(sources, false, options),
     features: (sources, options = {}) => allRows(sources, true, options),
-    close: async () => {
-      if (closed) return;
-      closed = true;
-      await close();
+    close: () => {
+      // a worker that is ended within a call takes the process with it
+      closing ??= Promise.allSettled(underWay).then(end);
+      return closing;
     },
   };
 }
 
+/**
+ * The images as bytes [3, size, size], or why they cannot be read; a few at a time, as photographs are large.
+ * @throws the signal's reason
+ */
+async function readAll(
+  sources: readonly ImageSource[],
+  first: number,
+  { orient, size, signal }: { orient: boolean; size: number; signal: AbortSignal | undefined },
+): Promise<(Uint8Array | IdatError)[]> {
+  const read = new Array<Uint8Array | IdatError>(sources.length);
+  await eachConcurrently(sources.length, IMAGES_AT_ONCE, signal, async (i) => {
+    try {
+      const image = await readImage(sources[i]!, { orient, name: nameOfSource(sources[i]!, first + i) });
+      read[i] = preprocess(image, size);
+    } catch (error) {
+      if (!(error instanceof IdatError)) throw error;
+      read[i] = error;
+    }
+  });
+  return read;
+}
+
+const notNumbers = (name: string): IdatError =>
+  new IdatError(
+    'classifier.numbers',
+    `${name}: the model’s answer is no finite numbers; the run’s tensors may be damaged, copy it again`,
+  );
+
+/** Softmax, and the most probable first; of equal ones the first. */
 function mostProbable(logits: Float32Array, classes: readonly string[], top: number): ClassProbability[] {
-  const largest = Math.max(...logits);
+  const largest = logits.reduce((a, b) => Math.max(a, b));
   const exponentials = Array.from(logits, (logit) => Math.exp(logit - largest));
   const sum = exponentials.reduce((a, b) => a + b, 0);
   return classes

@@ -1,6 +1,5 @@
 /** Measuring a finished run on data. */
-import { resolve } from 'node:path';
-import { type Dataset, openDataset } from '../data/node/index.js';
+import type { Dataset } from '../data/node/index.js';
 import { IdatError } from '../errors.js';
 import { checkInt8 } from '../runtime/check-int8.js';
 import { withRuntime } from '../runtime/node/start.js';
@@ -8,12 +7,13 @@ import type { ProtocolName } from '../settings/protocols.js';
 import { evaluate, loadModel, type Score } from '../train/evaluate.js';
 import { pixelInputs } from '../train/inputs.js';
 import type { RunOptions } from './classifier.js';
+import { dataOfRun, openTestData, type TestDataSource } from './data-source.js';
 import { openRun } from './open-run.js';
 import { withPixels } from './pixels.js';
 
 export interface RunEvaluation extends Score {
   split: 'test';
-  /** The data set looked at. */
+  /** The data set looked at: its path, or what it is called in memory. */
   data: string;
   /** How the run chose what it kept. */
   protocol: ProtocolName;
@@ -21,17 +21,19 @@ export interface RunEvaluation extends Score {
 
 /**
  * Top-1 of a run's student on the test split.
- * @param options.data another data set with the same classes; default: the run's own
- * @throws IdatError as `openRun`; `data.classes` when the data set has other classes
+ * @param options.data another data set with the same classes, or the run's own again; default: the run's own
+ * @throws IdatError as `openRun`; `data.classes` when the data set has other classes; `run.data` when the run's own was
+ *   in memory and none is given
  */
 export async function evaluateRun(
   runDir: string,
-  options: RunOptions & { data?: string } = {},
+  options: RunOptions & { data?: TestDataSource } = {},
 ): Promise<RunEvaluation> {
   const run = await openRun(runDir);
+  const data = dataOfRun(run, options.data);
   const { plan, record } = run;
   const model = await run.model('student', options);
-  const dataset = await openDataset(resolve(options.data ?? plan.data), { seed: plan.seed });
+  const dataset = await openTestData(data, { seed: plan.seed });
   const { source } = dataset;
   const { test } = plan.protocol;
   const problem = otherClasses(dataset, run.classes);

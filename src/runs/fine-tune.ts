@@ -2,7 +2,6 @@
  * Fine-tuning from a configuration to a result, and going on with a run that was stopped.
  */
 import { augments } from '../data/augment.js';
-import { openDataset } from '../data/node/index.js';
 import { IdatError } from '../errors.js';
 import { tuningHost } from '../measure/node/tuning-host.js';
 import { profileSteps } from '../measure/profile.js';
@@ -10,7 +9,6 @@ import { tuneCall } from '../measure/tuning.js';
 import type { StepProfile } from '../report/profile-record.js';
 import { withRuntime } from '../runtime/node/start.js';
 import { versions } from '../runtime/node/versions.js';
-import { type FineTuneInput, parseConfig } from '../settings/config.js';
 import { BUNDLED } from '../settings/fields.js';
 import { planOf } from '../settings/plan.js';
 import type { RunRecord, RunResult } from '../settings/record.js';
@@ -18,12 +16,13 @@ import { loadPrograms } from '../train/compiled.js';
 import type { RunControl } from '../train/progress.js';
 import { type RunParts, runProtocol, withSplits } from '../train/protocol.js';
 import { modelSpecs, prefixesOf } from '../train/specs.js';
-import { withAbsolutePaths } from './absolute-paths.js';
 import { backboneRecord, openBackbones } from './backbones.js';
+import { type DataSource, dataOfRun, nameOfData, openData } from './data-source.js';
 import { type OpenedRun, openRun } from './open-run.js';
 import { fingerprints, withPixels } from './pixels.js';
 import { prefixFiles } from './prefix-file.js';
 import { writeModel } from './pretrained-model.js';
+import { type FineTuneRequest, storedSettingsOf } from './request.js';
 import { createRunDirectory, directoryStore, refuseExisting, writeRecord } from './run-directory.js';
 
 const PRESET_STUDENT = `student: ${BUNDLED.student}, the small one bundled with idat; a larger backbone sees more`;
@@ -37,6 +36,8 @@ export interface FineTuneControl extends RunControl {
 
 /** How to go on, where not as before: the machine may be another one, or free by now. */
 export interface ResumeControl extends RunControl {
+  /** The run's images again, where they were in memory or lie elsewhere now. */
+  data?: DataSource;
   /** For one operation of the step. */
   threads?: number;
   /** Images in one call. */
@@ -56,13 +57,14 @@ export interface FineTuneResult extends RunResult {
  * @throws IdatError for every refusal; `run.interrupted` when the signal stopped it, with all saved, or
  *   `hub.interrupted` while weights were fetched
  */
-export async function fineTune(input: FineTuneInput, control: FineTuneControl = {}): Promise<FineTuneResult> {
-  const settings = withAbsolutePaths(parseConfig(input));
+export async function fineTune(request: FineTuneRequest, control: FineTuneControl = {}): Promise<FineTuneResult> {
+  const settings = storedSettingsOf(request);
   const plan = planOf(settings);
   const onNote = (text: string) => control.onProgress?.({ kind: 'note', text });
-  if (input.student === undefined) control.onProgress?.({ kind: 'note', text: PRESET_STUDENT, code: 'student.preset' });
+  if (request.student === undefined)
+    control.onProgress?.({ kind: 'note', text: PRESET_STUDENT, code: 'student.preset' });
   if (settings.out !== undefined) await refuseExisting(settings.out);
-  const dataset = await openDataset(plan.data, { seed: plan.seed }); // before weights are fetched in vain
+  const dataset = await openData(request.data, { seed: plan.seed }); // before weights are fetched in vain
   const backbones = await openBackbones(plan.models, plan, control).catch(async (error: unknown) => {
     await dataset.close();
     throw error;
@@ -85,12 +87,12 @@ export async function fineTune(input: FineTuneInput, control: FineTuneControl = 
         versions: versions(),
         settings,
         resolved: { ...resolved, ...(why !== null && { why }) },
-        data: { source: plan.data, kind: dataset.kind, note: dataset.note, fingerprints: fingerprints(pixels) },
+        data: { source: dataset.source, kind: dataset.kind, note: dataset.note, fingerprints: fingerprints(pixels) },
         classes: dataset.classes.length,
         student: backboneRecord(backbones.student),
         teacher: backbones.teacher && backboneRecord(backbones.teacher),
       };
-      const dir = await createRunDirectory(settings);
+      const dir = await createRunDirectory(settings, nameOfData(request.data));
       await writeRecord(dir, record, dataset.classes);
       const store = directoryStore(dir, compiled.models);
       const parts = { plan, compiled, microBatch, pixels, store, prefixFiles: prefixFiles(plan.cache.folder), control };
@@ -107,23 +109,27 @@ export async function fineTune(input: FineTuneInput, control: FineTuneControl = 
 
 /**
  * Goes on with a run that was stopped or killed; ends with the bytes an undisturbed run would have written, unless
- * other threads or a micro-batch are asked for, which add in another order. A finished run only gives its result again.
+ * other threads or a micro-batch are asked for, which add in another order. A finished run only gives its result again;
+ * where data are given, they are held against its own before.
  *
- * @throws IdatError `run.changed` when data set or weights are no longer what the run began with
+ * @throws IdatError `run.changed` when data set or weights are no longer what the run began with; `run.data` when its
+ *   images were in memory and are not given
  */
 export async function resume(runDir: string, control: ResumeControl = {}): Promise<FineTuneResult> {
   const run = await openRun(runDir);
   const { dir, plan, result } = run;
-  if (result) return { runDir: dir, ...result };
+  if (result && control.data === undefined) return { runDir: dir, ...result };
+  const data = dataOfRun(run, control.data);
   const record = goingOn(run.record, control);
   const { resolved } = record;
   const backbones = {
     student: await run.backbone('student', control),
     teacher: plan.models.teacher && (await run.backbone('teacher', control)),
   };
-  const dataset = await openDataset(plan.data, { seed: plan.seed });
+  const dataset = await openData(data, { seed: plan.seed });
   return withPixels(dataset, plan.protocol.splits, backbones, plan, control, async (pixels) => {
     checkData(dir, record, fingerprints(pixels));
+    if (result) return { runDir: dir, ...result };
     return withRuntime(resolved, async (started) => {
       const runtime = started.withThreads(resolved.threads, resolved.replicas);
       const specs = modelSpecs(plan.models, backbones, record.classes);

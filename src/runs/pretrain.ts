@@ -2,8 +2,12 @@
  * Pretraining: a ViT of any size from random weights, by the loop that fine-tunes.
  */
 import { type PretrainInput, toFineTune } from '../settings/pretrain.js';
+import { type DataSource, isInMemory, nameOfData } from './data-source.js';
 import type { FineTuneControl, FineTuneResult } from './fine-tune.js';
 import { fineTune } from './fine-tune.js';
+
+/** What `pretrain` is asked to do: its settings, which are JSON but for images in memory. */
+export type PretrainRequest = Omit<PretrainInput, 'data'> & { data: DataSource };
 
 /**
  * Trains a ViT from random weights on all training images of a data set and measures it on the test images. The run
@@ -12,6 +16,8 @@ import { fineTune } from './fine-tune.js';
  *
  * @throws IdatError as `fineTune`
  */
-export async function pretrain(input: PretrainInput, control: FineTuneControl = {}): Promise<FineTuneResult> {
-  return fineTune(toFineTune(input), control);
+export async function pretrain(request: PretrainRequest, control: FineTuneControl = {}): Promise<FineTuneResult> {
+  const { data } = request;
+  const named = isInMemory(data) ? nameOfData(data) : data;
+  return fineTune({ ...toFineTune({ ...request, data: named }), data }, control);
 }

@@ -5,7 +5,7 @@
  * it may come from a stranger, so each file is read through its schema (settings/record.ts).
  */
 import { mkdir, readdir, readFile, unlink } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { z } from 'zod';
 import { IdatError, type Issue, inWords } from '../errors.js';
 import { writeFileAtomic } from '../files/node/atomic-write.js';
@@ -30,15 +30,18 @@ import { type Pair, ROLES, type Role } from '../step/roles.js';
 import { encodeState, keptParameters, readState, type TrainState } from '../train/state.js';
 import type { Store } from '../train/store.js';
 
-/** Makes the directory a run will live in. @throws IdatError `run.exists` when a run is there already */
-export async function createRunDirectory(settings: FineTuneSettings): Promise<string> {
+/**
+ * Makes the directory a run will live in.
+ * @param data what the data set is called, where the directory's name is up to us
+ * @throws IdatError `run.exists` when a run is there already
+ */
+export async function createRunDirectory(settings: FineTuneSettings, data: string): Promise<string> {
   if (settings.out !== undefined) {
     const dir = resolve(settings.out);
     await refuseExisting(dir);
     await makeFolder(dir);
     return dir;
   }
-  const data = basename(settings.data).replace(/\.zip$/i, '');
   await makeFolder('runs');
   for (let n = 1; ; n++) {
     const dir = resolve('runs', `${data}-${variantName(settings)}-${n}`);

@@ -4,9 +4,10 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { IdatError } from '../../errors.js';
+import type { SplitOptions } from '../class-splits.js';
 import type { Dataset } from '../dataset.js';
 import { type FileTree, isImagePath, subtree, topFolders } from '../file-tree.js';
-import { readImageFolder, type SplitOptions } from '../image-folder.js';
+import { readImageFolder } from '../image-folder.js';
 import { isVtab, readVtab } from '../vtab.js';
 import { openDirectory } from './directory.js';
 import { openZip } from './zip.js';

@@ -7,7 +7,7 @@ import { preprocess } from '../preprocess.js';
 import { temporaryFolder } from '../testing/folder.js';
 import { craftPng } from '../testing/png.js';
 import { describeWithShared, sharedPath } from '../testing/shared.js';
-import { decodeImage } from './decode.js';
+import { readImage } from './image-source.js';
 import { openDataset } from './open.js';
 import { type LoadOptions, loadPixels } from './pixels.js';
 
@@ -293,7 +293,7 @@ describeWithShared('VTAB-mini', () => {
     expect(store.count).toBe(200);
     for (const index of [0, 57, 199]) {
       const { name, read } = dataset.val[index]!;
-      const alone = preprocess(await decodeImage(await read(), { orient: false, name }), 32);
+      const alone = preprocess(await readImage((await read()) as Uint8Array, { orient: false, name }), 32);
       expect(await store.read([index])).toEqual(alone);
     }
   });

@@ -9,7 +9,8 @@ import { eachConcurrently } from '../concurrently.js';
 import type { ImageItem } from '../dataset.js';
 import type { PixelStore } from '../pixels.js';
 import { preprocess } from '../preprocess.js';
-import { DECODER_VERSION, decodeImage } from './decode.js';
+import { DECODER_VERSION } from './decode.js';
+import { contentHash, rgbOf } from './image-source.js';
 import { type CacheShape, createTemporary, type Failure, openCache, saveCache, seal } from './pixel-cache.js';
 import { fileStorage, memoryStorage, type PixelStorage } from './pixel-storage.js';
 
@@ -17,7 +18,7 @@ import { fileStorage, memoryStorage, type PixelStorage } from './pixel-storage.j
 const PIPELINE_VERSION = 1;
 const DEFAULT_MEMORY_BYTES = 2 ** 30;
 /** Decoding runs beside this thread, resizing in it: one image more than there are cores keeps both busy. */
-const IMAGES_AT_ONCE = availableParallelism() + 1;
+export const IMAGES_AT_ONCE = availableParallelism() + 1;
 
 export interface LoadOptions {
   /** Side of the square the images are resized to, in pixels. */
@@ -46,7 +47,7 @@ export interface LoadOptions {
  */
 export async function loadPixels(items: readonly ImageItem[], options: LoadOptions): Promise<PixelStore> {
   if (items.length === 0) throw new IdatError('data.empty', 'no images to load: the list is empty');
-  const hashes = await hashFiles(items, options);
+  const hashes = await hashImages(items, options);
   const shape: CacheShape = {
     key: pixelsKey(options, hashes),
     records: items.length,
@@ -74,12 +75,12 @@ const fitsInMemory = (shape: CacheShape, options: LoadOptions) =>
 
 const cachePath = (shape: CacheShape, cacheDir: string) => join(cacheDir, `pixels-${shape.key.slice(0, 32)}.bin`);
 
-/** sha256 of each file; a file that cannot be read counts by the error it gives, which decoding will report. */
-async function hashFiles(items: readonly ImageItem[], { strict, signal }: LoadOptions): Promise<string[]> {
+/** sha256 of each image; one that cannot be read counts by the error it gives, which decoding will report. */
+async function hashImages(items: readonly ImageItem[], { strict, signal }: LoadOptions): Promise<string[]> {
   const hashes = new Array<string>(items.length);
   await eachConcurrently(items.length, IMAGES_AT_ONCE, signal, async (index) => {
     try {
-      hashes[index] = sha256(await items[index]!.read());
+      hashes[index] = contentHash(await items[index]!.read());
     } catch (error) {
       if (strict || !(error instanceof IdatError)) throw error;
       hashes[index] = `unreadable: ${error.code}`;
@@ -166,7 +167,7 @@ async function decodeInto(
   await eachConcurrently(items.length, IMAGES_AT_ONCE, options.signal, async (record) => {
     const item = items[record]!;
     try {
-      const image = await decodeImage(await item.read(), { orient: options.orient, name: item.name });
+      const image = await rgbOf(await item.read(), { orient: options.orient, name: item.name });
       options.signal?.throwIfAborted();
       await storage.write(record, preprocess(image, options.size));
     } catch (error) {
@@ -201,7 +202,8 @@ function toStore(
       `none of the ${items.length} images can be read; the first, ${first!.name}: ${first!.reason}`,
     );
   }
-  const identity = records.map((record) => [items[record]!.name, items[record]!.label, hashes[record]]);
+  const keyOf = ({ key, name }: ImageItem) => key ?? name;
+  const identity = records.map((record) => [keyOf(items[record]!), items[record]!.label, hashes[record]]);
   return {
     count: records.length,
     size: options.size,
