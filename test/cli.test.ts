@@ -164,3 +164,14 @@ describe('bad input gives one sentence and leaves nothing behind', () => {
     expect(existsSync(join(place, 'runs'))).toBe(false);
   });
 });
+
+it('train FOLDER works with no other word, and says first which student it took and how to choose another', async () => {
+  const { code, stdout, stderr } = await idat('train', twoClasses());
+  expect({ code, first: stderr.split('\n')[0] }).toEqual({
+    code: 0,
+    first: expect.stringMatching(
+      /^student: vit_micro_patch4_32\.cifar10, .*; choose it with --student NAME \(idat models/,
+    ),
+  });
+  expect(stdout).toContain('runs/good-parallel-shared-1');
+}, 120_000);

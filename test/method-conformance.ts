@@ -20,7 +20,7 @@ import { constant, mul, sumAll } from '../src/graph/ops/index.js';
 import { type Shape, size } from '../src/graph/tensor.js';
 import { evaluateRun, fineTune, resume } from '../src/index.js';
 import { type AnyMethod, METHODS, optionNames, registerMethod } from '../src/methods/index.js';
-import { normal } from '../src/methods/initialisers.js';
+import { normal } from '../src/methods/parts/initialisers.js';
 import { randomStream } from '../src/random.js';
 import { startRuntime } from '../src/runtime/node/start.js';
 import { type MethodOptions, resolveMethods } from '../src/settings/method-settings.js';

@@ -20,7 +20,7 @@ import {
   truncatedNormal,
   uniform,
   xavierUniform,
-} from '../src/methods/initialisers.js';
+} from '../src/methods/parts/initialisers.js';
 import { randomStream } from '../src/random.js';
 import { startRuntime } from '../src/runtime/node/start.js';
 import { resolveMethods } from '../src/settings/method-settings.js';

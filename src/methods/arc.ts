@@ -2,11 +2,11 @@ import { z } from 'zod';
 import { blocks } from '../backbones/architecture.js';
 import { add, linear, matmul, mul } from '../graph/ops/index.js';
 import type { Tensor } from '../graph/tensor.js';
-import { transposed } from './float64.js';
-import { foldBefore, TOKEN_SITES, type TokenSite } from './fold-before.js';
-import { xavierUniform, zeroInit } from './initialisers.js';
 import type { Method, Scope } from './method.js';
-import { dropoutOption, rankOption } from './options.js';
+import { transposed } from './parts/float64.js';
+import { foldBefore, TOKEN_SITES, type TokenSite } from './parts/fold-before.js';
+import { xavierUniform, zeroInit } from './parts/initialisers.js';
+import { dropoutOption, rankOption } from './parts/options.js';
 
 const options = z.object({
   rank: rankOption(50),

@@ -12,6 +12,6 @@ export * as ops from '../graph/ops/index.js';
 export type { Shape, Tensor } from '../graph/tensor.js';
 export type { RandomStream } from '../random.js';
 export { METHODS, methodByName, registerMethod } from './index.js';
-export * from './initialisers.js';
 export type { Family, Fill, MergedTensors, MergeSource, Method, Scope } from './method.js';
-export { dropoutOption, hiddenOption, rankOption, scaleOption } from './options.js';
+export * from './parts/initialisers.js';
+export { dropoutOption, hiddenOption, rankOption, scaleOption } from './parts/options.js';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { blocks } from '../backbones/architecture.js';
 import type { BackboneConfig } from '../backbones/backbone.js';
 import type { Method } from './method.js';
-import { mergedWidths, relativePositionCount } from './swin-counts.js';
+import { mergedWidths, relativePositionCount } from './parts/swin-counts.js';
 
 /** Bias tuning: of the backbone's own tensors the biases train, those of norms among them. Nothing is added. */
 export const bitfit: Method = {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { blocks } from '../backbones/architecture.js';
 import type { BackboneConfig, SwinConfig } from '../backbones/backbone.js';
 import type { Method } from './method.js';
-import { mergedWidths, relativePositionCount } from './swin-counts.js';
+import { mergedWidths, relativePositionCount } from './parts/swin-counts.js';
 
 /** Full fine-tuning: every tensor of the backbone trains. */
 export const full: Method = {

@@ -3,10 +3,10 @@ import { blocks } from '../backbones/architecture.js';
 import type { BackboneConfig } from '../backbones/backbone.js';
 import { add, concat, linear, scale as times, zeros } from '../graph/ops/index.js';
 import type { Tensor } from '../graph/tensor.js';
-import { product, sum } from './float64.js';
-import { kaimingUniform, zeroInit } from './initialisers.js';
 import type { MergedTensors, MergeSource, Method, Scope } from './method.js';
-import { dropoutOption, rankOption, scaleOption } from './options.js';
+import { product, sum } from './parts/float64.js';
+import { kaimingUniform, zeroInit } from './parts/initialisers.js';
+import { dropoutOption, rankOption, scaleOption } from './parts/options.js';
 
 const options = z.object({
   rank: rankOption(8),

@@ -4,7 +4,7 @@ import type { BackboneConfig } from '../backbones/backbone.js';
 import type { Hooks } from '../backbones/hooks.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import type { RandomStream } from '../random.js';
-import type { HeadInitialisers, Initialiser } from './initialisers.js';
+import type { HeadInitialisers, Initialiser } from './parts/initialisers.js';
 
 /** A kind of backbone. */
 export type Family = BackboneConfig['family'];

@@ -16,9 +16,9 @@ import {
   zeros,
 } from '../graph/ops/index.js';
 import type { Tensor } from '../graph/tensor.js';
-import { constantInit, kaimingUniform, oneInit, truncatedNormal, zeroInit } from './initialisers.js';
 import type { Method, Scope } from './method.js';
-import { dropoutOption, hiddenOption } from './options.js';
+import { constantInit, kaimingUniform, oneInit, truncatedNormal, zeroInit } from './parts/initialisers.js';
+import { dropoutOption, hiddenOption } from './parts/options.js';
 
 const options = z.object({
   hidden: hiddenOption(64),

@@ -18,10 +18,10 @@ import {
 } from '../graph/ops/index.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import type { RandomStream } from '../random.js';
-import { kaimingUniform, oneInit, zeroInit } from './initialisers.js';
 import type { Method, Scope } from './method.js';
-import { dropoutOption, hiddenOption, scaleOption } from './options.js';
-import { rareClassesHead } from './prompts.js';
+import { kaimingUniform, oneInit, zeroInit } from './parts/initialisers.js';
+import { dropoutOption, hiddenOption, scaleOption } from './parts/options.js';
+import { rareClassesHead } from './parts/prompts.js';
 
 const options = z.object({
   hidden: hiddenOption(16),

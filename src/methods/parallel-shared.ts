@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { add, scale as times } from '../graph/ops/index.js';
 import type { Tensor } from '../graph/tensor.js';
-import { adapter, adapterCount } from './adapter.js';
 import type { Method } from './method.js';
-import { hiddenOption, scaleOption } from './options.js';
+import { adapter, adapterCount } from './parts/adapter.js';
+import { hiddenOption, scaleOption } from './parts/options.js';
 
 const options = z.object({ hidden: hiddenOption(4), scale: scaleOption(0.1) });
 

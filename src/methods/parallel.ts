@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { add, scale as times } from '../graph/ops/index.js';
-import { ADAPTFORMER_ADAPTER, adapter, adapterCount, IDAT_ADAPTER } from './adapter.js';
 import type { Method } from './method.js';
-import { dropoutRate, hiddenOption, scaleOption } from './options.js';
+import { ADAPTFORMER_ADAPTER, adapter, adapterCount, IDAT_ADAPTER } from './parts/adapter.js';
+import { dropoutRate, hiddenOption, scaleOption } from './parts/options.js';
 
 const options = z.object({
   hidden: hiddenOption(4),

@@ -3,11 +3,11 @@ import { blocks } from '../backbones/architecture.js';
 import { IdatError } from '../errors.js';
 import { add, concat, linear, split, scale as times } from '../graph/ops/index.js';
 import type { Tensor } from '../graph/tensor.js';
-import { product } from './float64.js';
-import { foldBefore, type NearIdentity, TOKEN_SITES, type TokenSite } from './fold-before.js';
-import { kaimingUniform, xavierUniform, zeroInit } from './initialisers.js';
 import type { MergeSource, Method, Scope } from './method.js';
-import { dropoutOption, hiddenOption, scaleOption } from './options.js';
+import { product } from './parts/float64.js';
+import { foldBefore, type NearIdentity, TOKEN_SITES, type TokenSite } from './parts/fold-before.js';
+import { kaimingUniform, xavierUniform, zeroInit } from './parts/initialisers.js';
+import { dropoutOption, hiddenOption, scaleOption } from './parts/options.js';
 
 const options = z.object({
   hidden: hiddenOption(8),

@@ -4,9 +4,9 @@ import type { BackboneConfig } from '../backbones/backbone.js';
 import type { Hooks } from '../backbones/hooks.js';
 import { add, gelu, linear, mul, reshape, transpose } from '../graph/ops/index.js';
 import type { Tensor } from '../graph/tensor.js';
-import { normal, oneInit, xavierUniform, zeroInit } from './initialisers.js';
 import type { Method, Scope } from './method.js';
-import { hiddenOption } from './options.js';
+import { normal, oneInit, xavierUniform, zeroInit } from './parts/initialisers.js';
+import { hiddenOption } from './parts/options.js';
 import { lengthened } from './vpt-deep.js';
 
 const options = z.object({

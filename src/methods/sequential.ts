@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { add } from '../graph/ops/index.js';
-import { adapter, adapterCount } from './adapter.js';
 import type { Method } from './method.js';
-import { hiddenOption } from './options.js';
+import { adapter, adapterCount } from './parts/adapter.js';
+import { hiddenOption } from './parts/options.js';
 
 const options = z.object({ hidden: hiddenOption(4) });
 

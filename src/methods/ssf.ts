@@ -3,9 +3,9 @@ import { blocks } from '../backbones/architecture.js';
 import type { BackboneConfig } from '../backbones/backbone.js';
 import { add, mul } from '../graph/ops/index.js';
 import { type Shape, size, type Tensor } from '../graph/tensor.js';
-import { normal } from './initialisers.js';
 import type { MergedTensors, MergeSource, Method } from './method.js';
-import { mergedWidths } from './swin-counts.js';
+import { normal } from './parts/initialisers.js';
+import { mergedWidths } from './parts/swin-counts.js';
 
 /** A factor and a shift for each number behind every frozen product and norm: o ← γ⊙o + β. */
 export const ssf: Method = {

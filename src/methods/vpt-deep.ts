@@ -3,8 +3,8 @@ import { blocks } from '../backbones/architecture.js';
 import { broadcastTo, concat } from '../graph/ops/index.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Method } from './method.js';
-import { dropoutOption } from './options.js';
-import { promptsOption, promptTokens, rareClassesHead } from './prompts.js';
+import { dropoutOption } from './parts/options.js';
+import { promptsOption, promptTokens, rareClassesHead } from './parts/prompts.js';
 
 const options = z.object({ prompts: promptsOption, dropout: dropoutOption(0.1, 'numbers of the prompts') });
 

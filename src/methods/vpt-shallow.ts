@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { featureWidth } from '../backbones/architecture.js';
 import { broadcastTo, concat, split } from '../graph/ops/index.js';
 import type { Method } from './method.js';
-import { dropoutOption } from './options.js';
-import { promptsOption, promptTokens, rareClassesHead } from './prompts.js';
+import { dropoutOption } from './parts/options.js';
+import { promptsOption, promptTokens, rareClassesHead } from './parts/prompts.js';
 
 const options = z.object({ prompts: promptsOption, dropout: dropoutOption(0, 'numbers of the prompts') });
 

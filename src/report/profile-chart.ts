@@ -3,7 +3,7 @@ import { BarChart, type BarSeriesOption } from 'echarts/charts';
 import { GridComponent, LegendComponent, TitleComponent } from 'echarts/components';
 import { init, use } from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
-import type { StepProfile } from '../report/profile-record.js';
+import type { StepProfile } from './profile-record.js';
 import { byOp, byPart, outside, profileTitle, type Row, SPLITS } from './profile-tables.js';
 
 use([BarChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);

@@ -1,5 +1,5 @@
 /** A profile as tables: by kind of op, by part of the models, and what lies outside the runtime's kernels. */
-import type { KernelShare, OutsideKernels, StepProfile } from '../report/profile-record.js';
+import type { KernelShare, OutsideKernels, StepProfile } from './profile-record.js';
 
 /** One row of a table: a name and milliseconds a step, split as its table splits them. */
 export interface Row {

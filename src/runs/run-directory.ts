@@ -131,7 +131,8 @@ export async function readResult(dir: string): Promise<RunResult | null> {
   return value === undefined ? null : checked(RunResultSchema, value, path);
 }
 
-export const readMetrics = (dir: string): Promise<EpochMetrics[]> => readLines(join(dir, 'metrics.jsonl'), EpochMetricsSchema);
+export const readMetrics = (dir: string): Promise<EpochMetrics[]> =>
+  readLines(join(dir, 'metrics.jsonl'), EpochMetricsSchema);
 
 /**
  * The trained numbers of one of a run's models, laid out as the model reads them.
@@ -221,7 +222,9 @@ const lines = (values: readonly unknown[]) => values.map((value) => `${JSON.stri
 async function readJson(path: string): Promise<unknown> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
-    throw new IdatError('run.damaged', `${path}: cannot be read (${error.code}); check its access rights`, { cause: error });
+    throw new IdatError('run.damaged', `${path}: cannot be read (${error.code}); check its access rights`, {
+      cause: error,
+    });
   });
   return text === null ? undefined : parsed(text, path);
 }

@@ -4,8 +4,8 @@
 import { input, mul, parameter, scale, toFloat } from '../graph/ops/index.js';
 import { layout, parameterName, type Slot } from '../graph/pack.js';
 import { type Shape, size, type Tensor } from '../graph/tensor.js';
-import type { Initialiser } from '../methods/initialisers.js';
 import type { Fill, Scope } from '../methods/method.js';
+import type { Initialiser } from '../methods/parts/initialisers.js';
 import { type RandomStream, randomStream } from '../random.js';
 import type { Role } from './roles.js';
 

@@ -1,10 +1,10 @@
 /** The learned tokens that both forms of visual prompt tuning share. */
 import { z } from 'zod';
-import type { BackboneConfig } from '../backbones/backbone.js';
-import { broadcastTo } from '../graph/ops/index.js';
-import type { Tensor } from '../graph/tensor.js';
+import type { BackboneConfig } from '../../backbones/backbone.js';
+import { broadcastTo } from '../../graph/ops/index.js';
+import type { Tensor } from '../../graph/tensor.js';
+import type { Scope } from '../method.js';
 import { constantInit, type HeadInitialisers, type Initialiser, kaimingNormalOut, uniform } from './initialisers.js';
-import type { Scope } from './method.js';
 
 export const promptsOption = z.int().min(1).max(4096).default(10).describe('prompts, the learned tokens of a block');
 

@@ -3,10 +3,10 @@
  *
  * R(x) = x + U·(V·x) + m stands before y = W·x + b. Then y = (W + W·U·V)·x + (b + W·m).
  */
-import { blocks } from '../backbones/architecture.js';
-import type { BackboneConfig } from '../backbones/backbone.js';
+import { blocks } from '../../backbones/architecture.js';
+import type { BackboneConfig } from '../../backbones/backbone.js';
+import type { MergedTensors, MergeSource } from '../method.js';
 import { product, sum } from './float64.js';
-import type { MergedTensors, MergeSource } from './method.js';
 
 /** An affine map of tokens [D] that differs from the identity by a product of low rank h. */
 export interface NearIdentity {

@@ -1,6 +1,6 @@
 /** Starting values of trained tensors, by the names and definitions of timm and PyTorch. */
-import { type Shape, size } from '../graph/tensor.js';
-import type { RandomStream } from '../random.js';
+import { type Shape, size } from '../../graph/tensor.js';
+import type { RandomStream } from '../../random.js';
 
 /** Starting values for a tensor of that shape, row-major. */
 export type Initialiser = (shape: Shape, random: RandomStream) => Float32Array;

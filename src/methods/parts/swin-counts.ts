@@ -1,6 +1,6 @@
 /** What a Swin has besides its blocks, counted for the methods that reach it. */
-import { blocks } from '../backbones/architecture.js';
-import type { SwinConfig } from '../backbones/backbone.js';
+import { blocks } from '../../backbones/architecture.js';
+import type { SwinConfig } from '../../backbones/backbone.js';
 
 /** Numbers in all tables of relative positions: (2·window − 1)² for each head of each block. */
 export function relativePositionCount(config: SwinConfig): number {

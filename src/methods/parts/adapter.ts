@@ -1,10 +1,10 @@
 /** The bottleneck that the adapter methods share: A(x) = W2·GELU(W1·x + b1) + b2. */
-import { blocks } from '../backbones/architecture.js';
-import type { BackboneConfig } from '../backbones/backbone.js';
-import { gelu, linear, relu } from '../graph/ops/index.js';
-import type { Tensor } from '../graph/tensor.js';
+import { blocks } from '../../backbones/architecture.js';
+import type { BackboneConfig } from '../../backbones/backbone.js';
+import { gelu, linear, relu } from '../../graph/ops/index.js';
+import type { Tensor } from '../../graph/tensor.js';
+import type { Scope } from '../method.js';
 import { type Initialiser, kaimingUniform, truncatedNormal, zeroInit } from './initialisers.js';
-import type { Scope } from './method.js';
 
 /** How the two matrices start, and what stands between them. */
 export interface AdapterKind {
