@@ -380,11 +380,5 @@ export const SHAPE = Object.fromEntries(
   fieldRecords().map(([name, { schema, says }]) => [name, schema.describe(says)]),
 ) as unknown as Schemas;
 
-/** The value that a field has where nothing is given. */
-export function presetOf(name: FieldName): unknown {
-  const parsed = FIELDS[name].schema.safeParse(undefined);
-  return parsed.success ? parsed.data : undefined;
-}
-
 /** As it is called in words and on the command line: `lrPerStep` is `lr-per-step`. */
 export const flagOf = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
