@@ -16,6 +16,7 @@ export { METHODS, methodByName, registerMethod } from './methods/index.js';
 export type { Method } from './methods/method.js';
 export { type ParameterTable, parameterTable } from './paper/parameter-table.js';
 export { comparisonTable } from './report/comparison.js';
+export { type MethodRecord, methodRecord, methodRecords, type OptionRecord } from './report/method-records.js';
 export type { StepProfile } from './report/profile-record.js';
 export {
   type Classifier,
@@ -34,6 +35,7 @@ export {
   type ResumeControl,
   resume,
 } from './runs/fine-tune.js';
+export { fetchModel, type ListedModel, listModels } from './runs/models.js';
 export { type OpenedRun, openRun } from './runs/open-run.js';
 export { type Prediction, predict } from './runs/predict.js';
 export { type PretrainRequest, pretrain } from './runs/pretrain.js';

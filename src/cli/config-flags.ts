@@ -1,48 +1,45 @@
 /** Flags made from the configuration's schema: names, meaning and defaults stand there, once. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { FineTuneConfig, type FineTuneInput } from '../settings/config.js';
-import { FIELDS, type FieldName, flagOf } from '../settings/fields.js';
+import { FIELDS, GROUPS } from '../settings/fields.js';
+import { flagMeaning, flagTerm, recordOf } from '../settings/flags.js';
+import { type FieldType, type SchemaField, schemaFields } from '../settings/schema-fields.js';
 import { nameOf } from './arguments.js';
 
-/** The part of JSON Schema our configuration uses. */
-interface Field {
-  /** Two in a list where the field may be null. */
-  type?: string | string[];
-  const?: string;
-  enum?: string[];
-  anyOf?: Field[];
-  /** Of a group of fields, which is no flag. */
-  properties?: Record<string, Field>;
-  items?: Field;
-  /** Of what a record holds. */
-  additionalProperties?: Field | boolean;
-  default?: unknown;
-  description?: string;
+/** Under which heading of help what most people look for stands. */
+export const MOST_USED = 'Most used:';
+
+/** A command's own heading, for fields that stand elsewhere in other commands' help or nowhere. */
+export interface OwnHeading {
+  readonly heading: string;
+  readonly fields: readonly string[];
 }
 
-/** Adds a flag for each field of a schema but the positional `data` and groups of fields. */
-export function addFlags(command: Command, schema: z.ZodObject): Command {
-  const { properties, required = [] } = z.toJSONSchema(schema, { io: 'input' }) as {
-    properties: Record<string, Field>;
-    required?: string[];
+/** `Tuning method:` */
+const titleOf = (group: string): string => `${group[0]!.toUpperCase()}${group.slice(1)}:`;
+
+/**
+ * Adds a flag for each field of a schema but the positional `data` and groups of fields, under headings: what is used
+ * most, the command's own, then the groups of settings. What is added to the command afterwards stands below.
+ */
+export function addFlags(command: Command, schema: z.ZodObject, own?: OwnHeading): Command {
+  const headings = [MOST_USED, ...(own ? [own.heading] : []), ...GROUPS.map(titleOf)];
+  const headingOf = (name: string): string => {
+    const record = recordOf(name);
+    if (own && (own.fields.includes(name) || !record)) return own.heading;
+    return record!.common ? MOST_USED : titleOf(record!.group);
   };
-  for (const [name, field] of Object.entries(properties)) {
-    if (name === 'data' || isGroup(field)) continue;
-    const option = toOption(name, field, required.includes(name));
-    command.addOption(name in FIELDS ? option.helpGroup(headingOf(name as FieldName)) : option);
-  }
+  /** Settings of runs in the order of their records, a command's own in its schema's. */
+  const rank = ({ field, heading }: { field: SchemaField; heading: string }) =>
+    heading === own?.heading ? 0 : Object.keys(FIELDS).indexOf(field.name);
+  const placed = schemaFields(schema)
+    .filter(({ name, type }) => name !== 'data' && type.kind !== 'group')
+    .map((field) => ({ field, heading: headingOf(field.name) }))
+    .sort((a, b) => headings.indexOf(a.heading) - headings.indexOf(b.heading) || rank(a) - rank(b));
+  for (const { field, heading } of placed) command.addOption(toOption(field).helpGroup(heading));
   return command;
 }
-
-/** `Tuning method:`, under which the field stands in help. */
-function headingOf(name: FieldName): string {
-  const { group } = FIELDS[name];
-  return `${group[0]!.toUpperCase()}${group.slice(1)}:`;
-}
-
-/** An object with fields of its own, unlike a record of whatever names. */
-const isGroup = (field: Field): boolean => field.type === 'object' && typeof field.additionalProperties !== 'object';
 
 /** The fields of a schema that were given, ready to be checked; all others take the schema's defaults. */
 export const givenFields = (schema: z.ZodObject, flags: Record<string, unknown>): Record<string, unknown> =>
@@ -53,36 +50,31 @@ export const addConfigFlags = (command: Command): Command => addFlags(command, F
 export const configFrom = (data: string, flags: Record<string, unknown>): FineTuneInput =>
   ({ ...givenFields(FineTuneConfig, flags), data }) as FineTuneInput;
 
-function toOption(name: string, field: Field, required: boolean): Option {
-  const flag = flagOf(name);
-  const description = field.description ?? '';
-  if (field.type === 'boolean') {
-    return field.default === true
-      ? new Option(`--no-${flag}`, `do not ${description}`)
-      : new Option(`--${flag}`, description);
+function toOption(field: SchemaField): Option {
+  const option = new Option(flagTerm(field), helpOf(field)).makeOptionMandatory(field.required);
+  const { type } = field;
+  if (type.kind === 'boolean') return option;
+  if (type.kind === 'record') return option.argParser(nameAndValue);
+  if (type.kind === 'list') {
+    return option.argParser((text: string, before: unknown[] = []) => [...before, parse(text, type.of)]);
   }
-  // The default is told, not set: parseConfig must see which fields were given.
-  const hasDefault = field.default !== undefined && field.default !== null;
-  if (field.items?.enum) {
-    const { enum: choices } = field.items;
-    return new Option(`--${flag} <names...>`, `${description} (${choices.join(', ')})`).choices(choices);
-  }
-  if (field.items && isNumber(field.items)) {
-    return new Option(`--${flag} <numbers...>`, description).argParser((text: string, earlier: unknown[] = []) => [
-      ...earlier,
-      parse(text, field.items!),
-    ]);
-  }
-  if (field.type === 'object') {
-    return new Option(`--${flag} <name=value...>`, description).argParser(nameAndValue);
-  }
-  const option = new Option(
-    `--${flag} <${placeholder(field)}>`,
-    hasDefault ? `${description} (default: ${field.default})` : description,
-  );
-  if (field.enum) option.choices(field.enum);
-  return option.makeOptionMandatory(required).argParser((text: string) => parse(text, field));
+  return option.argParser((text: string) => (field.nullable && text === 'none' ? null : parse(text, type)));
 }
+
+/** The meaning, and what of choices and default does not stand in it. The default is told, not set: a schema fills it in. */
+function helpOf(field: SchemaField): string {
+  const { type, default: preset } = field;
+  const choices = type.kind === 'choice' ? type.choices : choicesOfList(type);
+  const told = typeof preset === 'number' || typeof preset === 'string' ? [`default: ${preset}`] : [];
+  const notes = [...(choices.length > 0 ? [oneOf(choices)] : []), ...told];
+  return notes.length > 0 ? `${flagMeaning(field)} (${notes.join('; ')})` : flagMeaning(field);
+}
+
+const choicesOfList = (type: FieldType): readonly string[] =>
+  type.kind === 'list' && type.of.kind === 'choice' ? type.of.choices : [];
+
+/** `last, val or paper` */
+const oneOf = (names: readonly string[]): string => `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
 
 /** Adds `rank=8` to what was given before it. */
 function nameAndValue(text: string, before: Record<string, number | boolean | string> = {}) {
@@ -92,21 +84,10 @@ function nameAndValue(text: string, before: Record<string, number | boolean | st
   return { ...before, [name]: Number.isFinite(Number(value)) ? Number(value) : value };
 }
 
-const alternatives = (field: Field): Field[] => field.anyOf ?? [field];
-const isNumber = ({ type }: Field) => type === 'number' || type === 'integer';
-
-function placeholder(field: Field): string {
-  if (field.enum) return 'name';
-  return alternatives(field).some(isNumber) ? 'number' : 'text';
-}
-
 /** What does not read as the type wanted stays text, for the schema to refuse with the field's name. */
-function parse(text: string, field: Field): unknown {
-  if (field.enum) return nameOf(field.enum)(text);
-  const kinds = alternatives(field);
-  if (text === 'none' && field.default === null) return null;
-  const isLiteral = kinds.some((kind) => kind.const === text);
-  return !isLiteral && kinds.some(isNumber) && text.trim() !== '' && Number.isFinite(Number(text))
-    ? Number(text)
-    : text;
+function parse(text: string, type: FieldType): unknown {
+  if (type.kind === 'choice') return nameOf(type.choices)(text);
+  if (type.kind !== 'number' && type.kind !== 'integer') return text;
+  const reads = !type.words.includes(text) && text.trim() !== '' && Number.isFinite(Number(text));
+  return reads ? Number(text) : text;
 }

@@ -5,7 +5,7 @@
  * card, the benchmark, and the comparison of runs.
  */
 import { z } from 'zod';
-import { WEIGHT_SHAPES } from '../distill/index.js';
+import { LOSSES, WEIGHT_SHAPES } from '../distill/index.js';
 import { PASS_NAMES } from '../graph/passes/index.js';
 import { METHODS } from '../methods/index.js';
 import { DEVICES } from '../runtime/runtime.js';
@@ -19,7 +19,6 @@ export type Changes = 'result' | 'speed' | 'nothing';
 
 /** The headings under which fields stand in help and docs, in this order. */
 export const GROUPS = [
-  'data',
   'models',
   'tuning method',
   'distillation',
@@ -29,6 +28,7 @@ export const GROUPS = [
   'batches',
   'measuring',
   'machine',
+  'data',
   'files',
 ] as const;
 export type Group = (typeof GROUPS)[number];
@@ -44,6 +44,10 @@ export interface Field<Schema extends z.ZodType = z.ZodType> {
   readonly taught?: true;
   /** Stands for other fields, in which it ends up. */
   readonly shorthand?: true;
+  /** What is looked for first: stands before all others, whatever its group. */
+  readonly common?: true;
+  /** What a text is, in a word: `folder`. */
+  readonly value?: string;
 }
 
 /** The bundled models: what is taken when nothing is asked for. */
@@ -58,10 +62,11 @@ const share = z.number().min(0).lt(1);
 const epsilon = z.number().positive().lt(1);
 const methodOptions = z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])).optional();
 const methodNames = METHODS.map(({ name }) => name).join(', ');
+const lossNames = LOSSES.map(({ name }) => name).join(', ');
 
 /** The sizes of a ViT that starts from random weights. */
 export const ScratchConfig = z.strictObject({
-  width: count.max(8192).default(128).describe('numbers a token'),
+  width: count.max(8192).default(128).describe('numbers that a token is made of'),
   depth: count.max(256).default(6).describe('blocks'),
   heads: count.default(4).describe('attention heads'),
   mlpWidth: count.optional().describe('hidden numbers of each MLP (default: four times the width)'),
@@ -76,14 +81,15 @@ const field = <Schema extends z.ZodType>(
   changes: Changes,
   schema: Schema,
   says: string,
-  more: Pick<Field, 'taught' | 'shorthand'> = {},
+  more: Omit<Field, 'schema' | 'says' | 'changes' | 'group'> = {},
 ): Field<Schema> => ({ schema, says, changes, group, ...more });
 
 const taught = { taught: true } as const;
 const shorthand = { shorthand: true } as const;
+const common = { common: true } as const;
 
 export const FIELDS = {
-  data: field('data', 'result', z.string(), 'data set: a folder or .zip of images'),
+  data: field('data', 'result', z.string(), 'data set: a folder or .zip of images', { value: 'path' }),
   orient: field('data', 'result', z.boolean().default(true), 'turn photographs as their EXIF tag says'),
   strict: field('data', 'nothing', z.boolean().default(false), 'stop at an unreadable image instead of leaving it out'),
   student: field(
@@ -91,6 +97,7 @@ export const FIELDS = {
     'result',
     z.string().default(BUNDLED.student),
     'backbone to fine-tune: a name (idat models lists them), a checkpoint, or a folder with one',
+    { ...common, value: 'backbone' },
   ),
   scratch: field('models', 'result', ScratchConfig.optional(), 'sizes of a student that starts from random weights'),
   teacher: field(
@@ -98,6 +105,7 @@ export const FIELDS = {
     'result',
     z.string().nullable().default(null),
     'smaller backbone that teaches it: a name or a file',
+    { ...common, value: 'backbone' },
   ),
   imageSize: field(
     'models',
@@ -123,20 +131,21 @@ export const FIELDS = {
     'result',
     z.string().optional(),
     'the paper’s name for adapter and loss together, such as iDAT-PS-mse',
-    shorthand,
+    { ...shorthand, ...common, value: 'name' },
   ),
   method: field(
     'tuning method',
     'result',
     z.string().default(PRESET_METHOD),
-    `tuning method of the student, or the file of one of your own; idat's: ${methodNames}`,
+    `tuning method of the student, or the file of one of your own; idat’s: ${methodNames}`,
+    { ...common, value: 'method' },
   ),
   teacherMethod: field(
     'tuning method',
     'result',
     z.string().optional(),
     'tuning method of the teacher (default: the student’s)',
-    taught,
+    { ...taught, value: 'method' },
   ),
   options: field(
     'tuning method',
@@ -151,8 +160,14 @@ export const FIELDS = {
     'options of the teacher’s method (default: the student’s if both have one)',
     taught,
   ),
-  adapter: field('tuning method', 'result', z.string().optional(), 'another name of method', shorthand),
-  teacherAdapter: field('tuning method', 'result', z.string().optional(), 'another name of teacher-method', shorthand),
+  adapter: field('tuning method', 'result', z.string().optional(), 'another name of method', {
+    ...shorthand,
+    value: 'method',
+  }),
+  teacherAdapter: field('tuning method', 'result', z.string().optional(), 'another name of teacher-method', {
+    ...shorthand,
+    value: 'method',
+  }),
   hidden: field(
     'tuning method',
     'result',
@@ -177,8 +192,8 @@ export const FIELDS = {
     'distillation',
     'result',
     z.string().default('mse'),
-    'distillation loss, or the file of one of your own; idat’s: kl, mse, cosine, mae, features',
-    taught,
+    `distillation loss, or the file of one of your own; idat’s: ${lossNames}`,
+    { ...taught, value: 'loss' },
   ),
   temperature: field('distillation', 'result', z.number().positive().default(5), 'softens the logits of kl', taught),
   squaredTemperature: field(
@@ -207,7 +222,7 @@ export const FIELDS = {
     'distillation',
     'result',
     z.enum(WEIGHT_SHAPES).default('linear'),
-    'how it goes from the first to the last',
+    'how that weight goes from the first epoch to the last',
     taught,
   ),
   distillGradient: field(
@@ -228,10 +243,10 @@ export const FIELDS = {
     'distillation',
     'result',
     z.enum(FEATURE_TOKENS).default('all'),
-    'tokens that it compares',
+    'tokens that distillation of features compares',
     taught,
   ),
-  epochs: field('schedule', 'result', count.default(100), 'length of the cosine schedule, warm-up included'),
+  epochs: field('schedule', 'result', count.default(100), 'length of the cosine schedule, warm-up included', common),
   warmupEpochs: field(
     'schedule',
     'result',
@@ -244,7 +259,7 @@ export const FIELDS = {
     epochCount.optional(),
     'epochs after the cosine (default: a tenth of the epochs, 10 at most)',
   ),
-  lr: field('schedule', 'result', factor.default(5e-3), 'peak learning rate'),
+  lr: field('schedule', 'result', factor.default(5e-3), 'peak learning rate', common),
   warmupLr: field('schedule', 'result', factor.default(1e-7), 'learning rate the warm-up starts from'),
   minLr: field('schedule', 'result', factor.default(1e-8), 'learning rate the cosine ends at'),
   lrPerStep: field(
@@ -262,7 +277,7 @@ export const FIELDS = {
   ),
   labelSmoothing: field('optimiser', 'result', share.default(0), 'share of each label that is spread over all classes'),
   dropPath: field('optimiser', 'result', share.default(0), 'drop-path rate of the last block'),
-  flip: field('augmentation', 'result', z.boolean().default(false), 'mirror training images at random'),
+  flip: field('augmentation', 'result', z.boolean().default(false), 'mirror training images at random', common),
   cropPadding: field(
     'augmentation',
     'result',
@@ -287,7 +302,7 @@ export const FIELDS = {
     epochCount.default(0),
     'last epochs in which no patches are left out',
   ),
-  batchSize: field('batches', 'result', count.default(32), 'images for each update'),
+  batchSize: field('batches', 'result', count.default(32), 'images for each update', common),
   microBatch: field(
     'batches',
     'speed',
@@ -299,6 +314,7 @@ export const FIELDS = {
     'result',
     z.int().default(42),
     'decides splits, starting values, order and all else that is drawn',
+    common,
   ),
   protocol: field(
     'measuring',
@@ -343,9 +359,13 @@ export const FIELDS = {
     'speed',
     z.string().optional(),
     'folder for decoded images and what the frozen part computes for them',
+    { value: 'folder' },
   ),
   offline: field('files', 'nothing', z.boolean().default(false), 'never fetch weights that are not on this disk'),
-  out: field('files', 'nothing', z.string().optional(), 'run directory (default: runs/<data>-<variant>-<n>)'),
+  out: field('files', 'nothing', z.string().optional(), 'run directory (default: runs/<data>-<variant>-<n>)', {
+    ...common,
+    value: 'folder',
+  }),
 } satisfies Record<string, Field>;
 
 export type FieldName = keyof typeof FIELDS;
@@ -359,12 +379,6 @@ type Schemas = { [Name in FieldName]: (typeof FIELDS)[Name]['schema'] };
 export const SHAPE = Object.fromEntries(
   fieldRecords().map(([name, { schema, says }]) => [name, schema.describe(says)]),
 ) as unknown as Schemas;
-
-/** The value that a field has where nothing is given. */
-export function presetOf(name: FieldName): unknown {
-  const parsed = FIELDS[name].schema.safeParse(undefined);
-  return parsed.success ? parsed.data : undefined;
-}
 
 /** As it is called in words and on the command line: `lrPerStep` is `lr-per-step`. */
 export const flagOf = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

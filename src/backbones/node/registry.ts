@@ -41,6 +41,13 @@ export function namedWeights(name: string): NamedWeights | null {
   return KNOWN_BACKBONES.find(({ hub }) => hub?.repo === repo) ?? { name, hub: fromTransformers(repo) };
 }
 
+/** The same for a name that has to be one. @throws IdatError `backbone.unknown`, offering the nearest names */
+export function weightsNamed(name: string): NamedWeights {
+  const weights = namedWeights(name);
+  if (!weights) throw unknown(name);
+  return weights;
+}
+
 /**
  * Where the weights are on this disk, or null. Asks nobody else.
  * @throws IdatError `hub.name`
@@ -107,15 +114,14 @@ export async function resolveBackbone(
   const { imageSize, layerNormEps, fetch } = options;
   const wanted = { ...(imageSize !== undefined && { imageSize }), ...(layerNormEps !== undefined && { layerNormEps }) };
   if (isModelPath(nameOrPath)) return backboneFromFile(nameOrPath, { config: wanted });
-  const weights = namedWeights(nameOrPath);
-  if (!weights) throw unknown(nameOrPath);
+  const weights = weightsNamed(nameOrPath);
   const path = await obtainWeights(weights, fetch);
   const known = knownBackbone(weights.name);
   return backboneFromFile(path, { ...known, name: weights.name, config: { ...known?.config, ...wanted } });
 }
 
 /** Offers the nearest names. */
-export function unknown(name: string): IdatError {
+function unknown(name: string): IdatError {
   // without a tag, compare with names without theirs
   const typed = name.includes('.') ? (known: string) => known : withoutTag;
   const near = nearest(name, new Set(KNOWN_BACKBONES.map((known) => typed(known.name))));

@@ -4,36 +4,37 @@ import { Command } from 'commander';
 import { type BenchRecord, bench as measure } from '../../bench/bench.js';
 import { comparableRecords, figureRows, machineRows, saveRecord } from '../../bench/comparison.js';
 import { BenchConfig } from '../../bench/config.js';
-
 import { addFlags, givenFields } from '../config-flags.js';
 import { importExtensions } from '../extension-file.js';
 import { facts, table } from '../format.js';
 import { writeProfile } from '../profile.js';
 
-const command = new Command('bench')
-  .description('measure training and inference on this machine, beside the figures of others')
+const command = new Command('bench').description(
+  'measure training and inference on this machine, beside the figures of others',
+);
+
+export const bench = addFlags(command, BenchConfig, { heading: 'Benchmark:', fields: [] })
   .option('--save <file>', 'add the figures to a file, such as assets/bench/my-machine.json')
   .option('--profile <folder>', 'write where the time of a step goes: profile.json, .md and .svg')
-  .option('--json', 'print the figures as one JSON object');
-
-export const bench = addFlags(command, BenchConfig).action(async (given) => {
-  const flags = await importExtensions(given);
-  const { save, profile, json } = flags;
-  if (profile !== undefined) await mkdir(profile, { recursive: true });
-  const status = (text: string) => process.stderr.isTTY && process.stderr.write(`\r\x1b[2K${text}`);
-  status('looking for the fastest way to call the runtime …');
-  const record = await measure(givenFields(BenchConfig, flags), {
-    onNote: (text) => {
-      status('');
-      process.stderr.write(`${text}\n`);
-    },
-    onReading: (done, total) => status(`reading ${done}/${total}`),
-    ...(profile !== undefined && { onProfile: (taken) => writeProfile(profile, taken) }),
-  }).finally(() => status(''));
-  const others = await comparableRecords(record); // before this machine's own are among them
-  if (save !== undefined) await saveRecord(save, record);
-  process.stdout.write(json ? `${JSON.stringify(record)}\n` : describe(record, others));
-});
+  .option('--json', 'print the figures as one JSON object')
+  .action(async (given) => {
+    const flags = await importExtensions(given);
+    const { save, profile, json } = flags;
+    if (profile !== undefined) await mkdir(profile, { recursive: true });
+    const status = (text: string) => process.stderr.isTTY && process.stderr.write(`\r\x1b[2K${text}`);
+    status('looking for the fastest way to call the runtime …');
+    const record = await measure(givenFields(BenchConfig, flags), {
+      onNote: (text) => {
+        status('');
+        process.stderr.write(`${text}\n`);
+      },
+      onReading: (done, total) => status(`reading ${done}/${total}`),
+      ...(profile !== undefined && { onProfile: (taken) => writeProfile(profile, taken) }),
+    }).finally(() => status(''));
+    const others = await comparableRecords(record); // before this machine's own are among them
+    if (save !== undefined) await saveRecord(save, record);
+    process.stdout.write(json ? `${JSON.stringify(record)}\n` : describe(record, others));
+  });
 
 function describe(record: BenchRecord, others: readonly BenchRecord[]): string {
   const {

@@ -1,13 +1,8 @@
 /** idat methods: the tuning methods there are, and what each one is. */
 import { Command } from 'commander';
-import { z } from 'zod';
-import { KNOWN_BACKBONES, knownBackbone } from '../../backbones/known-backbones.js';
-import { IdatError, nearest } from '../../errors.js';
-import { type AnyMethod, METHODS, methodByName } from '../../methods/index.js';
+import { type MethodRecord, methodRecord, methodRecords, PRESET_BACKBONE } from '../../report/method-records.js';
 import { importMethod } from '../extension-file.js';
 import { facts, table } from '../format.js';
-
-const PRESET_BACKBONE = 'vit_base_patch16_224';
 
 export const methods = new Command('methods')
   .description('list the tuning methods, or tell about one')
@@ -15,86 +10,14 @@ export const methods = new Command('methods')
   .option('--backbone <name>', 'count what is trained on this backbone', PRESET_BACKBONE)
   .option('--json', 'print as one JSON object')
   .action(async (name: string | undefined, { backbone, json }: { backbone: string; json?: true }) => {
-    const shown = name === undefined ? METHODS : [methodByName(await importMethod(name))];
-    const records = shown.map((method) => recordOf(method, backbone));
-    if (json) process.stdout.write(`${JSON.stringify(name === undefined ? records : records[0])}\n`);
-    else process.stdout.write(`${name === undefined ? listed(records, backbone) : described(records[0]!)}\n`);
+    if (name === undefined) {
+      const records = methodRecords(backbone);
+      process.stdout.write(`${json ? JSON.stringify(records) : listed(records, backbone)}\n`);
+    } else {
+      const record = methodRecord(await importMethod(name), backbone);
+      process.stdout.write(`${json ? JSON.stringify(record) : described(record)}\n`);
+    }
   });
-
-interface OptionRecord {
-  readonly name: string;
-  readonly range: string;
-  readonly default: unknown;
-  readonly description: string;
-}
-
-interface MethodRecord {
-  readonly name: string;
-  readonly title: string;
-  readonly paper: string;
-  readonly equation: string;
-  readonly families: readonly string[];
-  readonly identityAtStart: boolean;
-  readonly merges: boolean;
-  readonly backbone: string;
-  /** Numbers trained besides the head with the defaults; null where the method is not defined on the backbone. */
-  readonly count: number | null;
-  readonly options: readonly OptionRecord[];
-}
-
-function recordOf(method: AnyMethod, backbone: string): MethodRecord {
-  const known = knownBackbone(backbone);
-  if (!known) {
-    const names = KNOWN_BACKBONES.map((one) => one.name.split('.')[0]!);
-    const near = nearest(backbone, names).join(', ');
-    throw new IdatError('backbone.unknown', `unknown model '${backbone}'; did you mean ${near}?`);
-  }
-  const preset = method.options.parse({});
-  const { name, title, paper, equation, families } = method;
-  return {
-    name,
-    title,
-    paper,
-    equation,
-    families,
-    identityAtStart: method.identityAtStart(preset),
-    merges: method.merge !== undefined,
-    backbone: known.name,
-    count: families.includes(known.config.family) ? method.count(known.config, preset) : null,
-    options: optionsOf(method),
-  };
-}
-
-/** The part of JSON Schema that options use. */
-interface Field {
-  readonly type?: string;
-  readonly enum?: readonly string[];
-  readonly minimum?: number;
-  readonly exclusiveMinimum?: number;
-  readonly maximum?: number;
-  readonly exclusiveMaximum?: number;
-  readonly default?: unknown;
-  readonly description?: string;
-}
-
-function optionsOf({ options }: AnyMethod): OptionRecord[] {
-  const { properties = {} } = z.toJSONSchema(options, { io: 'input' }) as { properties?: Record<string, Field> };
-  return Object.entries(properties).map(([name, field]) => ({
-    name,
-    range: rangeOf(field),
-    default: field.default ?? null,
-    description: field.description ?? '',
-  }));
-}
-
-function rangeOf({ type, enum: choices, minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Field): string {
-  if (choices) return choices.join(' | ');
-  if (type === 'boolean') return 'true | false';
-  const from = minimum ?? (exclusiveMinimum === undefined ? undefined : `above ${exclusiveMinimum}`);
-  const to = exclusiveMaximum === undefined ? maximum : `below ${exclusiveMaximum}`;
-  const bounds = [from === undefined ? '' : `from ${from}`, to === undefined ? '' : `to ${to}`];
-  return [type === 'integer' ? 'whole' : 'number', ...bounds].filter((text) => text !== '').join(' ');
-}
 
 function listed(records: readonly MethodRecord[], backbone: string): string {
   const widest = Math.max(...records.map(({ title }) => title.length));

@@ -1,9 +1,8 @@
 /** idat models: the backbones known by name, and fetching them. */
 import { homedir } from 'node:os';
 import { Command } from 'commander';
-import { KNOWN_BACKBONES, type KnownBackbone } from '../../backbones/known-backbones.js';
-import { findWeights, namedWeights, obtainWeights, unknown } from '../../backbones/node/registry.js';
-import { fetching } from '../../runs/backbones.js';
+import { weightsNamed } from '../../backbones/node/registry.js';
+import { fetchModel, type ListedModel, listModels } from '../../runs/models.js';
 import { table } from '../format.js';
 import { withProgress } from '../with-progress.js';
 
@@ -11,14 +10,10 @@ const fetchModels = new Command('fetch')
   .description('fetch weights from the Hugging Face hub; what is on this disk already is not fetched again')
   .argument('<names...>', 'names as listed by idat models, or hf-hub:ORGANISATION/NAME for any repository of the hub')
   .action(async (names: string[]) => {
-    const wanted = names.map((name) => {
-      const weights = namedWeights(name);
-      if (!weights) throw unknown(name);
-      return weights;
-    });
-    for (const weights of wanted) {
+    names.forEach(weightsNamed); // a name mistyped is said before hours are spent on the others
+    for (const name of names) {
       const work = withProgress(
-        (control) => obtainWeights(weights, fetching(weights.name, control)),
+        (control) => fetchModel(name, control),
         undefined,
         'stopping; Ctrl-C again leaves at once',
       );
@@ -31,20 +26,13 @@ export const models = new Command('models')
   .option('--json', 'print the list as JSON')
   .addCommand(fetchModels)
   .action(async (flags: { json?: true }) => {
-    const listed = await Promise.all(
-      KNOWN_BACKBONES.map(async (backbone) => ({ backbone, path: await findWeights(backbone) })),
-    );
+    const listed = await listModels();
     if (flags.json) {
-      const rows = listed.map(({ backbone: { hub, ...known }, path }) => ({
-        ...known,
-        hub: hub && { repo: hub.repo, file: hub.file },
-        path,
-      }));
-      process.stdout.write(`${JSON.stringify({ models: rows })}\n`);
+      process.stdout.write(`${JSON.stringify({ models: listed })}\n`);
       return;
     }
     const header = ['name', 'family', 'parameters', 'input', 'licence', 'source', 'on this disk'];
-    const rows = listed.map(({ backbone, path }) => describe(backbone, path));
+    const rows = listed.map(describe);
     process.stdout.write(
       `${table([header, ...rows], [0, 1, 4, 5, 6])}\n\n` +
         'Parameters without the old head. A source is an organisation of huggingface.co, with a repository of the same name.\n' +
@@ -54,7 +42,7 @@ export const models = new Command('models')
 
 const FAMILIES = { vit: 'ViT', swin: 'Swin' } as const;
 
-function describe({ name, parameters, config, licence, hub }: KnownBackbone, path: string | null): string[] {
+function describe({ name, parameters, config, licence, hub, path }: ListedModel): string[] {
   const place = hub === null ? 'bundled' : (path?.replace(homedir(), '~') ?? 'not fetched');
   const size = `${(parameters / 1e6).toFixed(1)} M`;
   return [

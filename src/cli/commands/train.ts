@@ -9,14 +9,15 @@ import { withProgress } from '../with-progress.js';
 
 const command = new Command('train')
   .description('fine-tune a backbone on a data set, alone or taught by a smaller one')
-  .argument('<data>', 'a folder or .zip: the lists of VTAB-1K, or one folder a class')
-  .option('--profile', 'first measure where the time of a step goes: profile.json, .md and .svg in the run directory')
-  .option('--json', 'print the result as one JSON object');
+  .argument('<data>', 'a folder or .zip: the lists of VTAB-1K, or one folder a class');
 
-export const train = addConfigFlags(command).action(async (data: string, given) => {
-  const flags = await importExtensions(given);
-  const result = await withProgress((control) =>
-    fineTune(configFrom(data, flags), flags.profile ? withProfile(control) : control),
-  );
-  process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : `${describeRun(result)}\n`);
-});
+export const train = addConfigFlags(command)
+  .option('--profile', 'first measure where the time of a step goes: profile.json, .md and .svg in the run directory')
+  .option('--json', 'print the result as one JSON object')
+  .action(async (data: string, given) => {
+    const flags = await importExtensions(given);
+    const result = await withProgress((control) =>
+      fineTune(configFrom(data, flags), flags.profile ? withProfile(control) : control),
+    );
+    process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : `${describeRun(result)}\n`);
+  });
