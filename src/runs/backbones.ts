@@ -1,0 +1,68 @@
+/** Backbones as runs open them: what is not on this disk is fetched, in sight of the caller. */
+import type { Backbone, ViTConfig } from '../backbones/backbone.js';
+import { resolveBackbone } from '../backbones/node/registry.js';
+import { randomBackbone } from '../backbones/random-weights.js';
+import type { FetchControl } from '../hub/fetch.js';
+import type { Scratch } from '../settings/fields.js';
+import type { ModelPlan, RunPlan } from '../settings/plan.js';
+import type { BackboneRecord } from '../settings/record.js';
+import type { Pair } from '../step/roles.js';
+import type { RunControl } from '../train/progress.js';
+
+/** What of a plan says where backbones come from. */
+export type BackboneSource = Pick<RunPlan, 'offline' | 'seed'>;
+
+/**
+ * The checkpoint to be tuned, or random weights to begin with.
+ * @throws IdatError as `resolveBackbone`; `hub.interrupted` when the signal stopped it
+ */
+export async function openBackbone(
+  { name, scratch, imageSize, layerNormEps }: ModelPlan,
+  { offline, seed }: BackboneSource,
+  control: RunControl,
+): Promise<Backbone> {
+  if (scratch) return randomBackbone(name, scratchConfig(scratch), seed, 'student');
+  return resolveBackbone(name, { imageSize, layerNormEps, fetch: offline ? undefined : fetching(name, control) });
+}
+
+export async function openBackbones(
+  { student, teacher }: Pair<ModelPlan>,
+  source: BackboneSource,
+  control: RunControl,
+): Promise<Pair<Backbone>> {
+  return {
+    student: await openBackbone(student, source, control),
+    teacher: teacher && (await openBackbone(teacher, source, control)),
+  };
+}
+
+/** The rest is as in every ViT of timm. */
+export function scratchConfig({ mlpWidth, ...sizes }: Scratch): ViTConfig {
+  const fixed = { family: 'vit' as const, channels: 3, qkvBias: true, layerNormEps: 1e-6 };
+  return { ...fixed, ...sizes, mlpWidth: mlpWidth ?? 4 * sizes.width };
+}
+
+/** A caller's control of a run as the control of fetching. @param name stands beside the progress */
+export function fetching(name: string, { onProgress, signal }: RunControl): FetchControl {
+  return {
+    signal,
+    onNote: (text) => onProgress?.({ kind: 'note', text }),
+    onProgress: (done, total, bytesPerSecond) => onProgress?.({ kind: 'fetch', name, done, total, bytesPerSecond }),
+  };
+}
+
+export function backboneRecord({ name, path, sha256, config, mean, std }: Backbone): BackboneRecord {
+  return { name, path, sha256, config: { ...config }, mean: [...mean], std: [...std] };
+}
+
+/** In what a backbone differs from the one a run began with; null where in nothing. */
+export function backboneChange(then: BackboneRecord, now: Backbone): string | null {
+  if (then.sha256 !== now.sha256) return `sha256 ${then.sha256.slice(0, 12)}…, now ${now.sha256.slice(0, 12)}…`;
+  // beside the weights, files with their sizes and normalisation may have changed. Older runs lack newer fields
+  const facts = { ...now.config, mean: now.mean, std: now.std } as Record<string, unknown>;
+  for (const [field, value] of Object.entries({ ...then.config, mean: then.mean, std: then.std })) {
+    const [before, after] = [value, facts[field]].map((fact) => JSON.stringify(fact));
+    if (before !== after) return `${field} ${before}, now ${after}`;
+  }
+  return null;
+}
