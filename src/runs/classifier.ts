@@ -7,7 +7,7 @@ import { startRuntime } from '../runtime/node/start.js';
 import type { Device, Runtime } from '../runtime/runtime.js';
 import type { ModelSpec } from '../step/model.js';
 import type { Role } from '../step/roles.js';
-import { evaluationBatch, type LoadedModel, loadModel } from '../train/evaluate.js';
+import { evaluationBatch, type LoadedModel, loadModel, refuseDiverged } from '../train/evaluate.js';
 import type { RunControl } from '../train/progress.js';
 import { type OpenedRun, openRun } from './open-run.js';
 
@@ -156,6 +156,7 @@ function classifierOf(
         }),
       );
       const values = await run(images, part.length, features);
+      refuseDiverged(values, `the ${features ? 'features' : 'logits'} of the images`);
       const width = values.length / part.length;
       for (const [i, problem] of problems.entries()) rows.push(problem ?? values.slice(i * width, (i + 1) * width));
       onProgress?.(rows.length, sources.length);
