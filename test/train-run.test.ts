@@ -86,6 +86,22 @@ describe('fineTune', () => {
     await expect(fineTune(config)).rejects.toThrow(/epoch \d+, step \d+ .*lower lr/);
   });
 
+  it('does not score what the last update has ruined, nor do eval and predict', async () => {
+    const out = join(root, 'diverged-at-last');
+    const config = { ...settings(data, out), lr: 1e30, warmupEpochs: 0, epochs: 1, batchSize: 500, microBatch: 16 };
+    const diverged = (images: string) => ({
+      code: 'train.diverged',
+      message: expect.stringMatching(`logits of the ${images} are not numbers .*lower lr`),
+    });
+    await expect(fineTune(config)).rejects.toMatchObject(diverged('test images'));
+    expect(existsSync(join(out, 'result.json'))).toBe(false);
+    await expect(evaluateRun(out)).rejects.toMatchObject(diverged('test images'));
+    await expect(predict(out, [join(data, 'red', '3.png')])).rejects.toMatchObject(diverged('images'));
+    // where an epoch is looked at, it fails there
+    const looking = { ...config, out: join(root, 'diverged-val'), protocol: 'val' as const };
+    await expect(fineTune(looking)).rejects.toMatchObject(diverged('val images'));
+  });
+
   it('refuses wrong settings before anything else', async () => {
     await expect(fineTune({ ...settings(data, root), epochs: -1 })).rejects.toMatchObject({ code: 'config.field' });
   });

@@ -14,6 +14,7 @@ import { type CardFacts, cardPath, modelCard } from '../report/model-card.js';
 import { type OpenedRun, openRun } from '../runs/open-run.js';
 import { buildForward } from '../step/forward.js';
 import type { ModelSpec, TrainableLayout } from '../step/model.js';
+import { refuseDiverged } from '../train/evaluate.js';
 
 export interface MergedTensor {
   readonly shape: Shape;
@@ -92,6 +93,7 @@ export async function mergeRun(runDir: string, out: string): Promise<MergeResult
   const { layout } = buildForward({ model, batch: 1 });
   const merged = mergedTensors(model, layout, await run.parameters('student', layout));
   const tensors = [...merged].map(([name, { shape, values }]) => ({ name, shape, data: values() }));
+  for (const { name, data } of tensors) refuseDiverged(data, `numbers of ${name}`);
   const path = resolve(out);
   const metadata = checkpointMetadata(backbone, {
     classes: model.classes,

@@ -54,7 +54,11 @@ export async function evaluateRun(
       const report = (done: number, total: number) =>
         options.onProgress?.({ kind: 'evaluate', done, total, split: test });
       const inputs = pixelInputs(pixels[test]!.student, model);
-      const score = await evaluate(loaded, inputs, parameters, report, options.signal);
+      const score = await evaluate(loaded, inputs, parameters, {
+        of: test,
+        onProgress: report,
+        signal: options.signal,
+      });
       if (!score) throw new IdatError('run.interrupted', 'stopped before all images were seen');
       return { ...score, split: test, data: source, protocol: plan.protocol.name };
     });

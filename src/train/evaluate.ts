@@ -1,5 +1,6 @@
 /** Top-1 accuracy, and the forward pass it needs. */
 import { featureWidth, streamSize } from '../backbones/architecture.js';
+import { IdatError } from '../errors.js';
 import { size } from '../graph/tensor.js';
 import { methodByName } from '../methods/index.js';
 import { ahead } from '../runtime/ahead.js';
@@ -106,20 +107,43 @@ export async function* allLogits(
   }
 }
 
-/** @param signal when aborted, the answer is null */
+/**
+ * Top-1 of a model on a split.
+ * @param options.of the split's name, for messages
+ * @param options.signal when aborted, the answer is null
+ * @throws IdatError `train.diverged` when logits are not numbers
+ */
 export async function evaluate(
   loaded: LoadedModel,
   split: ModelInputs,
   parameters: Float32Array,
-  onProgress?: (done: number, total: number) => void,
-  signal?: AbortSignal,
+  { of, onProgress, signal }: EvaluateOptions,
 ): Promise<Score | null> {
   let correct = 0;
   for await (const { start, logits } of allLogits(loaded, split, parameters)) {
     if (signal?.aborted) return null;
+    refuseDiverged(logits, `the logits of the ${of} images`);
     const end = start + logits.length / loaded.model.classes;
     correct += countCorrect(logits, split.labels.subarray(start, end));
     onProgress?.(end, split.count);
   }
   return { correct, total: split.count, accuracy: correct / split.count };
+}
+
+export interface EvaluateOptions {
+  readonly of: string;
+  readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The last update may have been one too many, after which no gradient tells, and a run's tensors may have been edited. Of
+ * logits that are no numbers the first class would look like the largest.
+ * @throws IdatError `train.diverged`
+ */
+export function refuseDiverged(values: Float32Array, what: string): void {
+  const at = values.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return;
+  const problem = `${what} are not numbers (such as ${values[at]})`;
+  throw new IdatError('train.diverged', `${problem}: training has diverged; train again with a lower lr`);
 }

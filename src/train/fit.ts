@@ -120,7 +120,11 @@ export const scheduledFeeds = ({ weight }: ObjectivePlan, epoch: number): Record
 async function lookAt(run: Run, state: TrainState, { split, data }: NonNullable<PhasePlan['look']>): Promise<number> {
   const { onProgress, signal } = run.control;
   const report = (done: number, total: number) => onProgress?.({ kind: 'evaluate', done, total, split });
-  const score = await evaluate(await run.student(), data, state.student.parameters, report, signal);
+  const score = await evaluate(await run.student(), data, state.student.parameters, {
+    of: split,
+    onProgress: report,
+    signal,
+  });
   if (!score) throw await interrupted(run, state);
   return score.accuracy;
 }

@@ -82,7 +82,11 @@ export async function runProtocol(parts: RunParts): Promise<Reached> {
     const report = (done: number, total: number) =>
       control.onProgress?.({ kind: 'evaluate', done, total, split: protocol.test });
     await compiled.steps.close(); // frees the weights it holds before the student is loaded to be measured
-    return evaluate(await compiled.student(), test, keptParameters(state, 'student')!, report, control.signal);
+    return evaluate(await compiled.student(), test, keptParameters(state, 'student')!, {
+      of: protocol.test,
+      onProgress: report,
+      signal: control.signal,
+    });
   });
   if (!score) throw await interrupted(run, state);
   const selectedEpoch = protocol.keepsBest ? bestEpoch(state.metrics, 'final')!.epoch : epochs - 1;

@@ -147,6 +147,15 @@ class Workers {
   }
 }
 
+/**
+ * ONNX Runtime 1.30 tells its maker of every use, and leaves an identifier and logs in the home and temporary folders. It
+ * reads whether it may when it is loaded, from the environment of the process: a worker's own is a copy, so that it would
+ * be too late there. Whoever has set the variable has chosen.
+ */
+function keepToItself(): void {
+  process.env.ORT_DISABLE_TELEMETRY ??= '1';
+}
+
 /** Requests to a worker and their answers, matched by number. */
 class RpcWorker {
   private readonly worker: Worker;
@@ -155,6 +164,7 @@ class RpcWorker {
   private ended: Error | undefined;
 
   constructor() {
+    keepToItself();
     // From TypeScript sources (tests), the compiled worker of the last build is used.
     this.worker = new Worker(packageFile('dist/runtime/node/worker.js'));
     this.worker.on('message', (reply: Reply) => {
