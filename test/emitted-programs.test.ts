@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import type { Backbone, BackboneConfig, SwinConfig, ViTConfig } from '../src/backbones/backbone.js';
+import type { Backbone, BackboneConfig, SwinConfig, ViTConfig, ViTVariations } from '../src/backbones/backbone.js';
 import type { Program, WeightSink } from '../src/graph/emit.js';
 import { constant } from '../src/graph/ops/index.js';
 import { size } from '../src/graph/tensor.js';
@@ -22,7 +22,7 @@ import { modelSpecs, prefixesOf, stepOf } from '../src/train/specs.js';
 const CLASSES = 5;
 const MICRO_BATCH = 2;
 
-const vit = (width: number, depth: number): ViTConfig => ({
+const vit = (width: number, depth: number, variations: ViTVariations = {}): ViTConfig => ({
   family: 'vit',
   imageSize: 8,
   patchSize: 4,
@@ -33,6 +33,7 @@ const vit = (width: number, depth: number): ViTConfig => ({
   mlpWidth: 2 * width,
   qkvBias: true,
   layerNormEps: 1e-6,
+  ...variations,
 });
 
 const swin = (embedWidth: number): SwinConfig => ({
@@ -90,6 +91,15 @@ const models = {
   teacher: backbone('teacher', vit(8, 2)),
   swinStudent: backbone('swin-student', swin(8)),
   swinTeacher: backbone('swin-teacher', swin(4)),
+  dinov2: backbone('dinov2', vit(16, 3, { layerScale: true, registers: 2 })),
+  clip: backbone('clip', vit(16, 3, { preNorm: true, patchBias: false, activation: 'quick_gelu' })),
+  siglip: backbone('siglip', vit(16, 3, { classToken: false, activation: 'gelu_tanh', pool: 'map' })),
+  dinov3: backbone(
+    'dinov3',
+    vit(16, 3, { positions: 'none', rotary: 100, registers: 2, layerScale: true, activation: 'silu', gatedMlp: true }),
+  ),
+  averaged: backbone('averaged', vit(16, 3, { pool: 'avg', normAfterPool: true, qkNorm: true })),
+  distilled: backbone('distilled', vit(16, 3, { distillationToken: true, pool: 'distilled' })),
 };
 
 interface Case {
@@ -130,6 +140,20 @@ const CASES: Record<string, Case> = {
     teacher: models.swinTeacher,
     settings: { ...taught, method: 'res-tuning', teacherMethod: 'lora', head: 'published' },
   },
+  'DINOv2 with registers: linear': { student: models.dinov2, settings: { method: 'linear' } },
+  'DINOv2 with registers: parallel, drop path': {
+    student: models.dinov2,
+    settings: { method: 'parallel', dropPath: 0.1 },
+  },
+  'CLIP: ssf taught by a plain ViT': { student: models.clip, settings: { ...taught, method: 'ssf', distill: 'kl' } },
+  'SigLIP 2: lora': { student: models.siglip, settings: { method: 'lora' } },
+  'DINOv3: full, dropped tokens': { student: models.dinov3, settings: { method: 'full', dropTokens: 0.5 } },
+  'DINOv3: vpt-shallow': { student: models.dinov3, settings: { method: 'vpt-shallow' } },
+  'the mean over patches: sequential, int8 both ways': {
+    student: models.averaged,
+    settings: { method: 'sequential', frozen: 'int8' },
+  },
+  'DeiT, distilled: bitfit': { student: models.distilled, settings: { method: 'bitfit' } },
 };
 
 /** What a program is, folded weights included; its files are called alike wherever they lie. */

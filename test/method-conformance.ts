@@ -58,7 +58,25 @@ const SMALL_SWIN: SwinConfig = {
   layerNormEps: 1e-5,
 };
 
-const SMALL: readonly BackboneConfig[] = [SMALL_VIT, { ...SMALL_VIT, qkvBias: false }, SMALL_SWIN];
+/** Small ViTs that differ from the plain one as published models do; together they have every variation. */
+export const SMALL_VARIANTS = {
+  'DINOv2 with registers': { ...SMALL_VIT, layerScale: true, registers: 2 },
+  'SigLIP 2': { ...SMALL_VIT, classToken: false, activation: 'gelu_tanh', pool: 'map' },
+  CLIP: { ...SMALL_VIT, patchBias: false, preNorm: true, activation: 'quick_gelu' },
+  DINOv3: {
+    ...SMALL_VIT,
+    ...{ registers: 1, positions: 'none', rotary: 100, layerScale: true, activation: 'silu', gatedMlp: true },
+    ...{ pool: 'avg', normAfterPool: true, qkNorm: true },
+  },
+  'DeiT, distilled': { ...SMALL_VIT, distillationToken: true, pool: 'distilled', positions: 'patches' },
+} as const satisfies Record<string, ViTConfig>;
+
+const SMALL: readonly (readonly [title: string, config: BackboneConfig])[] = [
+  ['ViT', SMALL_VIT],
+  ['ViT without biases of queries, keys and values', { ...SMALL_VIT, qkvBias: false }],
+  ['Swin', SMALL_SWIN],
+  ...Object.entries(SMALL_VARIANTS).map(([title, config]) => [`ViT as ${title}`, config] as const),
+];
 const PUBLISHED = ['vit_tiny_patch16_224', 'vit_base_patch16_224', 'swin_tiny_patch4_window7_224'];
 const CLASSES = 3;
 const IMAGES = 2;
@@ -84,7 +102,7 @@ const fitting = (method: AnyMethod): MethodOptions =>
 /** A frozen tensor's numbers: gains near 1, all else around 0. */
 function frozenValues(name: string, shape: Shape): Float32Array {
   const numbers = values(shape, name.length + 3 * shape.length, 0.3);
-  return /norm\d?\.weight$/.test(name) ? numbers.map((value) => 1 + value) : numbers;
+  return /norm(\d|_pre)?\.weight$|gamma$/.test(name) ? numbers.map((value) => 1 + value) : numbers;
 }
 
 const weightsFrom = (numbers: (name: string, shape: Shape) => Float32Array): Weights => ({
@@ -142,8 +160,8 @@ export function conformance(method: AnyMethod, exceptions: Exceptions = {}): voi
         expect(description, name).toMatch(/.{5,}/);
       }
     });
-    const small = SMALL.filter(({ family }) => method.families.includes(family));
-    describe.each(small)('on a $family with biases: $qkvBias', (config) => {
+    const small = SMALL.filter(([, { family }]) => method.families.includes(family));
+    describe.each(small)('on a %s', (_, config) => {
       describe.each(optionSets(method))('with %j', (chosen) => {
         const given = { method: method.name, options: { ...fitting(method), ...chosen } };
         traces(method, config, resolveMethods(given).options, exceptions);
@@ -237,8 +255,9 @@ function traces(method: AnyMethod, config: BackboneConfig, options: MethodOption
       expect(size(shapes.get(name)!), name).toBe(size(shape));
       return merged.get(name)!.values();
     };
-    const hasBias = [...merged.keys()].some((name) => name.endsWith('qkv.bias'));
-    const plain = buildForward({ model: modelOf('linear', { ...config, qkvBias: hasBias }, {}, own), batch: IMAGES });
+    const qkvBias = [...merged.keys()].some((name) => name.endsWith('qkv.bias'));
+    const withBiases = { ...config, qkvBias, ...(merged.has('patch_embed.proj.bias') && { patchBias: true }) };
+    const plain = buildForward({ model: modelOf('linear', withBiases, {}, own), batch: IMAGES });
     const head = new Float32Array(plain.layout.size);
     for (const { name, offset } of plain.layout.slots) head.set(merged.get(name)!.values(), offset);
     expect([...merged.keys()].filter(isHead)).toEqual(['head.weight', 'head.bias']);

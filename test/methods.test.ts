@@ -32,9 +32,12 @@ import { makeImageFolder, runBytes, STUDENT, settings, TEACHER, temporaryFolder 
 /** What methods cannot keep, with the reason. */
 const EXCEPTIONS: Record<string, Exceptions> = {
   mona: {
-    // In a ViT the head reads the class token alone, which has no neighbours: behind the last attention nothing of it
-    // depends on what is convolved.
-    unreached: ({ family }, tensor) => family === 'vit' && /^blocks\.1\.mona[12]\.(conv|pointwise)/.test(tensor),
+    // Where the head reads the class token alone, which has no neighbours, nothing behind the last attention depends on
+    // what is convolved.
+    unreached: (config, tensor) =>
+      config.family === 'vit' &&
+      ['token', 'distilled', undefined].includes(config.pool) &&
+      /^blocks\.1\.mona[12]\.(conv|pointwise)/.test(tensor),
   },
 };
 

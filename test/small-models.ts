@@ -1,7 +1,7 @@
 /** Random small vision transformers, ViTs and Swins, with numbers for everything they read. */
 import fc from 'fast-check';
 import { blocks, featureWidth, traceBackbone } from '../src/backbones/architecture.js';
-import type { Backbone, BackboneConfig } from '../src/backbones/backbone.js';
+import type { Backbone, BackboneConfig, ViTVariations } from '../src/backbones/backbone.js';
 import { constant, input, linear, parameter } from '../src/graph/ops/index.js';
 import { type Shape, size, type Tensor } from '../src/graph/tensor.js';
 import { METHODS, methodByName } from '../src/methods/index.js';
@@ -23,6 +23,31 @@ export interface Model {
   dropPath: number;
 }
 
+/** Of a ViT's variations any that go together: what is pooled must be there. */
+const variations: fc.Arbitrary<ViTVariations> = fc
+  .record(
+    {
+      classToken: fc.boolean(),
+      distillationToken: fc.boolean(),
+      registers: fc.integer({ min: 1, max: 2 }),
+      positions: fc.constantFrom('all', 'patches', 'none'),
+      rotary: fc.constant(100),
+      patchBias: fc.boolean(),
+      preNorm: fc.boolean(),
+      layerScale: fc.boolean(),
+      qkNorm: fc.boolean(),
+      activation: fc.constantFrom('gelu', 'gelu_tanh', 'quick_gelu', 'silu'),
+      gatedMlp: fc.boolean(),
+      pool: fc.constantFrom('token', 'distilled', 'avg', 'map'),
+      normAfterPool: fc.boolean(),
+    },
+    { requiredKeys: [] },
+  )
+  .filter(
+    ({ classToken = true, distillationToken = false, pool = 'token' }) =>
+      (pool !== 'token' || classToken) && (pool !== 'distilled' || (classToken && distillationToken)),
+  ) as fc.Arbitrary<ViTVariations>;
+
 const vits: fc.Arbitrary<BackboneConfig> = fc
   .record({
     heads: fc.integer({ min: 1, max: 2 }),
@@ -32,18 +57,21 @@ const vits: fc.Arbitrary<BackboneConfig> = fc
     depth: fc.integer({ min: 1, max: 3 }),
     mlpWidth: fc.integer({ min: 3, max: 9 }),
     qkvBias: fc.boolean(),
+    variations: fc.oneof(fc.constant<ViTVariations>({}), variations),
   })
-  .map(({ heads, perHead, patchSize, grid, depth, mlpWidth, qkvBias }) => ({
+  .map(({ heads, perHead, patchSize, grid, depth, mlpWidth, qkvBias, variations }) => ({
     family: 'vit',
     imageSize: patchSize * grid,
     patchSize,
     channels: 3,
-    width: heads * perHead,
+    // turning takes four numbers a head
+    width: heads * (variations.rotary === undefined ? perHead : 4),
     depth,
     heads,
-    mlpWidth,
+    mlpWidth: variations.gatedMlp ? 2 * mlpWidth : mlpWidth,
     qkvBias,
     layerNormEps: 1e-6,
+    ...variations,
   }));
 
 /** One or two stages of one or two blocks, whose windows tile the grid, are shifted or not, or are the whole grid. */

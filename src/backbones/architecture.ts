@@ -42,6 +42,13 @@ export function droppablePatches(config: BackboneConfig): number {
   throw new IdatError('backbone.patches', `dropTokens: a ${config.family} needs all of its patches; leave it out`);
 }
 
+/** Whether the first of the tokens is a class token. */
+export const hasClassToken = (config: BackboneConfig): boolean => architectureOf(config).hasClassToken(config);
+
+/** Tokens of an image that stand in front of its patches. */
+export const frontTokenCount = (config: BackboneConfig): number =>
+  blocks(config)[0]!.tokens - (architectureOf(config).patches?.(config) ?? blocks(config)[0]!.tokens);
+
 /** Numbers of an image that the head reads. */
 export const featureWidth = (config: BackboneConfig): number => blocks(config).at(-1)!.width;
 

@@ -2,8 +2,53 @@
 import type { Tensor } from '../graph/tensor.js';
 import type { Hooks } from './hooks.js';
 
-/** The sizes of a plain ViT, in timm's meaning. */
-export interface ViTConfig {
+/** What a ViT's MLPs put between their products; activations.ts has the formulas. */
+export type Activation = 'gelu' | 'gelu_tanh' | 'quick_gelu' | 'silu';
+
+/**
+ * What the head reads of a ViT's tokens: the class token; the mean of class and distillation token; the mean over the
+ * patches; what one learned query gathers from all tokens (pooling.ts).
+ */
+export type Pooling = 'token' | 'distilled' | 'avg' | 'map';
+
+/**
+ * In what a ViT differs from the plain one. All may be left out, and what is left out is as in the plain one: so a plain
+ * ViT's sizes read as they always have.
+ */
+export interface ViTVariations {
+  /** False: patches alone. */
+  readonly classToken?: boolean;
+  /** A second token in front, which DeiT taught by a teacher's labels. */
+  readonly distillationToken?: boolean;
+  /** Tokens in front that hold nothing of the image. */
+  readonly registers?: number;
+  /**
+   * Which tokens have learned positions: those of class and distillation and the patches (the default); registers too
+   * (`all`); patches alone; none.
+   */
+  readonly positions?: 'all' | 'patches' | 'none';
+  /** Queries and keys of patches are turned by their place in the image (rotary.ts); the base of the turns' periods. */
+  readonly rotary?: number;
+  /** False: the patch embedding adds no bias. */
+  readonly patchBias?: boolean;
+  /** A norm before the first block. */
+  readonly preNorm?: boolean;
+  /** Each branch of a block is multiplied by a learned factor for each of its numbers. */
+  readonly layerScale?: boolean;
+  /** Queries and keys are normalised within each head. */
+  readonly qkNorm?: boolean;
+  /** Default: the exact GELU. */
+  readonly activation?: Activation;
+  /** The MLP's first product makes two halves of `mlpWidth`: the one, activated, multiplies the other. */
+  readonly gatedMlp?: boolean;
+  /** Default: the class token. */
+  readonly pool?: Pooling;
+  /** The last norm stands behind the pooling, as `fc_norm`. */
+  readonly normAfterPool?: boolean;
+}
+
+/** The sizes of a ViT, in timm's meaning. */
+export interface ViTConfig extends ViTVariations {
   readonly family: 'vit';
   /** Side of the square input, in pixels. */
   readonly imageSize: number;
@@ -12,6 +57,7 @@ export interface ViTConfig {
   readonly width: number;
   readonly depth: number;
   readonly heads: number;
+  /** Rows of fc1. */
   readonly mlpWidth: number;
   readonly qkvBias: boolean;
   readonly layerNormEps: number;
@@ -77,6 +123,8 @@ export interface Architecture<Config extends BackboneConfig> {
   blocks(config: Config): readonly BlockSizes[];
   /** Patches of an image, where some may be left out of it (`keptPatches`); absent where all are needed. */
   patches?(config: Config): number;
+  /** Whether the first token is the class token. */
+  hasClassToken(config: Config): boolean;
   /** What published weights were trained with. */
   readonly normalisation: Normalisation;
 }

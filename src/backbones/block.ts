@@ -7,7 +7,6 @@
 import {
   add,
   concat,
-  gelu,
   layerNorm,
   linear,
   matmul,
@@ -21,8 +20,10 @@ import {
   zeros,
 } from '../graph/ops/index.js';
 import { type Tensor, within } from '../graph/tensor.js';
-import type { WeightSource } from './backbone.js';
+import { ACTIVATIONS } from './activations.js';
+import type { ViTVariations, WeightSource } from './backbone.js';
 import type { Hooks } from './hooks.js';
+import type { Rotation } from './rotary.js';
 
 /** Traces a part of a backbone under its label. */
 export const part = <T>(name: string, trace: () => T): T => within({ part: `backbones.${name}` }, trace);
@@ -48,7 +49,7 @@ export const norm = (x: Tensor, name: string, weight: WeightSource, eps: number)
   });
 
 /** One block, as hooks and weights know it. */
-export interface Block {
+export interface Block extends Pick<ViTVariations, 'layerScale' | 'qkNorm' | 'activation' | 'gatedMlp'> {
   /** Counted over the whole backbone. */
   readonly index: number;
   /** Its weights' names start so: `blocks.3`. */
@@ -75,37 +76,59 @@ export function traceBlock(
   const { index: i, name, layerNormEps: eps } = block;
   let normal = norm(x, `${name}.norm1`, weight, eps);
   normal = hooks.norm1?.(i, normal) ?? normal;
-  const attended = part('attention', () => attend(normal));
+  const attended = scaled(
+    block,
+    'ls1',
+    weight,
+    part('attention', () => attend(normal)),
+  );
   let middle = add(x, drop(attended, 2 * i));
   middle = hooks.residual1?.(i, x, middle) ?? middle;
 
   normal = norm(middle, `${name}.norm2`, weight, eps);
   normal = hooks.norm2?.(i, normal) ?? normal;
-  const transformed = part('mlp', () => mlp(block, weight, hooks, normal));
+  const transformed = scaled(
+    block,
+    'ls2',
+    weight,
+    part('mlp', () => mlp(block, weight, hooks, normal)),
+  );
   const sum = add(middle, drop(transformed, 2 * i + 1));
   return hooks.residual2?.(i, middle, sum) ?? sum;
+}
+
+/** Layer scale: γ⊙x, where the block has one. Touvron et al. 2021, arXiv:2103.17239, Eq. 4 */
+function scaled({ name, layerScale }: Block, which: string, weight: WeightSource, x: Tensor): Tensor {
+  return layerScale ? mul(x, weight(`${name}.${which}.gamma`, [x.shape.at(-1)!])) : x;
 }
 
 /**
  * Multi-head self-attention: softmax(q·kᵀ/√(D/H) + bias)·v, heads joined and projected. x [B, T, D] -> [B, T, D]
  *
  * @param bias [W, H, T, T], added to the scores of each W rows of B in turn. Keys that a hook adds in front get none
+ * @param rotate turns queries and keys by their places; keys that a hook adds have none
  */
 export function attention(
-  { index, name: block, heads: H, qkvBias, layerNormEps }: Block,
+  { index, name: block, heads: H, qkvBias, qkNorm, layerNormEps }: Block,
   weight: WeightSource,
   hooks: Hooks,
   x: Tensor,
   bias: Tensor | null = null,
+  rotate: Rotation = (t) => t,
 ): Tensor {
   const [B, T, D] = x.shape as [number, number, number];
   const name = `${block}.attn`;
   const project = (t: Tensor) =>
     linear(t, weight(`${name}.qkv.weight`, [3 * D, D]), qkvBias ? weight(`${name}.qkv.bias`, [3 * D]) : null);
-  const inHeads = (qkv: Tensor) => split(qkv, 2, [D, D, D]).map((t) => perHead(t, H)) as [Tensor, Tensor, Tensor];
+  const normalised = (t: Tensor, which: string) => (qkNorm ? norm(t, `${name}.${which}`, weight, layerNormEps) : t);
+  const inHeads = (qkv: Tensor): [Tensor, Tensor, Tensor] => {
+    const [queries, keys, values] = split(qkv, 2, [D, D, D]).map((t) => perHead(t, H)) as [Tensor, Tensor, Tensor];
+    return [normalised(queries, 'q_norm'), normalised(keys, 'k_norm'), values];
+  };
   let qkv = project(x);
   qkv = hooks.qkv?.(index, qkv, x) ?? qkv;
   let [queries, keys, values] = inHeads(qkv);
+  [queries, keys] = [rotate(queries), rotate(keys)];
   if (hooks.keysValues) {
     const ofOthers = (tokens: Tensor) => {
       const [, keys, values] = inHeads(project(norm(tokens, `${block}.norm1`, weight, layerNormEps)));
@@ -123,7 +146,7 @@ export function attention(
 }
 
 /** [B, T, D] -> [B, H, T, D/H] */
-function perHead(t: Tensor, H: number): Tensor {
+export function perHead(t: Tensor, H: number): Tensor {
   const [B, T, D] = t.shape as [number, number, number];
   return transpose(reshape(t, [B, T, H, D / H]), [0, 2, 1, 3]);
 }
@@ -137,13 +160,27 @@ function addBias(scores: Tensor, bias: Tensor): Tensor {
   return reshape(add(reshape(scores, [B / W, W, H, T, K]), wide), scores.shape);
 }
 
-/** fc2(GELU(fc1 x)). x [B, T, D] -> [B, T, D] */
-function mlp({ index, name, mlpWidth: M }: Block, weight: WeightSource, hooks: Hooks, x: Tensor): Tensor {
+/** fc2(f(fc1 x)), f the activation; gated, fc2(f(a)⊙b) with [a, b] = fc1 x. x [B, T, D] -> [B, T, D] */
+function mlp(
+  { index, name, mlpWidth: M, activation = 'gelu', gatedMlp }: Block,
+  weight: WeightSource,
+  hooks: Hooks,
+  x: Tensor,
+): Tensor {
   const D = x.shape.at(-1)!;
   let hidden = linear(x, weight(`${name}.mlp.fc1.weight`, [M, D]), weight(`${name}.mlp.fc1.bias`, [M])); // [B, T, M]
   hidden = hooks.fc1?.(index, hidden) ?? hidden;
-  const y = linear(gelu(hidden), weight(`${name}.mlp.fc2.weight`, [D, M]), weight(`${name}.mlp.fc2.bias`, [D]));
+  const active = gatedMlp ? gated(hidden, ACTIVATIONS[activation]) : ACTIVATIONS[activation](hidden);
+  const from = active.shape.at(-1)!;
+  const y = linear(active, weight(`${name}.mlp.fc2.weight`, [D, from]), weight(`${name}.mlp.fc2.bias`, [D]));
   return hooks.fc2?.(index, y) ?? y;
+}
+
+/** f(a)⊙b, [a, b] = x. Shazeer 2020, arXiv:2002.05202. x [B, T, M] -> [B, T, M/2] */
+function gated(x: Tensor, f: (x: Tensor) => Tensor): Tensor {
+  const half = x.shape[2]! / 2;
+  const [gate, value] = split(x, 2, [half, half]) as [Tensor, Tensor];
+  return mul(f(gate), value);
 }
 
 /**
@@ -151,6 +188,7 @@ function mlp({ index, name, mlpWidth: M }: Block, weight: WeightSource, hooks: H
  * images [B, channels, S, S] -> [B, (S/P)², width], or [B, kept, width]
  *
  * @param keptPatches int64 [B, kept], or null: all
+ * @param bias whether one is added
  */
 export function patchEmbedding(
   patchSize: number,
@@ -158,6 +196,7 @@ export function patchEmbedding(
   weight: WeightSource,
   images: Tensor,
   keptPatches: Tensor | null = null,
+  bias = true,
 ): Tensor {
   const [B, C, S] = images.shape as [number, number, number];
   const P = patchSize;
@@ -167,5 +206,5 @@ export function patchEmbedding(
   x = reshape(x, [B, g * g, C * P * P]);
   if (keptPatches) x = takeTokens(x, keptPatches);
   const kernel = reshape(weight('patch_embed.proj.weight', [width, C, P, P]), [width, C * P * P]);
-  return linear(x, kernel, weight('patch_embed.proj.bias', [width]));
+  return linear(x, kernel, bias ? weight('patch_embed.proj.bias', [width]) : null);
 }

@@ -5,6 +5,7 @@ import { sha256 } from '../files/sha256.js';
 import { constant } from '../graph/ops/index.js';
 import { size } from '../graph/tensor.js';
 import { type RandomStream, randomStream } from '../random.js';
+import { tensorShapes } from './architecture.js';
 import type { Backbone, ViTConfig, Weights } from './backbone.js';
 
 /** Raised whenever the same sizes and seed would give other numbers. */
@@ -35,13 +36,14 @@ export async function randomBackbone(name: string, config: ViTConfig, seed: numb
 }
 
 function randomWeights(config: ViTConfig, seed: number, role: string): Weights {
+  const own = tensorShapes(config);
   const values = (name: string, shape: readonly number[]) => {
     const sample = distributionOf(name, config);
     const random = randomStream(seed, 'init', role, name);
     return Float32Array.from({ length: size(shape) }, () => sample(random));
   };
   return {
-    has: (name) => config.qkvBias || !/\.attn\.qkv\.bias$/.test(name),
+    has: (name) => own.has(name),
     constant: (name, shape) => constant(shape, values(name, shape)),
     values,
   };
@@ -52,8 +54,8 @@ function distributionOf(name: string, { channels, patchSize }: ViTConfig): (rand
     const bound = 1 / Math.sqrt(channels * patchSize ** 2);
     return (random) => bound * (2 * random.uniform() - 1);
   }
-  if (name === 'cls_token') return (random) => 1e-6 * random.normal();
-  if (/(^|\.)norm\d?\.weight$/.test(name)) return () => 1;
+  if (/^(cls|reg)_token$/.test(name)) return (random) => 1e-6 * random.normal();
+  if (/norm(\d|_pre)?\.weight$|\.gamma$/.test(name)) return () => 1;
   if (name.endsWith('.bias')) return () => 0;
   // truncated at ±2, which is a hundred standard deviations away
   return (random) => 0.02 * random.normal();

@@ -20,6 +20,7 @@ export const swin: Architecture<SwinConfig> = {
   // the statistics of ImageNet's training images
   normalisation: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
   trace: traceSwin,
+  hasClassToken: () => false,
   blocks: (config) =>
     stagesOf(config).flatMap(({ depth, width, heads, grid, mlpWidth }, stage) =>
       Array.from({ length: depth }, (_, block) => {

@@ -2,8 +2,7 @@
  * From a tuned model to a plain checkpoint: what a method has learned, written into the backbone's own tensors.
  */
 import { basename, resolve } from 'node:path';
-import { blocks, tensorShapes } from '../backbones/architecture.js';
-import type { BackboneConfig } from '../backbones/backbone.js';
+import { tensorShapes } from '../backbones/architecture.js';
 import { checkpointMetadata } from '../backbones/checkpoints/metadata.js';
 import { IdatError } from '../errors.js';
 import { writeFileAtomic } from '../files/node/atomic-write.js';
@@ -47,7 +46,11 @@ export function mergedTensors(
 
   const source = { tuned, frozen: (name: string, shape: Shape) => weights.values(name, shape) };
   const edited = method.merge(config, method.options.parse(model.methodOptions), source);
-  for (const [name, shape] of qkvBiases(config)) if (edited.has(name)) shapes.set(name, shape);
+  // biases that the backbone lacks and its method adds, one number for each row of their layer's weight
+  for (const name of edited.keys()) {
+    const [rows] = shapes.get(name.replace(/\.bias$/, '.weight')) ?? [];
+    if (!shapes.has(name) && rows !== undefined) shapes.set(name, [rows]);
+  }
 
   const merged = new Map<string, MergedTensor>();
   for (const [name, shape] of shapes) {
@@ -59,10 +62,6 @@ export function mergedTensors(
   }
   return merged;
 }
-
-/** The biases that a backbone may lack and merging may add. */
-const qkvBiases = (config: BackboneConfig): [name: string, shape: Shape][] =>
-  blocks(config).map(({ name, width }) => [`${name}.attn.qkv.bias`, [3 * width]]);
 
 function cannotMerge(name: string): IdatError {
   const merging = METHODS.filter((method) => method.merge).map((method) => method.name);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { blocks } from '../backbones/architecture.js';
+import { blocks, frontTokenCount } from '../backbones/architecture.js';
 import { IdatError } from '../errors.js';
 import {
   add,
@@ -48,14 +48,17 @@ export const mona: Method<Options> = {
   count: (config, { hidden: h }) =>
     blocks(config).reduce((sum, { width: d }) => sum + 2 * (4 * d + 2 * d * h + h + d + 86 * h + h * h + h), 0),
   trains: () => false,
-  hooks: (scope, _config, chosen) => ({
-    residual1: (block, _input, sum) => adapted(scope, `blocks.${block}.mona1`, sum, chosen),
-    residual2: (block, _middle, sum) => adapted(scope, `blocks.${block}.mona2`, sum, chosen),
-  }),
+  hooks(scope, config, chosen) {
+    const others = frontTokenCount(config);
+    return {
+      residual1: (block, _input, sum) => adapted(scope, `blocks.${block}.mona1`, sum, others, chosen),
+      residual2: (block, _middle, sum) => adapted(scope, `blocks.${block}.mona2`, sum, others, chosen),
+    };
+  },
 };
 
-/** M(z). z [B, T, D] -> [B, T, D] */
-function adapted(scope: Scope, name: string, z: Tensor, { hidden, dropout }: Options): Tensor {
+/** M(z). z [B, T, D], of which so many are no patches -> [B, T, D] */
+function adapted(scope: Scope, name: string, z: Tensor, others: number, { hidden, dropout }: Options): Tensor {
   const D = z.shape[2]!;
   const own = (part: string, init = zeroInit) => scope.tensor(`${name}.${part}`, [D], init);
   const dense = (part: string, from: number, to: number, x: Tensor) =>
@@ -66,16 +69,15 @@ function adapted(scope: Scope, name: string, z: Tensor, { hidden, dropout }: Opt
     );
   const normal = layerNorm(z, own('norm.weight', oneInit), own('norm.bias'), 1e-5);
   const mixed = add(mul(normal, own('gamma', constantInit(1e-6))), mul(z, own('gammax', oneInit)));
-  const seen = neighbours(scope, name, dense('linear1', D, hidden, mixed));
+  const seen = neighbours(scope, name, dense('linear1', D, hidden, mixed), others);
   return add(z, dense('linear2', hidden, D, scope.dropout(name, gelu(seen), dropout)));
 }
 
-/** C on the patches of a square grid; a class token before them stays as it is. x [B, T, h] -> [B, T, h] */
-function neighbours(scope: Scope, name: string, x: Tensor): Tensor {
+/** C on the patches of a square grid; tokens before them stay as they are. x [B, T, h] -> [B, T, h] */
+function neighbours(scope: Scope, name: string, x: Tensor, others: number): Tensor {
   const [B, T, h] = x.shape as [number, number, number];
-  const side = Math.floor(Math.sqrt(T));
-  const others = T - side * side;
-  if (others > 1) {
+  const side = Math.sqrt(T - others);
+  if (!Number.isInteger(side)) {
     const what = `needs a square grid of patches, got ${T} tokens`;
     throw new IdatError('method.tokens', `mona: ${what}; leave none of them out (dropTokens 0)`);
   }

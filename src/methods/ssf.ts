@@ -1,11 +1,10 @@
 import { z } from 'zod';
-import { blocks } from '../backbones/architecture.js';
+import { blocks, tensorShapes } from '../backbones/architecture.js';
 import type { BackboneConfig } from '../backbones/backbone.js';
 import { add, mul } from '../graph/ops/index.js';
 import { type Shape, size, type Tensor } from '../graph/tensor.js';
 import type { MergedTensors, MergeSource, Method } from './method.js';
 import { normal } from './parts/initialisers.js';
-import { mergedWidths } from './parts/swin-counts.js';
 
 /** A factor and a shift for each number behind every frozen product and norm: o ← γ⊙o + β. */
 export const ssf: Method = {
@@ -16,10 +15,11 @@ export const ssf: Method = {
   options: z.object({}),
   families: ['vit', 'swin'],
   identityAtStart: () => false, // γ is drawn around 1, β around 0
-  count: countSsf,
+  count: (config) => 2 * layersOf(config).reduce((sum, { shape }) => sum + shape[0]!, 0),
   trains: () => false,
   hooks(scope, config) {
     const names = blocks(config).map(({ name }) => name);
+    const finalNorm = finalNormOf(tensorShapes(config));
     const tune = (layer: string, x: Tensor): Tensor => {
       const width = [x.shape.at(-1)!];
       const factor = scope.tensor(`${layer}.ssf.scale`, width, normal(0.02, 1));
@@ -36,20 +36,11 @@ export const ssf: Method = {
       norm2: inBlock('norm2'),
       fc1: inBlock('mlp.fc1'),
       fc2: inBlock('mlp.fc2'),
-      finalNorm: (x) => tune('norm', x),
+      finalNorm: (x) => tune(finalNorm, x),
     };
   },
   merge: mergeSsf,
 };
-
-/** Twice the numbers of each output: 7D + M in a block, D for the patches and the last norm; in a Swin its other norms. */
-function countSsf(config: BackboneConfig): number {
-  const all = blocks(config);
-  const outputs = all.map(({ width: D, mlpWidth: M }) => 7 * D + M);
-  outputs.push(all[0]!.width, all.at(-1)!.width);
-  if (config.family === 'swin') outputs.push(config.embedWidth, ...mergedWidths(config).map((D) => 4 * D));
-  return 2 * outputs.reduce((a, b) => a + b, 0);
-}
 
 /** Rows of every weight times γ, biases γ⊙b + β. */
 function mergeSsf(config: BackboneConfig, _options: unknown, { tuned, frozen }: MergeSource): MergedTensors {
@@ -78,28 +69,20 @@ interface Layer {
   readonly hasBias: boolean;
 }
 
-/** Every layer whose output is tuned. */
+/** Every layer whose output is tuned; what a backbone has besides, such as norms within heads, is left as it is. */
 function layersOf(config: BackboneConfig): Layer[] {
-  const all = blocks(config);
-  const { channels, patchSize, qkvBias } = config;
-  const layer = (name: string, shape: Shape, hasBias = true): Layer => ({ layer: name, shape, hasBias });
-  const ofSwin = config.family === 'swin' ? [layer('patch_embed.norm', [config.embedWidth])] : [];
-  if (config.family === 'swin') {
-    mergedWidths(config).forEach((D, stage) => {
-      ofSwin.push(layer(`layers.${stage}.downsample.norm`, [4 * D]));
-    });
-  }
-  return [
-    layer('patch_embed.proj', [all[0]!.width, channels, patchSize, patchSize]),
-    ...ofSwin,
-    ...all.flatMap(({ name, width: D, mlpWidth: M }) => [
-      layer(`${name}.norm1`, [D]),
-      layer(`${name}.attn.qkv`, [3 * D, D], qkvBias),
-      layer(`${name}.attn.proj`, [D, D]),
-      layer(`${name}.norm2`, [D]),
-      layer(`${name}.mlp.fc1`, [M, D]),
-      layer(`${name}.mlp.fc2`, [D, M]),
-    ]),
-    layer('norm', [all.at(-1)!.width]),
+  const shapes = tensorShapes(config);
+  const inBlock = ['norm1', 'attn.qkv', 'attn.proj', 'norm2', 'mlp.fc1', 'mlp.fc2'];
+  const names = [
+    'patch_embed.proj',
+    'patch_embed.norm',
+    ...[...shapes.keys()].flatMap((name) => /^(layers\.\d+\.downsample\.norm)\.weight$/.exec(name)?.[1] ?? []),
+    ...blocks(config).flatMap(({ name }) => inBlock.map((layer) => `${name}.${layer}`)),
+    finalNormOf(shapes),
   ];
+  return names
+    .filter((layer) => shapes.has(`${layer}.weight`))
+    .map((layer) => ({ layer, shape: shapes.get(`${layer}.weight`)!, hasBias: shapes.has(`${layer}.bias`) }));
 }
+
+const finalNormOf = (shapes: ReadonlyMap<string, Shape>): string => (shapes.has('norm.weight') ? 'norm' : 'fc_norm');

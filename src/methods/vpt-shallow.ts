@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { featureWidth } from '../backbones/architecture.js';
+import { featureWidth, hasClassToken } from '../backbones/architecture.js';
 import { broadcastTo, concat, split } from '../graph/ops/index.js';
 import type { Method } from './method.js';
 import { dropoutOption } from './parts/options.js';
@@ -8,8 +8,8 @@ import { promptsOption, promptTokens, rareClassesHead } from './parts/prompts.js
 const options = z.object({ prompts: promptsOption, dropout: dropoutOption(0, 'numbers of the prompts') });
 
 /**
- * Visual prompt tuning, shallow: learned tokens between class token and patches, without positions of their own, which
- * pass through all blocks.
+ * Visual prompt tuning, shallow: learned tokens behind the class token, or in front where there is none, without positions
+ * of their own, which pass through all blocks.
  */
 export const vptShallow: Method<z.infer<typeof options>> = {
   name: 'vpt-shallow',
@@ -28,8 +28,10 @@ export const vptShallow: Method<z.infer<typeof options>> = {
       if (block > 0) return x;
       const [B, T, D] = x.shape as [number, number, number];
       const prompts = promptTokens(scope, 'prompts', config, chosen, [B, D]);
-      const [classToken, patches] = split(x, 1, [1, T - 1]);
-      return concat([classToken!, broadcastTo(prompts, [B, chosen.prompts, D]), patches!], 1);
+      const own = broadcastTo(prompts, [B, chosen.prompts, D]);
+      if (!hasClassToken(config)) return concat([own, x], 1);
+      const [classToken, others] = split(x, 1, [1, T - 1]);
+      return concat([classToken!, own, others!], 1);
     },
   }),
 };

@@ -189,7 +189,7 @@ function classifierOf(
     const images = new Float32Array(readable.length * length);
     for (const [i, image] of readable.entries()) normaliseInto(image, mean, std, images, i * length);
     const rows = await run(images, readable.length, features, check);
-    refuseDiverged(rows, `the ${features ? 'features' : 'logits'} of the images`);
+    for (const row of rows) refuseDiverged(row, `the ${features ? 'features' : 'logits'} of the images`);
     return read.map((image, i) => {
       if (image instanceof IdatError) return image;
       const row = rows.shift()!;

@@ -1,5 +1,5 @@
 /** What ties student and teacher, D of Equations 4 and 5: which of their tensors a loss compares, and where its gradient flows. */
-import { blocks } from '../backbones/architecture.js';
+import { blocks, hasClassToken } from '../backbones/architecture.js';
 import type { BlockSizes } from '../backbones/backbone.js';
 import { layerPairs, lossByName } from '../distill/index.js';
 import { IdatError } from '../errors.js';
@@ -43,7 +43,7 @@ export function tapsOf(student: ModelSpec, teacher: ModelSpec | null, distillati
     BlockSizes[],
   ];
   const { featureLayers, featureTokens } = distillation;
-  const without = [student, teacher].find(({ backbone }) => backbone.config.family !== 'vit');
+  const without = [student, teacher].find(({ backbone }) => !hasClassToken(backbone.config));
   if (featureTokens === 'class' && without) {
     const what = `${without.backbone.name} has no class token`;
     throw new IdatError('distill.features', `${what}; compare all tokens (featureTokens all) or logits`);

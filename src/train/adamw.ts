@@ -113,8 +113,15 @@ function checkLength(what: string, array: Float32Array, size: number): void {
   if (array.length !== size) throw new RangeError(`AdamW: the ${what} has ${array.length} elements, expected ${size}`);
 }
 
-/** Tensors that never decay, whatever their shape: position and class tokens, and Swin's relative position tables. */
-const UNDECAYED = new Set(['bias', 'pos_embed', 'cls_token', 'relative_position_bias_table']);
+/** Tensors that never decay, whatever their shape: positions, tokens of a ViT's own, and Swin's relative position tables. */
+const UNDECAYED = new Set([
+  'bias',
+  'pos_embed',
+  'cls_token',
+  'dist_token',
+  'reg_token',
+  'relative_position_bias_table',
+]);
 
 /**
  * Whether weight decay applies to a tensor: to matrices, and not to tensors of at most one dimension, biases, position

@@ -2,10 +2,11 @@
 import { IdatError } from '../../errors.js';
 import type { ViTConfig } from '../backbone.js';
 import { type Checkpoint, countOf, shapeOf } from './naming.js';
+import { publishedHeads } from './vit-heads.js';
 
 /** What shapes do not tell. */
 export interface ViTFacts {
-  /** Default: one for each 64 of width, as in all plain ViTs that were published. */
+  /** Default: those of the published ViT of these sizes (vit-heads.ts). */
   readonly heads?: number | undefined;
   /** Default: 1e-6, timm's and the paper's. */
   readonly layerNormEps?: number | undefined;
@@ -20,15 +21,18 @@ export function viTSizes(
   const shape = (name: string, rank: number) => shapeOf(file, name, rank, title);
   const [width, channels, patchSize] = shape('patch_embed.proj.weight', 4) as [number, number, number];
   const tokens = shape('pos_embed', 3)[1]!;
+  const depth = countOf(file.tensors, (block) => `blocks.${block}.norm1.weight`);
+  const mlpWidth = shape('blocks.0.mlp.fc1.weight', 2)[0]!;
   return {
     family: 'vit',
     imageSize: Math.round(Math.sqrt(Math.max(tokens - 1, 0))) * patchSize,
     patchSize,
     channels,
     width,
-    depth: countOf(file.tensors, (block) => `blocks.${block}.norm1.weight`),
-    heads: heads ?? width / 64,
-    mlpWidth: shape('blocks.0.mlp.fc1.weight', 2)[0]!,
+    depth,
+    // none: refused below, in a sentence that asks for them
+    heads: heads ?? publishedHeads({ width, depth, mlpWidth }) ?? 0,
+    mlpWidth,
     qkvBias: file.tensors.has('blocks.0.attn.qkv.bias'),
     layerNormEps,
   };

@@ -23,6 +23,7 @@ import { reduceSumOp } from './reduce-sum.js';
 import { reluOp } from './relu.js';
 import { reshapeOp } from './reshape.js';
 import { scaledGeluOp } from './scaled-gelu.js';
+import { sigmoidOp } from './sigmoid.js';
 import { signOp } from './sign.js';
 import { softmaxOp } from './softmax.js';
 import { sqrtOp } from './sqrt.js';
@@ -60,6 +61,7 @@ export { reduceMean, reduceSum, sumAll } from './reduce-sum.js';
 export { relu } from './relu.js';
 export { reshape } from './reshape.js';
 export { scaledGelu } from './scaled-gelu.js';
+export { sigmoid } from './sigmoid.js';
 export { sign } from './sign.js';
 export { slice } from './slice.js';
 export { softmax } from './softmax.js';
@@ -98,6 +100,7 @@ export const ALL_OPS: readonly Op<any>[] = [
   reshapeOp,
   scaledGeluOp,
   scatterAddOp,
+  sigmoidOp,
   signOp,
   softmaxOp,
   splitOp,

@@ -40,12 +40,12 @@ interface FrozenHeads {
   readonly bias: Tensor | undefined;
 }
 
-/** q [B, H, R, d] with keys -> [B, H, R, T] */
+/** q [B or 1, H, R, d] with keys -> [B, H, R, T] */
 function scores(q: Tensor, { x, weight, bias }: FrozenHeads): Tensor {
-  const [B, H, R, d] = q.shape as [number, number, number, number];
-  const [, T, D] = x.shape as [number, number, number];
-  const mapped = matmul(q, reshape(weight, [H, d, D])); // [B, H, R, D]
-  const products = matmul(reshape(mapped, [B, H * R, D]), x, false, true);
+  const [b, H, R, d] = q.shape as [number, number, number, number]; // b is 1 where all images have the same query
+  const [B, T, D] = x.shape as [number, number, number];
+  const mapped = matmul(q, reshape(weight, [H, d, D])); // [b, H, R, D]
+  const products = matmul(reshape(mapped, [b, H * R, D]), x, false, true);
   const result = reshape(products, [B, H, R, T]);
   return bias ? add(result, matmul(q, reshape(bias, [H, d, 1]))) : result;
 }
