@@ -271,7 +271,7 @@ async function readAll(
 const notNumbers = (name: string): IdatError =>
   new IdatError(
     'classifier.numbers',
-    `${name}: the model’s answer is no finite numbers; the run’s tensors may be damaged, copy it again`,
+    `${name}: the model’s answer is no finite numbers: training has diverged, or the run’s tensors are damaged`,
   );
 
 /** Softmax, and the most probable first; of equal ones the first. */
