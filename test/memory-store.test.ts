@@ -35,6 +35,8 @@ function imagesInMemory(count: number, salt: string): PixelStore {
     size: SIZE,
     labels: Int32Array.from(all, (_, index) => index % CLASSES),
     names: all.map((_, index) => `${salt} ${index}`),
+    keys: [],
+    fileHashes: [],
     skipped: [],
     fingerprint: salt,
     pixelsKey: salt,

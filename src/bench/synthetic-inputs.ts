@@ -13,6 +13,8 @@ export function syntheticInputs({ student, teacher }: Pair<ModelSpec>, count: nu
       size,
       labels: Int32Array.from({ length: count }, (_, i) => i % classes),
       names: Array.from({ length: count }, (_, i) => `noise ${i}`),
+      keys: [],
+      fileHashes: [],
       skipped: [],
       fingerprint: 'noise',
       pixelsKey: 'noise',

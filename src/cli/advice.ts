@@ -12,6 +12,8 @@ const resumeAdvice = ({ about }: IdatError): string | null =>
 const FOR_ERRORS: Readonly<Record<string, (error: IdatError) => string | null>> = {
   'run.interrupted': resumeAdvice,
   'run.exists': resumeAdvice,
+  'run.weights': ({ about }) => `say where they are now: --${about.role} PATH`,
+  'data.path.missing': ({ about }) => (about.run === undefined ? null : 'say where it is now: --data PATH'),
   'run.directory': () => 'choose another with --out',
   'run.settings': () => 'choose another folder with --out',
   'runtime.device': () => 'use --device cpu',

@@ -1,5 +1,5 @@
 /** Parsers for flags' values. */
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { nearest } from '../errors.js';
 
 /** One of the names, or an error that offers the nearest. */
@@ -15,3 +15,7 @@ export function wholeNumber(text: string): number {
   if (Number.isInteger(number) && number >= 1) return number;
   throw new InvalidArgumentError('Expected a whole number from 1.');
 }
+
+/** For commands that take up a run whose weights have moved. */
+export const STUDENT_PLACE = (): Option =>
+  new Option('--student <path>', 'where the student’s frozen weights are now, if not where they were in training');

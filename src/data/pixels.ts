@@ -6,6 +6,10 @@ export interface PixelStore {
   size: number;
   labels: Int32Array;
   names: string[];
+  /** What the fingerprint knows each image by: its name, unless something lasts longer. */
+  keys: string[];
+  /** sha256 of each image's content. */
+  fileHashes: string[];
   skipped: { name: string; reason: string }[];
   /** sha256 over name, label and content of each image, in order: changes when the data change. */
   fingerprint: string;

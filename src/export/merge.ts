@@ -10,7 +10,7 @@ import { safetensorsPieces } from '../files/safetensors.js';
 import type { Shape } from '../graph/tensor.js';
 import { METHODS, methodByName } from '../methods/index.js';
 import { type CardFacts, cardPath, modelCard } from '../report/model-card.js';
-import { type OpenedRun, openRun } from '../runs/open-run.js';
+import { type MovedWeights, type OpenedRun, openRun } from '../runs/open-run.js';
 import { buildForward } from '../step/forward.js';
 import type { ModelSpec, TrainableLayout } from '../step/model.js';
 import { refuseDiverged } from '../train/evaluate.js';
@@ -85,8 +85,8 @@ export interface MergeResult {
  *
  * @throws IdatError `merge.method` when its method does not merge; `run.changed` when the backbone is another one
  */
-export async function mergeRun(runDir: string, out: string): Promise<MergeResult> {
-  const run = await openRun(runDir);
+export async function mergeRun(runDir: string, out: string, moved: MovedWeights = {}): Promise<MergeResult> {
+  const run = await openRun(runDir, moved);
   const model = await run.model('student');
   const { backbone } = model;
   const { layout } = buildForward({ model, batch: 1 });

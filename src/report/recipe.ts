@@ -99,7 +99,9 @@ const IMAGES: readonly RecipeRow[] = [
 
 const MACHINE: readonly RecipeRow[] = [
   row('frozen weights', ({ frozen }) => PRECISIONS[frozen]),
-  row('seed', ({ seed }) => `${seed}`),
+  row('seed', ({ seed, splitSeed }) =>
+    splitSeed === seed ? `${seed}` : `${seed}; ${splitSeed} of splits that idat makes`,
+  ),
   { name: 'computed on', tell: ({ resolved }) => `${resolved.device}: ${callsOf(resolved)}` },
 ];
 

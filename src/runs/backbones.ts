@@ -1,5 +1,6 @@
 /** Backbones as runs open them: what is not on this disk is fetched, in sight of the caller. */
-import type { Backbone, ViTConfig } from '../backbones/backbone.js';
+import type { Backbone, BackboneConfig, ViTConfig } from '../backbones/backbone.js';
+import { backboneFromFile } from '../backbones/node/checkpoint.js';
 import { resolveBackbone } from '../backbones/node/registry.js';
 import { randomBackbone } from '../backbones/random-weights.js';
 import type { FetchControl } from '../hub/fetch.js';
@@ -53,6 +54,14 @@ export function fetching(name: string, { onProgress, signal }: RunControl): Fetc
 
 export function backboneRecord({ name, path, sha256, config, mean, std }: Backbone): BackboneRecord {
   return { name, path, sha256, config: { ...config }, mean: [...mean], std: [...std] };
+}
+
+/**
+ * The weights a run began with, at another place. What the file does not say of itself is known from the run.
+ * @throws IdatError as `backboneFromFile`
+ */
+export function openMoved(path: string, { name, config, mean, std }: BackboneRecord): Promise<Backbone> {
+  return backboneFromFile(path, { name, config: config as unknown as BackboneConfig, mean, std });
 }
 
 /** In what a backbone differs from the one a run began with; null where in nothing. */

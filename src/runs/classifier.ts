@@ -17,6 +17,9 @@ export interface RunOptions extends RunControl {
   /** Default: where the run was trained. */
   device?: Device;
   threads?: number;
+  /** Paths of the frozen weights, where they lie elsewhere now; the same by their sha256. */
+  student?: string;
+  teacher?: string;
 }
 
 /** A class and how probable it is. */
@@ -76,7 +79,9 @@ export async function openClassifier(
   options: RunOptions & { readonly role?: Role } = {},
 ): Promise<Classifier> {
   const { role = 'student', device, threads } = options;
-  const opened = typeof run === 'string' ? await openRun(run) : run;
+  const { student, teacher } = options;
+  const moved = { ...(student && { student }), ...(teacher && { teacher }) };
+  const opened = typeof run === 'string' ? await openRun(run, moved) : run;
   const { plan, record, classes } = opened;
   const model = await opened.model(role, options);
   const runtime = await startRuntime({

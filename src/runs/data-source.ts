@@ -40,10 +40,12 @@ export async function openData(data: DataSource, options: SplitOptions): Promise
   return isInMemory(data) ? openMemoryData(data, options) : openDataset(resolve(data), options);
 }
 
-/** Opens what a run is to be measured on. @throws IdatError as `openData` */
-export async function openTestData(data: TestDataSource, options: SplitOptions): Promise<Dataset> {
+/** Opens what is given to measure on: its test images, or all of it where it has none. @throws IdatError as `openData` */
+export async function openTestData(data: TestDataSource): Promise<Dataset> {
   const onlyTest = isInMemory(data) && !('train' in data && data.train !== undefined);
-  return onlyTest ? openMemoryTestData(data as MemoryTestData) : openData(data as DataSource, options);
+  if (onlyTest) return openMemoryTestData(data as MemoryTestData);
+  const dataset = await openData(data as DataSource, { seed: 0, valFraction: 0, testFraction: 0 });
+  return dataset.test.length > 0 ? dataset : { ...dataset, test: dataset.trainval };
 }
 
 /**

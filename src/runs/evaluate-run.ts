@@ -8,8 +8,10 @@ import { evaluate, loadModel, type Score } from '../train/evaluate.js';
 import { pixelInputs } from '../train/inputs.js';
 import type { RunOptions } from './classifier.js';
 import { dataOfRun, openTestData, type TestDataSource } from './data-source.js';
-import { openRun } from './open-run.js';
+import { type OpenedRun, openRun } from './open-run.js';
 import { withPixels } from './pixels.js';
+import { openRunData } from './run-data.js';
+import { readSplit, trainedOn } from './split-file.js';
 
 export interface RunEvaluation extends Score {
   split: 'test';
@@ -20,20 +22,24 @@ export interface RunEvaluation extends Score {
 }
 
 /**
- * Top-1 of a run's student on the test split.
- * @param options.data another data set with the same classes, or the run's own again; default: the run's own
+ * Top-1 of a run's student on the run's own test images, or on what is given to measure on: its test images where it has
+ * some, and otherwise all of it.
+ *
+ * @param options.data another data set with the same classes; default: the run's own, of which its own test images
+ * @param options.student path of the frozen weights, where they lie elsewhere now
  * @throws IdatError as `openRun`; `data.classes` when the data set has other classes; `run.data` when the run's own was
  *   in memory and none is given
  */
 export async function evaluateRun(
   runDir: string,
-  options: RunOptions & { data?: TestDataSource } = {},
+  options: RunOptions & { data?: TestDataSource; student?: string } = {},
 ): Promise<RunEvaluation> {
-  const run = await openRun(runDir);
+  const run = await openRun(runDir, options.student === undefined ? {} : { student: options.student });
   const data = dataOfRun(run, options.data);
   const { plan, record } = run;
   const model = await run.model('student', options);
-  const dataset = await openTestData(data, { seed: plan.seed });
+  const own = options.data === undefined;
+  const dataset = own ? await openRunData(run, data as string, options) : await openTestData(data);
   const { source } = dataset;
   const { test } = plan.protocol;
   const problem = otherClasses(dataset, run.classes);
@@ -43,6 +49,9 @@ export async function evaluateRun(
   }
   const backbones = { student: model.backbone, teacher: null };
   return withPixels(dataset, [test], backbones, plan, options, async (pixels) => {
+    const { fingerprint, fileHashes } = pixels[test]!.student;
+    if (own) checkTestImages(run, fingerprint);
+    else await tellOfTraining(run, fileHashes, options);
     const engine = {
       device: options.device ?? record.resolved.device,
       threads: options.threads ?? record.resolved.threads,
@@ -74,4 +83,25 @@ function otherClasses({ source, classes }: Dataset, expected: readonly string[])
     'data.classes',
     `${source}: ${what} (such as ${differing ?? 'their order'}); give a data set with the same classes`,
   );
+}
+
+/** @throws IdatError `run.changed` when the run's test images are others than they were */
+function checkTestImages({ dir, record, plan }: OpenedRun, now: string): void {
+  const then = record.data.fingerprints[plan.protocol.test];
+  if (then === undefined || then === now) return;
+  const what = `the test images of ${record.data.source} are not those of this run any more`;
+  throw new IdatError('run.changed', `${dir}: ${what}; put the old images back, or measure on a data set of its own`);
+}
+
+/** An accuracy on images that were trained on says little. */
+async function tellOfTraining(
+  { dir }: OpenedRun,
+  hashes: readonly string[],
+  { onProgress }: RunOptions,
+): Promise<void> {
+  const split = await readSplit(dir);
+  const seen = split ? trainedOn(split, hashes) : 0;
+  if (seen === 0) return;
+  const text = `${seen} of these ${hashes.length} images were trained on: the accuracy on them says little of others`;
+  onProgress?.({ kind: 'note', text });
 }

@@ -23,7 +23,9 @@ import { fingerprints, withPixels } from './pixels.js';
 import { prefixFiles } from './prefix-file.js';
 import { writeModel } from './pretrained-model.js';
 import { type FineTuneRequest, storedSettingsOf } from './request.js';
+import { openRunData } from './run-data.js';
 import { createRunDirectory, directoryStore, refuseExisting, writeRecord } from './run-directory.js';
+import { splitOf, writeSplit } from './split-file.js';
 
 const PRESET_STUDENT = `student: ${BUNDLED.student}, the small one bundled with idat; a larger backbone sees more`;
 const AUGMENTED =
@@ -38,6 +40,9 @@ export interface FineTuneControl extends RunControl {
 export interface ResumeControl extends RunControl {
   /** The run's images again, where they were in memory or lie elsewhere now. */
   data?: DataSource;
+  /** Paths of the weights, where they lie elsewhere now. */
+  student?: string;
+  teacher?: string;
   /** For one operation of the step. */
   threads?: number;
   /** Images in one call. */
@@ -64,7 +69,7 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
   if (request.student === undefined)
     control.onProgress?.({ kind: 'note', text: PRESET_STUDENT, code: 'student.preset' });
   if (settings.out !== undefined) await refuseExisting(settings.out);
-  const dataset = await openData(request.data, { seed: plan.seed }); // before weights are fetched in vain
+  const dataset = await openData(request.data, { seed: plan.splitSeed }); // before weights are fetched in vain
   const backbones = await openBackbones(plan.models, plan, control).catch(async (error: unknown) => {
     await dataset.close();
     throw error;
@@ -93,6 +98,7 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
         teacher: backbones.teacher && backboneRecord(backbones.teacher),
       };
       const dir = await createRunDirectory(settings, nameOfData(request.data));
+      await writeSplit(dir, splitOf(pixels));
       await writeRecord(dir, record, dataset.classes);
       const store = directoryStore(dir, compiled.models);
       const parts = { plan, compiled, microBatch, pixels, store, prefixFiles: prefixFiles(plan.cache.folder), control };
@@ -116,7 +122,8 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
  *   images were in memory and are not given
  */
 export async function resume(runDir: string, control: ResumeControl = {}): Promise<FineTuneResult> {
-  const run = await openRun(runDir);
+  const { student, teacher } = control;
+  const run = await openRun(runDir, { ...(student && { student }), ...(teacher && { teacher }) });
   const { dir, plan, result } = run;
   if (result && control.data === undefined) return { runDir: dir, ...result };
   const data = dataOfRun(run, control.data);
@@ -126,7 +133,7 @@ export async function resume(runDir: string, control: ResumeControl = {}): Promi
     student: await run.backbone('student', control),
     teacher: plan.models.teacher && (await run.backbone('teacher', control)),
   };
-  const dataset = await openData(data, { seed: plan.seed });
+  const dataset = await openRunData(run, data, control);
   return withPixels(dataset, plan.protocol.splits, backbones, plan, control, async (pixels) => {
     checkData(dir, record, fingerprints(pixels));
     if (result) return { runDir: dir, ...result };

@@ -8,7 +8,7 @@ import type { ModelSpec, TrainableLayout } from '../step/model.js';
 import type { Role } from '../step/roles.js';
 import type { RunControl } from '../train/progress.js';
 import { modelSpec } from '../train/specs.js';
-import { backboneChange, openBackbone } from './backbones.js';
+import { backboneChange, openBackbone, openMoved } from './backbones.js';
 import { readClasses, readMetrics, readRecord, readResult, readTuned } from './run-directory.js';
 
 /** A run on the disk. */
@@ -34,11 +34,15 @@ export interface OpenedRun {
   parameters(role: Role, layout: TrainableLayout): Promise<Float32Array>;
 }
 
+/** Where the weights of a run's models lie now, where that is elsewhere. */
+export type MovedWeights = Partial<Record<Role, string>>;
+
 /**
  * Opens a run directory. Reads its small files; weights are read when a model is asked for.
+ * @param moved paths of weights that lie elsewhere now; they must be the same by their sha256
  * @throws IdatError `run.missing`, `run.config`, `run.damaged`: which file and field, what was expected
  */
-export async function openRun(runDir: string): Promise<OpenedRun> {
+export async function openRun(runDir: string, moved: MovedWeights = {}): Promise<OpenedRun> {
   const dir = resolve(runDir);
   const record = await readRecord(dir);
   const plan = planOf(record.settings);
@@ -50,8 +54,16 @@ export async function openRun(runDir: string): Promise<OpenedRun> {
     throw new IdatError('run.teacher', `${dir}: no teacher taught in this run; ask for its student`);
   };
   const backbone = async (role: Role, control: RunControl = {}) => {
-    const opened = await openBackbone(planned(role), plan, control);
-    const change = backboneChange(record[role]!, opened);
+    const model = planned(role);
+    const then = record[role]!;
+    const place = moved[role] ?? packedWeights(model.name);
+    const opened =
+      place === null
+        ? await openBackbone(model, plan, control).catch((error) => {
+            throw whereWeightsAre(error, dir, role);
+          })
+        : await openMoved(resolve(dir, place), then);
+    const change = backboneChange(then, opened);
     if (change === null) return opened;
     const what = `the ${role}'s weights in ${opened.path} are not those the run began with (${change})`;
     throw new IdatError('run.changed', `${dir}: ${what}; put the old file back, or start a new run`);
@@ -67,4 +79,14 @@ export async function openRun(runDir: string): Promise<OpenedRun> {
     model: async (role, control) => modelSpec(planned(role), await backbone(role, control), record.classes),
     parameters: (role, layout) => readTuned(dir, role, layout),
   };
+}
+
+/** Weights that were packed with the run lie below it; all other paths in a run are absolute. */
+const packedWeights = (name: string): string | null => (/^weights\/[^/\\]+$/.test(name) ? name : null);
+
+/** A file that is not where it was may lie elsewhere: the face knows how to say so. */
+function whereWeightsAre(error: unknown, dir: string, role: Role): unknown {
+  if (!(error instanceof IdatError) || !/^(files\.open|backbone\.(absent|folder))$/.test(error.code)) return error;
+  const message = `${error.message} (the ${role} of the run ${dir})`;
+  return new IdatError('run.weights', message, { cause: error, about: { run: dir, role } });
 }

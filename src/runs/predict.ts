@@ -23,7 +23,7 @@ export async function predict(
   images: readonly ImageSource[],
   options: RunOptions & { readonly top?: number } = {},
 ): Promise<Prediction[]> {
-  const run = await openRun(runDir);
+  const run = await openRun(runDir, options.student === undefined ? {} : { student: options.student });
   const sources = (await Promise.all(images.map(sourcesAt))).flat();
   const classifier = await openClassifier(run, options);
   try {

@@ -3,7 +3,7 @@
  */
 import { z } from 'zod';
 import { allLosses, lossByName } from '../distill/index.js';
-import { FIELDS, type FieldName, fieldRecords, type Scratch, SHAPE } from './fields.js';
+import { FIELDS, type FieldName, fieldRecords, type Scratch, SHAPE, SPLIT_SEED } from './fields.js';
 import { checkFields, fieldError } from './issues.js';
 import { type MethodSettings, resolveMethods } from './method-settings.js';
 
@@ -14,20 +14,23 @@ export type FineTuneInput = z.input<typeof FineTuneConfig>;
 type Shorthand = 'variant' | 'adapter' | 'teacherAdapter' | 'hidden' | 'scale' | keyof MethodSettings;
 /** All settings of a run, defaults included, as config.json stores them; `planOf` sorts them for those who act on them. */
 export type FineTuneSettings = Omit<z.output<typeof FineTuneConfig>, Shorthand> &
-  MethodSettings & { warmupEpochs: number; cooldownEpochs: number };
+  MethodSettings & { splitSeed: number; warmupEpochs: number; cooldownEpochs: number };
 
 /**
  * Checks the input and fills in the defaults.
  * @throws IdatError `config.field`: which field, what was expected, what came
  */
 export function parseConfig(input: FineTuneInput): FineTuneSettings {
-  const settings = resolveConfig(input);
+  const settings = resolveConfig(input, SPLIT_SEED);
   checkLoss(settings);
   return settings;
 }
 
-/** The same for settings that a run has stored, whose loss may be one of its maker's own and unknown here. */
-export function resolveConfig(input: FineTuneInput): FineTuneSettings {
+/**
+ * The same for settings that a run has stored, whose loss may be one of its maker's own and unknown here.
+ * @param splitSeed default: the seed, as in runs of versions that had one for all
+ */
+export function resolveConfig(input: FineTuneInput, splitSeed?: number): FineTuneSettings {
   const { variant, method, teacherMethod, options, teacherOptions, adapter, teacherAdapter, hidden, scale, ...config } =
     checkFields(FineTuneConfig, input);
   if (config.scratch) checkSizes(config.scratch);
@@ -49,7 +52,8 @@ export function resolveConfig(input: FineTuneInput): FineTuneSettings {
   const warmupEpochs = config.warmupEpochs ?? Math.min(10, Math.floor(config.epochs / 10));
   const cooldownEpochs = config.cooldownEpochs ?? Math.min(10, Math.floor(config.epochs / 10));
   checkFullTokenEpochs(config, config.epochs + cooldownEpochs);
-  return { ...config, ...methods, distill, warmupEpochs, cooldownEpochs };
+  const ofSplits = config.splitSeed ?? splitSeed ?? config.seed;
+  return { ...config, ...methods, splitSeed: ofSplits, distill, warmupEpochs, cooldownEpochs };
 }
 
 /** @throws IdatError `config.field` for an unknown loss, and for settings that it has no use for */

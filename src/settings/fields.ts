@@ -50,6 +50,9 @@ export interface Field<Schema extends z.ZodType = z.ZodType> {
   readonly value?: string;
 }
 
+/** Of the splits that idat makes where nobody says otherwise: runs of whatever seed share their test images. */
+export const SPLIT_SEED = 42;
+
 /** The bundled models: what is taken when nothing is asked for. */
 export const BUNDLED = { student: 'vit_micro_patch4_32.cifar10', teacher: 'vit_nano_patch4_32.cifar10' } as const;
 
@@ -92,6 +95,12 @@ export const FIELDS = {
   data: field('data', 'result', z.string(), 'data set: a folder or .zip of images', { value: 'path' }),
   orient: field('data', 'result', z.boolean().default(true), 'turn photographs as their EXIF tag says'),
   strict: field('data', 'nothing', z.boolean().default(false), 'stop at an unreadable image instead of leaving it out'),
+  splitSeed: field(
+    'data',
+    'result',
+    z.int().optional(),
+    'decides the splits that idat makes (default: 42, so that runs of other seeds share their test images)',
+  ),
   student: field(
     'models',
     'result',
@@ -313,7 +322,7 @@ export const FIELDS = {
     'batches',
     'result',
     z.int().default(42),
-    'decides splits, starting values, order and all else that is drawn',
+    'decides starting values, order and all else that is drawn',
     common,
   ),
   protocol: field(

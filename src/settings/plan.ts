@@ -103,6 +103,8 @@ export interface RunPlan {
   /** `iDAT-PS-mse`, or the tuning method's name. */
   readonly variant: string;
   readonly seed: number;
+  /** Of the splits that idat makes. */
+  readonly splitSeed: number;
   readonly models: Pair<ModelPlan>;
   readonly objective: ObjectivePlan;
   readonly schedule: SchedulePlan;
@@ -157,6 +159,7 @@ export function planOf(settings: FineTuneSettings): RunPlan {
   return {
     variant: variantName(settings),
     seed: settings.seed,
+    splitSeed: settings.splitSeed,
     models: { student, teacher },
     objective: objectiveOf(settings),
     schedule: {

@@ -26,6 +26,7 @@ export const PretrainConfig = z.strictObject({
     microBatch: true,
     disable: true,
     seed: true,
+    splitSeed: true,
     evalEvery: true,
     device: true,
     threads: true,

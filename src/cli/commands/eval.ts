@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { evaluateRun } from '../../index.js';
 import { PROTOCOLS } from '../../settings/protocols.js';
+import { STUDENT_PLACE } from '../arguments.js';
 import { shortPath } from '../describe-run.js';
 import { importMethod, METHOD_FILE } from '../extension-file.js';
 import { facts, percent } from '../format.js';
@@ -10,14 +11,15 @@ import { withProgress } from '../with-progress.js';
 export const evaluate = new Command('eval')
   .description('measure a trained run on test images')
   .argument('<run>', 'its run directory')
-  .option('--data <path>', 'another data set of the same classes')
+  .option('--data <path>', 'another data set of the same classes: its test images, or all of it where it has none')
+  .addOption(STUDENT_PLACE())
   .addOption(METHOD_FILE())
   .option('--json', 'print the result as one JSON object')
-  .action(async (run: string, flags: { data?: string; method?: string; json?: true }) => {
+  .action(async (run: string, flags: { data?: string; student?: string; method?: string; json?: true }) => {
     if (flags.method !== undefined) await importMethod(flags.method);
-    const { data } = flags;
+    const { data, student } = flags;
     const score = await withProgress((control) =>
-      evaluateRun(run, { ...(data !== undefined && { data }), ...control }),
+      evaluateRun(run, { ...(data !== undefined && { data }), ...(student !== undefined && { student }), ...control }),
     );
     if (flags.json) {
       process.stdout.write(`${JSON.stringify(score)}\n`);

@@ -1,6 +1,7 @@
 /** idat merge: a tuned model as a plain checkpoint. */
 import { Command } from 'commander';
 import { mergeRun } from '../../index.js';
+import { STUDENT_PLACE } from '../arguments.js';
 import { shortPath } from '../describe-run.js';
 import { importMethod, METHOD_FILE } from '../extension-file.js';
 import { facts } from '../format.js';
@@ -9,11 +10,12 @@ export const merge = new Command('merge')
   .description('fold what a run has learned into its backbone: a plain checkpoint, as fast as before tuning')
   .argument('<run>', 'its run directory')
   .requiredOption('--out <file>', 'the checkpoint to write, such as merged.safetensors')
+  .addOption(STUDENT_PLACE())
   .addOption(METHOD_FILE())
   .option('--json', 'print what was written as one JSON object')
-  .action(async (run: string, flags: { out: string; method?: string; json?: true }) => {
+  .action(async (run: string, flags: { out: string; student?: string; method?: string; json?: true }) => {
     if (flags.method !== undefined) await importMethod(flags.method);
-    const result = await mergeRun(run, flags.out);
+    const result = await mergeRun(run, flags.out, flags.student === undefined ? {} : { student: flags.student });
     if (flags.json) {
       process.stdout.write(`${JSON.stringify(result)}\n`);
       return;

@@ -1,7 +1,7 @@
 /** idat predict: the classes a trained run sees in pictures. */
 import { Command } from 'commander';
 import { predict } from '../../index.js';
-import { wholeNumber } from '../arguments.js';
+import { STUDENT_PLACE, wholeNumber } from '../arguments.js';
 import { importMethod, METHOD_FILE } from '../extension-file.js';
 import { percent, table } from '../format.js';
 import { withProgress } from '../with-progress.js';
@@ -11,20 +11,29 @@ export const predictImages = new Command('predict')
   .argument('<run>', 'a run directory')
   .argument('<images...>', 'picture files, or folders of them')
   .option('--top <n>', 'how many classes to name for each', wholeNumber, 5)
+  .addOption(STUDENT_PLACE())
   .addOption(METHOD_FILE())
   .option('--json', 'print the predictions as one JSON object')
-  .action(async (run: string, images: string[], flags: { top: number; method?: string; json?: true }) => {
-    if (flags.method !== undefined) await importMethod(flags.method);
-    const results = await withProgress((control) => predict(run, images, { top: flags.top, ...control }));
-    // A picture that could not be read is told and makes the command fail; the others are answered.
-    for (const { error } of results) if (error !== undefined) process.stderr.write(`${error}\n`);
-    if (results.some(({ error }) => error !== undefined)) process.exitCode = 1;
-    if (flags.json) {
-      process.stdout.write(`${JSON.stringify({ results })}\n`);
-      return;
-    }
-    for (const { path, predictions } of results) {
-      const rows = predictions.map(({ label, probability }) => [`  ${label}`, percent(probability)]);
-      if (rows.length > 0) process.stdout.write(`${path}\n${table(rows)}\n`);
-    }
-  });
+  .action(
+    async (run: string, images: string[], flags: { top: number; student?: string; method?: string; json?: true }) => {
+      if (flags.method !== undefined) await importMethod(flags.method);
+      const results = await withProgress((control) =>
+        predict(run, images, {
+          top: flags.top,
+          ...(flags.student !== undefined && { student: flags.student }),
+          ...control,
+        }),
+      );
+      // A picture that could not be read is told and makes the command fail; the others are answered.
+      for (const { error } of results) if (error !== undefined) process.stderr.write(`${error}\n`);
+      if (results.some(({ error }) => error !== undefined)) process.exitCode = 1;
+      if (flags.json) {
+        process.stdout.write(`${JSON.stringify({ results })}\n`);
+        return;
+      }
+      for (const { path, predictions } of results) {
+        const rows = predictions.map(({ label, probability }) => [`  ${label}`, percent(probability)]);
+        if (rows.length > 0) process.stdout.write(`${path}\n${table(rows)}\n`);
+      }
+    },
+  );

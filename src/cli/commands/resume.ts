@@ -17,6 +17,9 @@ export const resumeRun = new Command('resume')
   .argument('<run>', 'its run directory')
   .addOption(METHOD_FILE())
   .addOption(LOSS_FILE())
+  .option('--data <path>', 'where its images are now, if not where they were')
+  .option('--student <path>', 'where the student’s weights are now, likewise')
+  .option('--teacher <path>', 'where the teacher’s weights are now, likewise')
   .option(
     '--threads <number>',
     'go on with so many for one operation; the result then differs from an undisturbed run in rounding',

@@ -209,6 +209,8 @@ function toStore(
     size: options.size,
     labels: Int32Array.from(records, (record) => items[record]!.label),
     names: records.map((record) => items[record]!.name),
+    keys: records.map((record) => keyOf(items[record]!)),
+    fileHashes: records.map((record) => hashes[record]!),
     skipped,
     fingerprint: sha256(JSON.stringify(identity)),
     pixelsKey: pixelsKey(
