@@ -12,6 +12,7 @@ export type { DistillationLoss } from './distill/loss.js';
 export { IdatError, type Issue } from './errors.js';
 export { type CompareControl, type CompareInput, type Comparison, compare } from './experiments/compare.js';
 export { type MergeResult, mergeRun } from './export/merge.js';
+export { type PackResult, packRun } from './export/pack.js';
 export { METHODS, methodByName, registerMethod } from './methods/index.js';
 export type { Method } from './methods/method.js';
 export { type ParameterTable, parameterTable } from './paper/parameter-table.js';
@@ -36,7 +37,7 @@ export {
   resume,
 } from './runs/fine-tune.js';
 export { fetchModel, type ListedModel, listModels } from './runs/models.js';
-export { type OpenedRun, openRun } from './runs/open-run.js';
+export { type MovedWeights, type OpenedRun, openRun } from './runs/open-run.js';
 export { type Prediction, predict } from './runs/predict.js';
 export { type PretrainRequest, pretrain } from './runs/pretrain.js';
 export type { FineTuneRequest } from './runs/request.js';

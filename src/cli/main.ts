@@ -8,6 +8,7 @@ import { evaluate } from './commands/eval.js';
 import { merge } from './commands/merge.js';
 import { methods } from './commands/methods.js';
 import { models } from './commands/models.js';
+import { pack } from './commands/pack.js';
 import { params } from './commands/params.js';
 import { predictImages } from './commands/predict.js';
 import { pretrain } from './commands/pretrain.js';
@@ -28,6 +29,7 @@ const commands = [
   resumeRun,
   compare,
   merge,
+  pack,
   methods,
   models,
   params,
