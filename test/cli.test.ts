@@ -40,9 +40,33 @@ describe('words', () => {
   it('train --help tells flags in kebab-case with their defaults', async () => {
     const { stdout } = await idat('train', '--help');
     expect(stdout).toMatch(/--weight-decay <number>\s.*\(default: 0\.00005\)/);
-    expect(stdout).toMatch(/--method <text>[\s\S]*?sequential,[\s\S]*?\(default:\s+parallel-shared\)/);
+    expect(stdout).toMatch(/--method <method>[\s\S]*?sequential,[\s\S]*?\(default:\s+parallel-shared\)/);
     expect(stdout).toMatch(/--teacher-options <name=value\.\.\.>/);
     expect(stdout).toContain('--no-orient');
+  });
+
+  it.each([
+    ['train', ['student', 'teacher', 'variant', 'method', 'epochs', 'lr', 'flip', 'batch-size', 'seed', 'out']],
+    ['compare', ['student', 'teacher', 'variant', 'method', 'epochs', 'lr', 'flip', 'batch-size', 'out', 'seeds']],
+    ['pretrain', ['epochs', 'lr', 'flip', 'batch-size', 'seed', 'out']],
+    ['bench', ['student', 'teacher', 'method', 'batch-size']],
+  ])('%s --help begins with what is used most and ends with what is no setting', async (command, first) => {
+    const { stdout } = await idat(command, '--help');
+    const flagsOf = (text: string) => [...text.matchAll(/^ {2}(?:-\w, )?--(\S+)/gm)].map(([, flag]) => flag);
+    const groups = stdout.split(/\n(?=\S[^\n]*:\n)/).filter((group) => flagsOf(group).length > 0);
+    expect(groups[0]).toMatch(/^Most used:\n/);
+    expect(flagsOf(groups[0]!)).toEqual(first);
+    expect(groups.at(-1)).toMatch(/^Options:\n[\s\S]*--json[\s\S]*--help/);
+    const all = flagsOf(stdout);
+    expect(all.filter((flag, i) => all.indexOf(flag) !== i)).toEqual([]);
+  });
+
+  it('--help tells choices once, with the default among them', async () => {
+    const { stdout } = await idat('train', '--help');
+    const text = stdout.replace(/\s+/g, ' ');
+    expect(text).toContain('(last, val or paper; default: last)');
+    expect(text.match(/few-queries/g)).toHaveLength(1);
+    expect(text).not.toContain('choices:');
   });
 
   it.each([
@@ -52,6 +76,9 @@ describe('words', () => {
     [['train', 'x', '--student', 'y', '--method', 'lora', '--hidden', '3'], /hidden: lora has no such option/],
     [['train', 'x', '--teacher', 'y', '--distill', 'msse'], /did you mean mse .*--distill \.\/my-loss\.js/],
     [['train', 'x', '--student', model, '--epochs', 'many'], /epochs: expected .*many/],
+    [['train', 'x', '--disable', 'simplify', 'few-query'], /did you mean few-queries\?/i],
+    [['compare', 'x'], /required option '--teacher /],
+    [['compare', 'x', '--teacher', 'y', '--seed', '3'], /did you mean --seeds\?/i],
   ])('%j is a usage error that says what was meant', async (args, message) => {
     const { code, stderr, stdout } = await idat(...args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

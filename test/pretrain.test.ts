@@ -319,7 +319,7 @@ describe('idat pretrain', () => {
 
   it('--help tells its flags with their defaults', () => {
     const { stdout } = idat('--help');
-    expect(stdout).toMatch(/--width <number>\s+numbers a token \(default: 128\)/);
+    expect(stdout).toMatch(/--width <number>\s+numbers that a token is made of \(default: 128\)/);
     expect(stdout).toMatch(/--weight-decay <number>\s.*\(default: 0\.05\)/);
     expect(stdout).not.toContain('--adapter');
   });

@@ -3,7 +3,7 @@
  */
 import { z } from 'zod';
 import { allLosses, lossByName } from '../distill/index.js';
-import { FIELDS, type FieldName, fieldRecords, type Scratch, SHAPE, SPLIT_SEED } from './fields.js';
+import { type FieldName, fieldRecords, type Scratch, SHAPE, SPLIT_SEED } from './fields.js';
 import { checkFields, fieldError } from './issues.js';
 import { type MethodSettings, resolveMethods } from './method-settings.js';
 
@@ -136,11 +136,11 @@ export function resultSettings(settings: FineTuneSettings): Partial<Record<Field
   return Object.fromEntries(decides.map(([name]) => [name, settings[name as keyof FineTuneSettings]]));
 }
 
-/** Names of the settings in which the results of two runs may differ. */
+/** Names of the settings in which the results of two runs may differ; where only one has a teacher, that says all of teaching. */
 export function differingSettings(a: FineTuneSettings, b: FineTuneSettings): FieldName[] {
   const [ours, theirs] = [resultSettings(a), resultSettings(b)];
-  const same = (name: FieldName) => canonical(ours[name]) === canonical(theirs[name]);
-  return (Object.keys(FIELDS) as FieldName[]).filter((name) => !same(name));
+  const differs = (name: FieldName) => name in theirs && canonical(ours[name]) !== canonical(theirs[name]);
+  return (Object.keys(ours) as FieldName[]).filter(differs);
 }
 
 /** The same text for equal values, in whatever order an object's fields come. */

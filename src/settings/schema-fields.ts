@@ -135,7 +135,7 @@ export function valueText(type: FieldType): string {
     case 'integer':
       return [...type.words, numberText(type.kind, type.range)].join(' | ');
     case 'list':
-      return `list of: ${valueText(type.of)}`;
+      return `${type.of.kind === 'choice' ? 'any of' : 'list of'} ${valueText(type.of)}`;
     case 'record':
       return 'names with values';
     case 'group':
@@ -150,6 +150,6 @@ export function valueText(type: FieldType): string {
 function numberText(kind: 'number' | 'integer', { from, to, above, below }: Range): string {
   const parts = [kind === 'integer' ? 'whole' : 'number'];
   if (from !== null) parts.push(`${above ? 'above' : 'from'} ${from}`);
-  if (to !== null) parts.push(`${below ? 'to below' : 'to'} ${to}`);
+  if (to !== null) parts.push(`${below ? (above ? 'and below' : 'to below') : 'to'} ${to}`);
   return parts.join(' ');
 }
