@@ -36,8 +36,7 @@ function predict(command: string, ...args: string[]): Promise<{ code: number; st
   );
 }
 
-const filesLeft = () =>
-  Object.values(homes).flatMap((folder) => readdirSync(folder, { recursive: true }) as string[]);
+const filesLeft = () => Object.values(homes).flatMap((folder) => readdirSync(folder, { recursive: true }) as string[]);
 
 it('no file in home, cache or temporary folder', async () => {
   expect(await predict(process.execPath)).toMatchObject({ code: 0, stdout: expect.stringContaining('red') });
@@ -53,10 +52,13 @@ const withoutStrace = (() => {
   }
 })();
 
-it.skipIf(withoutStrace)(`no connection, no name looked up, nothing of the maker's opened${withoutStrace}`, async () => {
-  const trace = join(root, 'trace');
-  const flags = ['-f', '-qq', '-e', 'trace=connect,sendto,sendmsg,sendmmsg,openat,mkdir', '-s', '200', '-o', trace];
-  expect(await predict('strace', ...flags, process.execPath)).toMatchObject({ code: 0 });
-  const calls = readFileSync(trace, 'utf8');
-  expect(calls).not.toMatch(/microsoft|sa_family=AF_INET/i);
-});
+it.skipIf(withoutStrace)(
+  `no connection, no name looked up, nothing of the maker's opened${withoutStrace}`,
+  async () => {
+    const trace = join(root, 'trace');
+    const flags = ['-f', '-qq', '-e', 'trace=connect,sendto,sendmsg,sendmmsg,openat,mkdir', '-s', '200', '-o', trace];
+    expect(await predict('strace', ...flags, process.execPath)).toMatchObject({ code: 0 });
+    const calls = readFileSync(trace, 'utf8');
+    expect(calls).not.toMatch(/microsoft|sa_family=AF_INET/i);
+  },
+);

@@ -20,11 +20,13 @@ import { type RunParts, runProtocol, withSplits } from '../train/protocol.js';
 import { modelSpecs, prefixesOf } from '../train/specs.js';
 import { withAbsolutePaths } from './absolute-paths.js';
 import { backboneRecord, openBackbones } from './backbones.js';
+import { createRunDirectory, lockRun, refuseExisting } from './claim-directory.js';
 import { type OpenedRun, openRun } from './open-run.js';
 import { fingerprints, withPixels } from './pixels.js';
 import { prefixFiles } from './prefix-file.js';
 import { writeModel } from './pretrained-model.js';
-import { createRunDirectory, directoryStore, refuseExisting, writeRecord } from './run-directory.js';
+import { directoryStore, writeRecord } from './run-directory.js';
+import { watchWeights } from './weight-files.js';
 
 const PRESET_STUDENT = `student: ${BUNDLED.student}, the small one bundled with idat; a larger backbone sees more`;
 const AUGMENTED =
@@ -67,6 +69,7 @@ export async function fineTune(input: FineTuneInput, control: FineTuneControl = 
     await dataset.close();
     throw error;
   });
+  const checkSources = await watchWeights(backbones);
   return withPixels(dataset, plan.protocol.splits, backbones, plan, control, async (pixels) => {
     onNote(dataset.note);
     return withRuntime(plan.engine, async (started) => {
@@ -90,17 +93,30 @@ export async function fineTune(input: FineTuneInput, control: FineTuneControl = 
         student: backboneRecord(backbones.student),
         teacher: backbones.teacher && backboneRecord(backbones.teacher),
       };
-      const dir = await createRunDirectory(settings);
-      await writeRecord(dir, record, dataset.classes);
-      const store = directoryStore(dir, compiled.models);
-      const parts = { plan, compiled, microBatch, pixels, store, prefixFiles: prefixFiles(plan.cache.folder), control };
-      if (control.onProfile) {
-        const profile = await withSplits(parts, async (splits) =>
-          profileSteps(runtime, plan, specs, prefixes, microBatch, await splits.training(plan.protocol.train)),
-        );
-        await control.onProfile(profile, dir);
+      const { dir, lock } = await createRunDirectory(settings);
+      try {
+        await writeRecord(dir, record, dataset.classes);
+        const store = directoryStore(dir, record, compiled.models);
+        const parts = {
+          plan,
+          compiled,
+          microBatch,
+          pixels,
+          store,
+          prefixFiles: prefixFiles(plan.cache.folder),
+          control,
+          checkSources,
+        };
+        if (control.onProfile) {
+          const profile = await withSplits(parts, async (splits) =>
+            profileSteps(runtime, plan, specs, prefixes, microBatch, await splits.training(plan.protocol.train)),
+          );
+          await control.onProfile(profile, dir);
+        }
+        return await finish(await openRun(dir), parts);
+      } finally {
+        await lock.release();
       }
-      return finish(await openRun(dir), parts);
     });
   });
 }
@@ -109,10 +125,21 @@ export async function fineTune(input: FineTuneInput, control: FineTuneControl = 
  * Goes on with a run that was stopped or killed; ends with the bytes an undisturbed run would have written, unless
  * other threads or a micro-batch are asked for, which add in another order. A finished run only gives its result again.
  *
- * @throws IdatError `run.changed` when data set or weights are no longer what the run began with
+ * @throws IdatError `run.changed` when data set or weights are no longer what the run began with, `run.locked` when another
+ *   process is at work on it
  */
 export async function resume(runDir: string, control: ResumeControl = {}): Promise<FineTuneResult> {
-  const run = await openRun(runDir);
+  const { dir, result } = await openRun(runDir);
+  if (result) return { runDir: dir, ...result };
+  const lock = await lockRun(dir);
+  try {
+    return await goOn(await openRun(dir), control); // as it is now that nobody else writes to it
+  } finally {
+    await lock.release();
+  }
+}
+
+async function goOn(run: OpenedRun, control: ResumeControl): Promise<FineTuneResult> {
   const { dir, plan, result } = run;
   if (result) return { runDir: dir, ...result };
   const record = goingOn(run.record, control);
@@ -121,6 +148,7 @@ export async function resume(runDir: string, control: ResumeControl = {}): Promi
     student: await run.backbone('student', control),
     teacher: plan.models.teacher && (await run.backbone('teacher', control)),
   };
+  const checkSources = await watchWeights(backbones);
   const dataset = await openDataset(plan.data, { seed: plan.seed });
   return withPixels(dataset, plan.protocol.splits, backbones, plan, control, async (pixels) => {
     checkData(dir, record, fingerprints(pixels));
@@ -129,9 +157,18 @@ export async function resume(runDir: string, control: ResumeControl = {}): Promi
       const specs = modelSpecs(plan.models, backbones, record.classes);
       const compiled = await loadPrograms(runtime, plan, specs, prefixesOf(specs, plan), resolved);
       if (record !== run.record) await writeRecord(dir, record, dataset.classes);
-      const store = directoryStore(dir, compiled.models);
+      const store = directoryStore(dir, record, compiled.models);
       const { microBatch } = resolved;
-      const parts = { plan, compiled, microBatch, pixels, store, prefixFiles: prefixFiles(plan.cache.folder), control };
+      const parts = {
+        plan,
+        compiled,
+        microBatch,
+        pixels,
+        store,
+        prefixFiles: prefixFiles(plan.cache.folder),
+        control,
+        checkSources,
+      };
       return finish({ ...run, record }, parts);
     });
   });
