@@ -15,6 +15,7 @@ import { resumeRun } from './commands/resume.js';
 import { train } from './commands/train.js';
 import { verifyReference } from './commands/verify.js';
 import { fail } from './failure.js';
+import { bearClosedPipes } from './terminal.js';
 
 const program = new Command('idat')
   .description('Fine-tune vision transformers with small adapters, taught by a smaller model.')
@@ -41,8 +42,7 @@ for (const command of commands) program.addCommand(command);
 const within = (command: Command): Command[] => [command, ...command.commands.flatMap(within)];
 for (const command of within(program)) command.exitOverride();
 
-// `idat verify … | head` closes the pipe; that is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+bearClosedPipes();
 
 try {
   await program.parseAsync();

@@ -5,6 +5,7 @@ import { comparisonTable } from '../../report/comparison.js';
 import { FineTuneConfig } from '../../settings/config.js';
 import { addConfigFlags, givenFields } from '../config-flags.js';
 import { importExtensions } from '../extension-file.js';
+import { print } from '../terminal.js';
 import { withProgressOf } from '../with-progress.js';
 
 const command = new Command('compare')
@@ -17,5 +18,5 @@ export const compare = addConfigFlags(command).action(async (data: string[], giv
   const { seeds, json, ...flags } = await importExtensions(given);
   const input = { ...givenFields(FineTuneConfig, flags), data, seeds } as CompareInput;
   const comparison = await withProgressOf((control) => trainBoth(input, control));
-  process.stdout.write(json ? `${JSON.stringify(comparison)}\n` : `${comparisonTable(comparison)}\n`);
+  print(json ? `${JSON.stringify(comparison)}\n` : `${comparisonTable(comparison)}\n`);
 });

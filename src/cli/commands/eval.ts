@@ -5,6 +5,7 @@ import { PROTOCOLS } from '../../settings/protocols.js';
 import { shortPath } from '../describe-run.js';
 import { importMethod, METHOD_FILE } from '../extension-file.js';
 import { facts, percent } from '../format.js';
+import { print } from '../terminal.js';
 import { withProgress } from '../with-progress.js';
 
 export const evaluate = new Command('eval')
@@ -20,7 +21,7 @@ export const evaluate = new Command('eval')
       evaluateRun(run, { ...(data !== undefined && { data }), ...control }),
     );
     if (flags.json) {
-      process.stdout.write(`${JSON.stringify(score)}\n`);
+      print(`${JSON.stringify(score)}\n`);
       return;
     }
     const text = facts({
@@ -28,5 +29,5 @@ export const evaluate = new Command('eval')
       protocol: PROTOCOLS[score.protocol].meaning,
       data: shortPath(score.data),
     });
-    process.stdout.write(`${text}\n`);
+    print(`${text}\n`);
   });

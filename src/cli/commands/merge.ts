@@ -4,6 +4,7 @@ import { mergeRun } from '../../index.js';
 import { shortPath } from '../describe-run.js';
 import { importMethod, METHOD_FILE } from '../extension-file.js';
 import { facts } from '../format.js';
+import { print } from '../terminal.js';
 
 export const merge = new Command('merge')
   .description('fold what a run has learned into its backbone: a plain checkpoint, as fast as before tuning')
@@ -15,7 +16,7 @@ export const merge = new Command('merge')
     if (flags.method !== undefined) await importMethod(flags.method);
     const result = await mergeRun(run, flags.out);
     if (flags.json) {
-      process.stdout.write(`${JSON.stringify(result)}\n`);
+      print(`${JSON.stringify(result)}\n`);
       return;
     }
     const text = facts({
@@ -24,5 +25,5 @@ export const merge = new Command('merge')
       card: result.card === null ? 'none, as the run has no result yet' : shortPath(result.card),
       use: `a ViT or Swin in timm’s naming; idat reads it as --student ${shortPath(result.path)}`,
     });
-    process.stdout.write(`${text}\n`);
+    print(`${text}\n`);
   });

@@ -6,6 +6,7 @@ import { IdatError, nearest } from '../../errors.js';
 import { type AnyMethod, METHODS, methodByName } from '../../methods/index.js';
 import { importMethod } from '../extension-file.js';
 import { facts, table } from '../format.js';
+import { print } from '../terminal.js';
 
 const PRESET_BACKBONE = 'vit_base_patch16_224';
 
@@ -17,8 +18,8 @@ export const methods = new Command('methods')
   .action(async (name: string | undefined, { backbone, json }: { backbone: string; json?: true }) => {
     const shown = name === undefined ? METHODS : [methodByName(await importMethod(name))];
     const records = shown.map((method) => recordOf(method, backbone));
-    if (json) process.stdout.write(`${JSON.stringify(name === undefined ? records : records[0])}\n`);
-    else process.stdout.write(`${name === undefined ? listed(records, backbone) : described(records[0]!)}\n`);
+    if (json) print(`${JSON.stringify(name === undefined ? records : records[0])}\n`);
+    else print(`${name === undefined ? listed(records, backbone) : described(records[0]!)}\n`);
   });
 
 interface OptionRecord {

@@ -5,6 +5,7 @@ import { KNOWN_BACKBONES, type KnownBackbone } from '../../backbones/known-backb
 import { findWeights, namedWeights, obtainWeights, unknown } from '../../backbones/node/registry.js';
 import { fetching } from '../../runs/backbones.js';
 import { table } from '../format.js';
+import { print } from '../terminal.js';
 import { withProgress } from '../with-progress.js';
 
 const fetchModels = new Command('fetch')
@@ -20,9 +21,9 @@ const fetchModels = new Command('fetch')
       const work = withProgress(
         (control) => obtainWeights(weights, fetching(weights.name, control)),
         undefined,
-        'stopping; Ctrl-C again leaves at once',
+        'stopping',
       );
-      process.stdout.write(`${await work}\n`);
+      print(`${await work}\n`);
     }
   });
 
@@ -40,12 +41,12 @@ export const models = new Command('models')
         hub: hub && { repo: hub.repo, file: hub.file },
         path,
       }));
-      process.stdout.write(`${JSON.stringify({ models: rows })}\n`);
+      print(`${JSON.stringify({ models: rows })}\n`);
       return;
     }
     const header = ['name', 'family', 'parameters', 'input', 'licence', 'source', 'on this disk'];
     const rows = listed.map(({ backbone, path }) => describe(backbone, path));
-    process.stdout.write(
+    print(
       `${table([header, ...rows], [0, 1, 4, 5, 6])}\n\n` +
         'Parameters without the old head. A source is an organisation of huggingface.co, with a repository of the same name.\n' +
         'What is not fetched is fetched when it is first used, or by: idat models fetch NAME\n',
