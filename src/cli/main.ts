@@ -2,6 +2,7 @@
 /** The command line: one command one file, assembled here. */
 import { Command } from 'commander';
 import { bench } from './commands/bench.js';
+import { cache } from './commands/cache.js';
 import { compare } from './commands/compare.js';
 import { demo } from './commands/demo.js';
 import { evaluate } from './commands/eval.js';
@@ -35,6 +36,7 @@ const commands = [
   pretrain,
   bench,
   verifyReference,
+  cache,
   demo,
 ];
 for (const command of commands) program.addCommand(command);
