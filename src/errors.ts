@@ -36,7 +36,7 @@ export class IdatError extends Error {
     message: string,
     { issues = [], about = {}, ...options }: IdatErrorOptions = {},
   ) {
-    super(message, options);
+    super(visible(message), options);
     this.issues = issues;
     this.about = about;
   }
@@ -45,6 +45,16 @@ export class IdatError extends Error {
 /** The issues in words, a line each: `epochs: expected …, got …`. */
 export const inWords = (issues: readonly Issue[]): string =>
   issues.map(({ path, message }) => (path.length > 0 ? `${path.join('.')}: ${message}` : message)).join('\n');
+
+/**
+ * Text as a terminal shows it and does not obey it: control and direction characters escaped as JSON would, but for ends of
+ * lines, and for the two joiners that scripts and emoji are written with.
+ */
+export function visible(text: string): string {
+  return text.replace(/(?![\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) =>
+    Array.from({ length: char.length }, (_, i) => `\\u${char.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''),
+  );
+}
 
 /** A stranger's text, made fit for a terminal: control and direction characters escaped, length bounded. */
 export function printable(text: string): string {

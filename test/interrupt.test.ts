@@ -1,4 +1,4 @@
-/** Ctrl-C on the command line, while the runtime is at work. */
+/** Signals and closed pipes on the command line, while the runtime is at work. */
 import { spawn } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,8 +15,8 @@ beforeAll(async () => {
   data = await makeImageFolder(root);
 });
 
-/** Trains for ever, until so many Ctrl-C, the first at the first sign of progress and each other once the one before was noticed. */
-function interrupted(times: number, out: string) {
+/** Trains for ever, until so many signals, the first at the first sign of progress and each other once the one before was noticed. */
+function interrupted(times: number, out: string, signal: NodeJS.Signals = 'SIGINT') {
   const flags = ['--student', 'vit_micro_patch4_32.cifar10', '--method', 'full', '--image-size', '96'];
   // steps of about a second, so that a second Ctrl-C finds the runtime at work
   const length = ['--epochs', '1000', '--batch-size', '32', '--micro-batch', '8', '--replicas', '2', '--out', out];
@@ -25,8 +25,8 @@ function interrupted(times: number, out: string) {
   let sent = 0;
   child.stderr.on('data', (chunk) => {
     stderr += chunk;
-    const due = (/epoch \d/.test(stderr) ? 1 : 0) + (stderr.includes('Ctrl-C again leaves at once') ? 1 : 0);
-    for (; sent < Math.min(due, times); sent++) child.kill('SIGINT');
+    const due = (/epoch \d/.test(stderr) ? 1 : 0) + (stderr.includes('again leaves at once') ? 1 : 0);
+    for (; sent < Math.min(due, times); sent++) child.kill(signal);
   });
   return new Promise<{ code: number | null; signal: string | null; stderr: string }>((resolve) =>
     child.on('close', (code, signal) => resolve({ code, signal, stderr })),
@@ -45,5 +45,39 @@ describe('Ctrl-C', () => {
     const { code, signal, stderr } = await interrupted(2, join(root, 'twice'));
     expect([code, signal]).toEqual([null, 'SIGINT']);
     expect(stderr).not.toMatch(/terminate called|Napi/);
+  });
+});
+
+describe('a request to end, and a closed terminal', () => {
+  it.each([
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const)('%s: saves, and says where it stopped, as Ctrl-C does', async (signal, expected) => {
+    const out = join(root, signal);
+    const { code, stderr } = await interrupted(1, out, signal);
+    expect({ code, stderr }).toEqual({ code: expected, stderr: expect.stringContaining(`idat resume ${out}`) });
+    expect(stderr).toMatch(/stopped after epoch \d+ step \d+, with all saved in/);
+    expect(existsSync(join(out, 'state.safetensors'))).toBe(true);
+    expect(existsSync(join(out, 'run.lock'))).toBe(false);
+  });
+
+  it('SIGTERM twice at once, as supervisors send it, is one', async () => {
+    const out = join(root, 'doubled');
+    expect((await interrupted(2, out, 'SIGTERM')).code).toBe(143);
+    expect(existsSync(join(out, 'state.safetensors'))).toBe(true);
+  });
+});
+
+describe('a closed stderr', () => {
+  it('ends the progress and not the training', async () => {
+    const flags = ['--student', 'vit_micro_patch4_32.cifar10', '--method', 'linear', '--epochs', '2', '--out'];
+    const child = spawn(process.execPath, [MAIN, 'train', data, ...flags, join(root, 'unseen')], { timeout: 50_000 });
+    child.stderr.destroy();
+    let stdout = '';
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk;
+    });
+    const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('accuracy') });
   });
 });

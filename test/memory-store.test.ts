@@ -103,7 +103,7 @@ describe.each(['last', 'val', 'paper'] as const)('a run by protocol %s in a stor
       });
       expect(await store.result()).toBe(null);
       const resumed = await train(settings, store);
-      expect(encodeState(resumed.state)).toEqual(encodeState(undisturbed.state));
+      expect(await encodeState(resumed.state)).toEqual(await encodeState(undisturbed.state));
       expect({ ...resumed.result, seconds: 0 }).toEqual({ ...undisturbed.result, seconds: 0 });
       expect(await store.result()).toEqual(resumed.result);
     }

@@ -1,8 +1,10 @@
 /** How images a call, threads and replicas are chosen, and remembered. */
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { cacheFolder } from '../src/files/node/cache-folder.js';
+import { identityText, thisProcess } from '../src/files/node/process-identity.js';
 import { fineTune, type Progress, resume } from '../src/index.js';
 import { type Call, searchCall } from '../src/measure/call-search.js';
 import { recallTuning, rememberTuning } from '../src/measure/node/tuning-cache.js';
@@ -134,10 +136,12 @@ describe('the cache', () => {
   });
 
   it('is not held up for long by a lock that a killed process left', async () => {
-    mkdirSync(join(root, 'idat', 'tuning.lock'), { recursive: true });
+    const lock = join(root, 'idat', 'tuning.json.lock');
+    mkdirSync(join(root, 'idat'), { recursive: true });
+    writeFileSync(lock, identityText({ ...thisProcess(), pid: spawnSync(process.execPath, ['-e', '']).pid }));
     await rememberTuning('after', entry(16));
     expect(await recallTuning('after')).toEqual(entry(16));
-    expect(existsSync(join(root, 'idat', 'tuning.lock'))).toBe(false);
+    expect(existsSync(lock)).toBe(false);
   });
 
   it('keeps every entry of writers at the same time', async () => {

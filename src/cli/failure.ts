@@ -2,13 +2,14 @@
 import { CommanderError } from 'commander';
 import { IdatError } from '../errors.js';
 import { messageOf } from './advice.js';
-import { INTERRUPTED } from './interrupt.js';
+import { stoppedExitCode } from './interrupt.js';
+import { tell } from './terminal.js';
 
-/** 0 where only help was asked for, 2 for a command typed wrongly, 130 after Ctrl-C, 1 for all else. */
+/** 0 where only help was asked for, 2 for a command typed wrongly, 130, 143 or 129 when a signal stopped it, 1 for all else. */
 function exitCode(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (!(error instanceof IdatError)) return 1;
-  if (error.code.endsWith('.interrupted')) return INTERRUPTED;
+  if (error.code.endsWith('.interrupted')) return stoppedExitCode();
   return error.code.startsWith('config.') ? 2 : 1;
 }
 
@@ -17,9 +18,9 @@ export function fail(error: unknown): void {
   process.exitCode = exitCode(error);
   if (error instanceof CommanderError) return; // commander has spoken already
   if (error instanceof IdatError) {
-    process.stderr.write(`${messageOf(error)}\n`);
+    tell(`${messageOf(error)}\n`);
     return;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(`${stack}\n\nThis is a bug of idat. Please report it with the lines above.\n`);
+  tell(`${stack}\n\nThis is a bug of idat. Please report it with the lines above.\n`);
 }

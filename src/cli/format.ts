@@ -1,4 +1,5 @@
 /** Numbers and tables as people read them. */
+import { visible } from '../errors.js';
 
 export const percent = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
 
@@ -10,8 +11,12 @@ export function clock(seconds: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
+/** Text that stays on one line of a terminal. */
+export const oneLine = (text: string): string => visible(text).replaceAll('\n', '\\n');
+
 /** Columns wide enough for their longest cell, two spaces between; those of words are flush left, the others right. */
-export function table(rows: readonly (readonly string[])[], words: readonly number[] = [0]): string {
+export function table(content: readonly (readonly string[])[], words: readonly number[] = [0]): string {
+  const rows = content.map((row) => row.map(oneLine));
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const line = (row: readonly string[]) =>
     row
@@ -24,6 +29,6 @@ export function table(rows: readonly (readonly string[])[], words: readonly numb
 export function facts(values: Readonly<Record<string, string>>): string {
   const width = Math.max(...Object.keys(values).map((name) => name.length));
   return Object.entries(values)
-    .map(([name, value]) => `${name.padEnd(width)}  ${value}`)
+    .map(([name, value]) => `${name.padEnd(width)}  ${oneLine(value)}`)
     .join('\n');
 }

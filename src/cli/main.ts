@@ -2,6 +2,7 @@
 /** The command line: one command one file, assembled here. */
 import { Command } from 'commander';
 import { bench } from './commands/bench.js';
+import { cache } from './commands/cache.js';
 import { compare } from './commands/compare.js';
 import { demo } from './commands/demo.js';
 import { evaluate } from './commands/eval.js';
@@ -16,6 +17,7 @@ import { resumeRun } from './commands/resume.js';
 import { train } from './commands/train.js';
 import { verifyReference } from './commands/verify.js';
 import { fail } from './failure.js';
+import { bearClosedPipes } from './terminal.js';
 
 const program = new Command('idat')
   .description('Fine-tune vision transformers with small adapters, taught by a smaller model.')
@@ -36,6 +38,7 @@ const commands = [
   pretrain,
   bench,
   verifyReference,
+  cache,
   demo,
 ];
 for (const command of commands) program.addCommand(command);
@@ -43,8 +46,7 @@ for (const command of commands) program.addCommand(command);
 const within = (command: Command): Command[] => [command, ...command.commands.flatMap(within)];
 for (const command of within(program)) command.exitOverride();
 
-// `idat verify … | head` closes the pipe; that is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+bearClosedPipes();
 
 try {
   await program.parseAsync();

@@ -1,5 +1,6 @@
 /** Progress on stderr: one rewritten line on a terminal, a plain line now and then elsewhere. */
 import type { WriteStream } from 'node:tty';
+import { visible } from '../errors.js';
 import type { Losses } from '../settings/record.js';
 import type { Progress } from '../train/progress.js';
 import { noteText } from './advice.js';
@@ -26,18 +27,18 @@ export function progressLine(title = '', stream: WriteStream = process.stderr): 
   const onProgress = (event: Progress) => {
     if (event.kind === 'note') {
       clear();
-      stream.write(`${noteText(event)}\n`);
+      stream.write(`${visible(noteText(event))}\n`);
       return;
     }
     const now = performance.now();
     const complete = event.kind === 'epoch' || ('done' in event && event.done === event.total);
     if (stream.isTTY) {
       if (event.kind === 'epoch' || (now - last < REDRAW_MS && !complete)) return;
-      const line = `${prefix}${describe(event, true)}`;
+      const line = visible(`${prefix}${describe(event, true)}`);
       stream.write(`\r\x1b[2K${line.slice(0, Math.max(20, stream.columns - 1))}`);
     } else {
       if (now - last < PLAIN_MS && !(event.kind === 'epoch' && event.epoch + 1 === event.epochs)) return;
-      stream.write(`${prefix}${describe(event, false)}\n`);
+      stream.write(`${visible(`${prefix}${describe(event, false)}`)}\n`);
     }
     last = now;
   };

@@ -14,6 +14,7 @@ import { type MovedWeights, type OpenedRun, openRun } from '../runs/open-run.js'
 import { buildForward } from '../step/forward.js';
 import type { ModelSpec, TrainableLayout } from '../step/model.js';
 import { refuseDiverged } from '../train/evaluate.js';
+import { refuseOverwriting } from './refuse-overwriting.js';
 
 export interface MergedTensor {
   readonly shape: Shape;
@@ -83,17 +84,19 @@ export interface MergeResult {
 /**
  * Writes a run's student as a plain checkpoint in timm's naming, head included, and its card beside it.
  *
- * @throws IdatError `merge.method` when its method does not merge; `run.changed` when the backbone is another one
+ * @throws IdatError `merge.method` when its method does not merge; `run.changed` when the backbone is another one;
+ *   `export.overwrites`
  */
 export async function mergeRun(runDir: string, out: string, moved: MovedWeights = {}): Promise<MergeResult> {
   const run = await openRun(runDir, moved);
+  const path = resolve(out);
+  await refuseOverwriting(run, [path, cardPath(path)]);
   const model = await run.model('student');
   const { backbone } = model;
   const { layout } = buildForward({ model, batch: 1 });
   const merged = mergedTensors(model, layout, await run.parameters('student', layout));
   const tensors = [...merged].map(([name, { shape, values }]) => ({ name, shape, data: values() }));
   for (const { name, data } of tensors) refuseDiverged(data, `numbers of ${name}`);
-  const path = resolve(out);
   const metadata = checkpointMetadata(backbone, {
     classes: model.classes,
     tag: `tuned-by-${model.method}`,

@@ -5,20 +5,21 @@
  * which succeeds for one of many: so no two processes ever write to one file, however they are started or killed, and no
  * lock can be left behind.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { readdir, rename, stat, unlink } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fateOf, identityText, parseIdentity, thisProcess } from '../files/node/process-identity.js';
 import { isFile } from './cache.js';
 
 /** Longer than the longest a living owner goes without writing: the pauses between its attempts together. */
 const ABANDONED_AFTER_MS = 10 * 60_000;
+/** Longer than one that writes goes without. */
+const SILENT_AFTER_MS = 10_000;
 const POLL_MS = 300;
 
 /** The owner of a file whose process ended in good order. */
 const NOBODY = 'idat';
-const HOST = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
 
 const pathOf = (blob: string, owner: string): string => `${blob}.${owner}.incomplete`;
 
@@ -32,7 +33,7 @@ export async function claimIncomplete(
   blob: string,
   { signal, onWait }: { signal?: AbortSignal | undefined; onWait?: () => void } = {},
 ): Promise<string | null> {
-  const own = pathOf(blob, `${HOST}-${process.pid}-${randomBytes(4).toString('hex')}`);
+  const own = pathOf(blob, `${identityText(thisProcess())}-${randomBytes(4).toString('hex')}`);
   for (let waited = false; ; waited = true) {
     if (await isFile(blob)) return null;
     const found = await incompletesOf(blob);
@@ -65,7 +66,7 @@ async function incompletesOf(blob: string): Promise<{ path: string; size: number
   const found = names.map(async (name) => {
     const prefix = `${basename(blob)}.`;
     const owner = name.startsWith(prefix)
-      ? /^(idat|[0-9a-f]{8}-\d+-[0-9a-f]{8})\.incomplete$/.exec(name.slice(prefix.length))?.[1]
+      ? /^(idat|[0-9a-f]{8}(?:-\d+)+-[0-9a-f]{8})\.incomplete$/.exec(name.slice(prefix.length))?.[1]
       : undefined;
     if (owner === undefined) return [];
     const path = join(folder, name);
@@ -75,15 +76,13 @@ async function incompletesOf(blob: string): Promise<{ path: string; size: number
   return (await Promise.all(found)).flat();
 }
 
-/** Processes of other machines, which may share the folder, are judged by their last write alone. */
+/** Processes out of sight, on other machines that may share the folder or in other containers, are judged by their last write. */
 function isAlive(owner: string, sinceWriteMs: number): boolean {
-  if (owner === NOBODY || sinceWriteMs > ABANDONED_AFTER_MS) return false;
-  const [host, pid] = owner.split('-');
-  if (host !== HOST) return true;
-  try {
-    process.kill(Number(pid), 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'; // of another user
-  }
+  if (owner === NOBODY) return false;
+  const identity = parseIdentity(owner);
+  const fate = identity ? fateOf(identity) : 'elsewhere';
+  if (fate !== 'elsewhere') return fate === 'alive';
+  // this machine's other containers: most often the one before this, restarted, and should it live the hash tells in the end
+  const isHere = identity?.host === thisProcess().host;
+  return sinceWriteMs <= (isHere ? SILENT_AFTER_MS : ABANDONED_AFTER_MS);
 }

@@ -10,22 +10,24 @@ import type { StepProfile } from '../report/profile-record.js';
 import { withRuntime } from '../runtime/node/start.js';
 import { versions } from '../runtime/node/versions.js';
 import { BUNDLED } from '../settings/fields.js';
-import { planOf } from '../settings/plan.js';
+import { planOf, type RunPlan } from '../settings/plan.js';
 import type { RunRecord, RunResult } from '../settings/record.js';
 import { loadPrograms } from '../train/compiled.js';
 import type { RunControl } from '../train/progress.js';
 import { type RunParts, runProtocol, withSplits } from '../train/protocol.js';
 import { modelSpecs, prefixesOf } from '../train/specs.js';
 import { backboneRecord, openBackbones } from './backbones.js';
+import { createRunDirectory, lockRun, refuseExisting } from './claim-directory.js';
 import { type DataSource, dataOfRun, nameOfData, openData } from './data-source.js';
-import { type OpenedRun, openRun } from './open-run.js';
+import { type MovedWeights, type OpenedRun, openRun } from './open-run.js';
 import { fingerprints, withPixels } from './pixels.js';
 import { prefixFiles } from './prefix-file.js';
 import { writeModel } from './pretrained-model.js';
 import { type FineTuneRequest, storedSettingsOf } from './request.js';
 import { openRunData } from './run-data.js';
-import { createRunDirectory, directoryStore, refuseExisting, writeRecord } from './run-directory.js';
+import { directoryStore, writeRecord } from './run-directory.js';
 import { splitOf, writeSplit } from './split-file.js';
+import { watchWeights } from './weight-files.js';
 
 const PRESET_STUDENT = `student: ${BUNDLED.student}, the small one bundled with idat; a larger backbone sees more`;
 const AUGMENTED =
@@ -74,6 +76,7 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
     await dataset.close();
     throw error;
   });
+  const checkSources = await watchWeights(backbones);
   return withPixels(dataset, plan.protocol.splits, backbones, plan, control, async (pixels) => {
     onNote(dataset.note);
     return withRuntime(plan.engine, async (started) => {
@@ -97,18 +100,22 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
         student: backboneRecord(backbones.student),
         teacher: backbones.teacher && backboneRecord(backbones.teacher),
       };
-      const dir = await createRunDirectory(settings, nameOfData(request.data));
-      await writeSplit(dir, splitOf(pixels));
-      await writeRecord(dir, record, dataset.classes);
-      const store = directoryStore(dir, compiled.models);
-      const parts = { plan, compiled, microBatch, pixels, store, prefixFiles: prefixFiles(plan.cache.folder), control };
-      if (control.onProfile) {
-        const profile = await withSplits(parts, async (splits) =>
-          profileSteps(runtime, plan, specs, prefixes, microBatch, await splits.training(plan.protocol.train)),
-        );
-        await control.onProfile(profile, dir);
+      const { dir, lock } = await createRunDirectory(settings, nameOfData(request.data));
+      try {
+        await writeSplit(dir, splitOf(pixels));
+        await writeRecord(dir, record, dataset.classes);
+        const store = directoryStore(dir, record, compiled.models);
+        const parts = partsOf(plan, { compiled, microBatch, pixels, store, control, checkSources });
+        if (control.onProfile) {
+          const profile = await withSplits(parts, async (splits) =>
+            profileSteps(runtime, plan, specs, prefixes, microBatch, await splits.training(plan.protocol.train)),
+          );
+          await control.onProfile(profile, dir);
+        }
+        return await finish(await openRun(dir), parts);
+      } finally {
+        await lock.release();
       }
-      return finish(await openRun(dir), parts);
     });
   });
 }
@@ -119,11 +126,22 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
  * where data are given, they are held against its own before.
  *
  * @throws IdatError `run.changed` when data set or weights are no longer what the run began with; `run.data` when its
- *   images were in memory and are not given
+ *   images were in memory and are not given; `run.locked` when another process is at work on it
  */
 export async function resume(runDir: string, control: ResumeControl = {}): Promise<FineTuneResult> {
-  const { student, teacher } = control;
-  const run = await openRun(runDir, { ...(student && { student }), ...(teacher && { teacher }) });
+  const { data, student, teacher } = control;
+  const moved: MovedWeights = { ...(student && { student }), ...(teacher && { teacher }) };
+  const { dir, result } = await openRun(runDir, moved);
+  if (result && data === undefined) return { runDir: dir, ...result };
+  const lock = await lockRun(dir);
+  try {
+    return await goOn(await openRun(dir, moved), control); // as it is now that nobody else writes to it
+  } finally {
+    await lock.release();
+  }
+}
+
+async function goOn(run: OpenedRun, control: ResumeControl): Promise<FineTuneResult> {
   const { dir, plan, result } = run;
   if (result && control.data === undefined) return { runDir: dir, ...result };
   const data = dataOfRun(run, control.data);
@@ -133,6 +151,7 @@ export async function resume(runDir: string, control: ResumeControl = {}): Promi
     student: await run.backbone('student', control),
     teacher: plan.models.teacher && (await run.backbone('teacher', control)),
   };
+  const checkSources = await watchWeights(backbones);
   const dataset = await openRunData(run, data, control);
   return withPixels(dataset, plan.protocol.splits, backbones, plan, control, async (pixels) => {
     checkData(dir, record, fingerprints(pixels));
@@ -142,13 +161,19 @@ export async function resume(runDir: string, control: ResumeControl = {}): Promi
       const specs = modelSpecs(plan.models, backbones, record.classes);
       const compiled = await loadPrograms(runtime, plan, specs, prefixesOf(specs, plan), resolved);
       if (record !== run.record) await writeRecord(dir, record, dataset.classes);
-      const store = directoryStore(dir, compiled.models);
+      const store = directoryStore(dir, record, compiled.models);
       const { microBatch } = resolved;
-      const parts = { plan, compiled, microBatch, pixels, store, prefixFiles: prefixFiles(plan.cache.folder), control };
-      return finish({ ...run, record }, parts);
+      return finish({ ...run, record }, partsOf(plan, { compiled, microBatch, pixels, store, control, checkSources }));
     });
   });
 }
+
+/** What a run is made of on this platform: what does not fit into memory goes to files. */
+const partsOf = (plan: RunPlan, parts: Omit<RunParts, 'plan' | 'prefixFiles'>): RunParts => ({
+  plan,
+  prefixFiles: prefixFiles(plan.cache.folder),
+  ...parts,
+});
 
 /** Trains to the end; writes the result, and before it the model where there was none to begin with. */
 async function finish({ dir, record, classes }: OpenedRun, parts: RunParts): Promise<FineTuneResult> {

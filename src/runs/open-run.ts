@@ -47,7 +47,7 @@ export async function openRun(runDir: string, moved: MovedWeights = {}): Promise
   const record = await readRecord(dir);
   const plan = planOf(record.settings);
   const classes = await readClasses(dir, record.classes);
-  const result = await readResult(dir);
+  const result = await readResult(dir, record);
   const planned = (role: Role) => {
     const model = plan.models[role];
     if (model) return model;

@@ -11,6 +11,7 @@ import { constants, type FileHandle, mkdir, open, rm, statfs } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { useCacheFile } from '../files/node/cache-files.js';
 import { readFully, writeFully } from '../files/node/read-write.js';
 import {
   newRecord,
@@ -74,7 +75,9 @@ async function openPrefixFile(folder: string | null, shape: PrefixFileShape): Pr
 async function openNamed(folder: string, key: string) {
   await mkdir(folder, { recursive: true });
   const path = join(folder, `prefix-${key.slice(0, 32)}.bin`);
-  return open(path, constants.O_RDWR | constants.O_CREAT);
+  const handle = await open(path, constants.O_RDWR | constants.O_CREAT);
+  await useCacheFile(folder, path);
+  return handle;
 }
 
 async function openTemporary() {

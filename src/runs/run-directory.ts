@@ -4,70 +4,33 @@
  * `state.safetensors` is the truth; metrics and tensors are derived from it and written again after every resume. All of
  * it may come from a stranger, so each file is read through its schema (settings/record.ts).
  */
-import { mkdir, readdir, readFile, unlink } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { z } from 'zod';
 import { IdatError, type Issue, inWords } from '../errors.js';
+import { removeAbandoned } from '../files/node/abandoned.js';
 import { writeFileAtomic } from '../files/node/atomic-write.js';
 import { openSafetensors } from '../files/node/safetensors-file.js';
-import { encodeSafetensors } from '../files/safetensors.js';
-import type { FineTuneSettings } from '../settings/config.js';
-import { variantName } from '../settings/config.js';
+import { encodeSafetensors, type SafetensorsFile } from '../files/safetensors.js';
 import { issuesOf } from '../settings/issues.js';
 import {
   ClassesSchema,
+  contradictionTo,
   type EpochMetrics,
   EpochMetricsSchema,
   EpochTimingSchema,
+  factsOf,
+  RunFactsSchema,
   type RunRecord,
   RunRecordSchema,
   type RunResult,
-  RunResultSchema,
+  StoredResultSchema,
   storedSettings,
 } from '../settings/record.js';
 import { TRAINING_ONLY, type TrainableLayout, type TunedModel } from '../step/model.js';
 import { type Pair, ROLES, type Role } from '../step/roles.js';
 import { encodeState, keptParameters, readState, type TrainState } from '../train/state.js';
 import type { Store } from '../train/store.js';
-
-/**
- * Makes the directory a run will live in.
- * @param data what the data set is called, where the directory's name is up to us
- * @throws IdatError `run.exists` when a run is there already
- */
-export async function createRunDirectory(settings: FineTuneSettings, data: string): Promise<string> {
-  if (settings.out !== undefined) {
-    const dir = resolve(settings.out);
-    await refuseExisting(dir);
-    await makeFolder(dir);
-    return dir;
-  }
-  await makeFolder('runs');
-  for (let n = 1; ; n++) {
-    const dir = resolve('runs', `${data}-${variantName(settings)}-${n}`);
-    if (await makeFolder(dir, false)) return dir;
-  }
-}
-
-/** @throws IdatError `run.exists` */
-export async function refuseExisting(dir: string): Promise<void> {
-  const entries = await readdir(dir).catch((): string[] => []);
-  if (!entries.includes('config.json') && !entries.includes('state.safetensors')) return;
-  const what = `${dir}: has a run already: go on with it, or choose another directory`;
-  throw new IdatError('run.exists', what, { about: { run: dir } });
-}
-
-/** @returns false when it existed and that is not wanted */
-async function makeFolder(dir: string, mayExist = true): Promise<boolean> {
-  try {
-    await mkdir(dir, { recursive: mayExist });
-    return true;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST' && !mayExist) return false;
-    throw new IdatError('run.directory', `${dir}: cannot make this folder (${code}); choose another`, { cause: error });
-  }
-}
 
 export async function writeRecord(dir: string, record: RunRecord, classes: readonly string[]): Promise<void> {
   await writeFileAtomic(join(dir, 'classes.json'), json(classes));
@@ -126,11 +89,16 @@ export async function readClasses(dir: string, count: number): Promise<string[]>
   throw new IdatError('run.damaged', `${path}: has ${classes.length} classes, the run ${count}; copy the run again`);
 }
 
-/** Null where the run has not ended. @throws IdatError `run.damaged` */
-export async function readResult(dir: string): Promise<RunResult | null> {
+/** Null where the run has not ended. @throws IdatError `run.damaged`, also when it is another run's */
+export async function readResult(dir: string, record: RunRecord): Promise<RunResult | null> {
   const path = join(dir, 'result.json');
   const value = await readJson(path);
-  return value === undefined ? null : checked(RunResultSchema, value, path);
+  if (value === undefined) return null;
+  const { of, ...result } = checked(StoredResultSchema, value, path);
+  const contradiction = of === undefined ? null : contradictionTo(of, record);
+  if (contradiction === null) return result;
+  const what = `${path}: is the result of another run (${contradiction})`;
+  throw new IdatError('run.damaged', `${what}; copy this run's own, or remove it and resume the run`);
 }
 
 export const readMetrics = (dir: string): Promise<EpochMetrics[]> =>
@@ -160,8 +128,9 @@ export async function readTuned(dir: string, role: Role, { slots, size }: Traina
 }
 
 /** Keeps a run in its directory. @param models tell what the state's numbers are */
-export function directoryStore(dir: string, models: Pair<TunedModel>): Store {
+export function directoryStore(dir: string, record: RunRecord, models: Pair<TunedModel>): Store {
   const path = (name: string) => join(dir, name);
+  const of = factsOf(record);
   const publish = async (state: TrainState) => {
     await writeFileAtomic(path('metrics.jsonl'), lines(state.metrics));
     for (const role of ROLES) {
@@ -173,31 +142,41 @@ export function directoryStore(dir: string, models: Pair<TunedModel>): Store {
   return {
     place: dir,
     load: async () => {
-      const state = await loadState(dir);
+      const state = await loadState(dir, record);
       return state && { state, timings: await readLines(path('timings.jsonl'), EpochTimingSchema) };
     },
     save: async ({ state, timings }) => {
-      await writeFileAtomic(path('state.safetensors'), encodeState(state));
+      await writeFileAtomic(path('state.safetensors'), await encodeState(state, JSON.stringify(of)));
       await publish(state);
       await writeFileAtomic(path('timings.jsonl'), lines(timings));
     },
     publish,
-    finish: (result) => writeFileAtomic(path('result.json'), json(result)),
-    result: () => readResult(dir),
+    finish: (result) => writeFileAtomic(path('result.json'), json({ ...result, of })),
+    result: () => readResult(dir, record),
   };
 }
 
 /** The state, or null where none was saved yet. Removes what a killed process left half-written. */
-async function loadState(dir: string): Promise<TrainState | null> {
-  const names = await readdir(dir);
-  for (const name of names) if (/^\.idat-.*\.tmp$/.test(name)) await unlink(join(dir, name));
-  if (!names.includes('state.safetensors')) return null;
+async function loadState(dir: string, record: RunRecord): Promise<TrainState | null> {
+  await removeAbandoned(dir, /^\.idat-.*\.tmp$/, { nameless: true });
+  if (!(await readdir(dir)).includes('state.safetensors')) return null;
   const opened = await openSafetensors(join(dir, 'state.safetensors'));
   try {
-    return await readState(opened);
+    const state = await readState(opened);
+    checkFacts(opened.file, record);
+    return state;
   } finally {
     await opened.close();
   }
+}
+
+/** States of earlier versions do not say what they are of. */
+function checkFacts({ name, metadata }: SafetensorsFile, record: RunRecord): void {
+  if (metadata.of === undefined) return;
+  const contradiction = contradictionTo(checked(RunFactsSchema, parsed(metadata.of, name), name), record);
+  if (contradiction === null) return;
+  const what = `${name}: the state is of another run than config.json tells (${contradiction})`;
+  throw new IdatError('run.state', `${what}; put the old file back, or start a new run`);
 }
 
 /** The trained tensors alone, less those that only training needs. */
@@ -231,11 +210,15 @@ async function readJson(path: string): Promise<unknown> {
   return text === null ? undefined : parsed(text, path);
 }
 
-/** None where the file is missing. @throws IdatError `run.damaged` naming the line */
+/**
+ * None where the file is missing. What stands behind the last line's end is half a line of a process that was killed.
+ * @throws IdatError `run.damaged` naming the line
+ */
 async function readLines<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S>[]> {
   const text = await readFile(path, 'utf8').catch(() => '');
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1);
   const where = (i: number) => `${path}, line ${i + 1}`;
-  return text
+  return whole
     .split('\n')
     .map((line, i) => [line, where(i)] as const)
     .filter(([line]) => line !== '')

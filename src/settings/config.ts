@@ -144,7 +144,7 @@ export function differingSettings(a: FineTuneSettings, b: FineTuneSettings): Fie
 }
 
 /** The same text for equal values, in whatever order an object's fields come. */
-const canonical = (value: unknown): string =>
+export const canonical = (value: unknown): string =>
   JSON.stringify(value, (_, one) =>
     typeof one === 'object' && one !== null && !Array.isArray(one)
       ? Object.fromEntries(Object.entries(one as object).sort(([a], [b]) => (a < b ? -1 : 1)))

@@ -3,7 +3,7 @@
  * have been edited by hand, so each has its schema here.
  */
 import { z } from 'zod';
-import { type FineTuneSettings, resolveConfig } from './config.js';
+import { canonical, type FineTuneSettings, resolveConfig, resultSettings } from './config.js';
 import { PROTOCOL_NAMES } from './protocols.js';
 
 const count = z.int().min(0);
@@ -67,6 +67,40 @@ export type RunRecord = Omit<z.output<typeof RunRecordSchema>, 'settings'> & { s
 export const storedSettings = (settings: Record<string, unknown>): FineTuneSettings =>
   resolveConfig(settings as Parameters<typeof resolveConfig>[0]);
 
+/** What a state or a result is of, to be held against the run it lies beside; no paths, as runs move. */
+export const RunFactsSchema = z.object({
+  /** Those that change results. */
+  settings: z.record(z.string(), z.unknown()),
+  /** Fingerprint of each split. */
+  data: z.record(z.string(), z.string()),
+  /** sha256 of each backbone. */
+  weights: z.record(z.string(), z.string()),
+});
+export type RunFacts = z.output<typeof RunFactsSchema>;
+
+export function factsOf({ settings, data, student, teacher }: RunRecord): RunFacts {
+  const { data: _data, student: _student, teacher: _teacher, ...deciding } = resultSettings(settings);
+  const weights = { student: student.sha256, ...(teacher && { teacher: teacher.sha256 }) };
+  // as JSON gives it back: a setting that is not set is none
+  return JSON.parse(JSON.stringify({ settings: deciding, data: data.fingerprints, weights })) as RunFacts;
+}
+
+/**
+ * The first thing in which a run contradicts what a state or result beside it is of; null where none does. What only one of
+ * them names counts for nothing: versions of idat know more or fewer settings.
+ */
+export function contradictionTo(facts: RunFacts, record: RunRecord): string | null {
+  const now = factsOf(record);
+  for (const part of ['settings', 'data', 'weights'] as const) {
+    for (const [name, before] of Object.entries(facts[part])) {
+      if (!(name in now[part]) || canonical(now[part][name]) === canonical(before)) continue;
+      if (part === 'settings') return `${name} ${canonical(before)}, the run has ${canonical(now.settings[name])}`;
+      return part === 'data' ? `other images in ${name}` : `other weights of the ${name}`;
+    }
+  }
+  return null;
+}
+
 export const RunResultSchema = z.object({
   /** Top-1 of the student on the test split. */
   accuracy: share,
@@ -80,7 +114,9 @@ export const RunResultSchema = z.object({
   /** Spent in training, over all sittings. */
   seconds: z.number().min(0),
 });
-/** result.json */
+/** result.json holds besides what the result is of; runs of earlier versions do not. */
+export const StoredResultSchema = RunResultSchema.extend({ of: RunFactsSchema.optional() });
+/** What a run came to. */
 export type RunResult = z.output<typeof RunResultSchema>;
 
 /** `select` looks for the best epoch on val; `final` trains what is kept. */

@@ -33,6 +33,7 @@ export interface Run {
   readonly store: Store;
   readonly timings: EpochTiming[];
   readonly control: RunControl;
+  readonly checkSources?: (() => Promise<void>) | undefined;
 }
 
 /** One pass through a protocol's epochs. */
@@ -61,6 +62,7 @@ export async function trainPhase(
 
   while (state.epoch < phase.epochs) {
     const started = performance.now();
+    await run.checkSources?.();
     const allPatches = state.epoch >= phase.epochs - tokens.fullEpochs;
     const { session, draws } = allPatches ? await run.steps.allPatches() : run.steps.somePatches;
     const models = mapPair(run.models, ({ spec }) => (allPatches ? { ...spec, dropTokens: 0 } : spec));
@@ -102,6 +104,7 @@ export async function trainPhase(
     state.epoch++;
     state.step = 0;
     state.sums = emptySums();
+    await run.checkSources?.(); // before anything is saved that other weights have made
     await run.store.save({ state, timings: run.timings });
     control.onProgress?.({ kind: 'epoch', epochs: phase.epochs, seconds, ...state.metrics.at(-1)! });
     if (control.signal?.aborted) throw await interrupted(run, state);
@@ -136,7 +139,11 @@ function keepBest(state: TrainState): void {
 }
 
 /** Saves all, also in the middle of an epoch. */
-export async function interrupted(run: Pick<Run, 'store' | 'timings'>, state: TrainState): Promise<IdatError> {
+export async function interrupted(
+  run: Pick<Run, 'store' | 'timings' | 'checkSources'>,
+  state: TrainState,
+): Promise<IdatError> {
+  await run.checkSources?.();
   await run.store.save({ state, timings: run.timings });
   const { place } = run.store;
   const where = `stopped after epoch ${state.epoch} step ${state.step}, with all saved in ${place}`;

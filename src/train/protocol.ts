@@ -30,6 +30,8 @@ export interface RunParts {
   /** Opens files for what frozen prefixes compute; null: what does not fit into memory is computed in every epoch. */
   readonly prefixFiles: PrefixFiles | null;
   readonly control: RunControl;
+  /** Throws when what the run was made of is no longer what it was. Asked before and after each epoch, and before the result. */
+  readonly checkSources?: (() => Promise<void>) | undefined;
 }
 
 /** What a run came to: its result, and the state it is of. */
@@ -52,6 +54,7 @@ export async function runProtocol(parts: RunParts): Promise<Reached> {
   const saved = await store.load();
   let state = saved?.state ?? initialState(protocol.select ? 'select' : 'final', seed, layouts);
   checkState(state, layouts, store.place);
+  checkLength(state, totalEpochs(schedule), store.place);
   const timings = (saved?.timings ?? []).filter(({ phase, epoch }) =>
     state.metrics.some((line) => line.phase === phase && line.epoch === epoch),
   );
@@ -89,6 +92,7 @@ export async function runProtocol(parts: RunParts): Promise<Reached> {
     });
   });
   if (!score) throw await interrupted(run, state);
+  await parts.checkSources?.();
   const selectedEpoch = protocol.keepsBest ? bestEpoch(state.metrics, 'final')!.epoch : epochs - 1;
   return { state, result: resultOf(plan, layouts, { ...score, selectedEpoch }, timings) };
 }
@@ -143,6 +147,12 @@ function checkState(state: TrainState, layouts: Pair<TrainableLayout>, place: st
     const what = `the saved state has ${has} numbers of the ${role}, the run needs ${needs}`;
     throw new IdatError('run.state', `${place}: ${what}; copy the run again, or start a new one`);
   }
+}
+
+function checkLength({ epoch }: TrainState, epochs: number, place: string): void {
+  if (epoch <= epochs) return;
+  const what = `the saved state has seen ${epoch} epochs, the settings ask for ${epochs}`;
+  throw new IdatError('run.state', `${place}: ${what}; put the old config.json back, or start a new run`);
 }
 
 /** Trained numbers that the tuned model keeps. */

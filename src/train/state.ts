@@ -6,6 +6,7 @@
 import { IdatError, inWords } from '../errors.js';
 import { encodeSafetensors, type TensorSource } from '../files/safetensors.js';
 import type { SafetensorsReader } from '../files/safetensors-reader.js';
+import { sha256 } from '../files/sha256.js';
 import { issuesOf } from '../settings/issues.js';
 import { type EpochMetrics, type Losses, type Phase, ProgressSchema } from '../settings/record.js';
 import type { TrainableLayout } from '../step/model.js';
@@ -73,7 +74,11 @@ export function initialState(
   };
 }
 
-export function encodeState({ student, teacher, best, ...counters }: TrainState): Uint8Array {
+/** @param of what the state is of, as text */
+export async function encodeState(
+  { student, teacher, best, ...counters }: TrainState,
+  of: string | null = null,
+): Promise<Uint8Array> {
   const tensors: TensorSource[] = [];
   const add = (name: string, data: Float32Array) => tensors.push({ name, shape: [data.length], data });
   for (const [role, model] of Object.entries({ student, teacher })) {
@@ -84,7 +89,29 @@ export function encodeState({ student, teacher, best, ...counters }: TrainState)
   }
   for (const [role, parameters] of Object.entries(best ?? {})) if (parameters) add(`best.${role}`, parameters);
   const updates = student.adamw.steps; // both models are updated together
-  return encodeSafetensors(tensors, { format: 'idat-state-1', state: JSON.stringify({ ...counters, updates }) });
+  const facts = { state: JSON.stringify({ ...counters, updates }), ...(of !== null && { of }) };
+  const numbers = new Map(tensors.map(({ name, data }) => [name, data as Float32Array]));
+  return encodeSafetensors(tensors, { format: 'idat-state-1', ...facts, sha256: await checksum(facts, numbers) });
+}
+
+/** Bytes hashed at a time, as each are copied. */
+const HASHED_AT_ONCE = 2 ** 24;
+
+/** Of all that a state holds. */
+async function checksum(
+  { state, of }: Readonly<Record<string, string | undefined>>,
+  tensors: ReadonlyMap<string, Float32Array>,
+): Promise<string> {
+  const hashes: unknown[] = [state, of ?? null];
+  for (const name of [...tensors.keys()].sort()) {
+    const { buffer, byteOffset, byteLength } = tensors.get(name)!;
+    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+    hashes.push(name, byteLength);
+    for (let at = 0; at < byteLength; at += HASHED_AT_ONCE) {
+      hashes.push(await sha256(bytes.subarray(at, at + HASHED_AT_ONCE)));
+    }
+  }
+  return sha256(JSON.stringify(hashes));
 }
 
 /**
@@ -97,15 +124,21 @@ export async function readState(opened: SafetensorsReader): Promise<TrainState> 
     throw new IdatError('run.state', `${name}: not a state of this version of idat; start the run again`);
   }
   const { updates, ...counters } = parseProgress(metadata.state, name);
+  const numbers = new Map<string, Float32Array>();
+  const read = async (tensor: string) => {
+    const values = await opened.readFloat32(tensor);
+    numbers.set(tensor, values);
+    return values;
+  };
   const model = async (role: Role): Promise<ModelState> => ({
-    parameters: await opened.readFloat32(`${role}.parameters`),
+    parameters: await read(`${role}.parameters`),
     adamw: {
       steps: updates,
-      firstMoment: await opened.readFloat32(`${role}.first-moment`),
-      secondMoment: await opened.readFloat32(`${role}.second-moment`),
+      firstMoment: await read(`${role}.first-moment`),
+      secondMoment: await read(`${role}.second-moment`),
     },
   });
-  const best = async (role: Role) => (tensors.has(`best.${role}`) ? opened.readFloat32(`best.${role}`) : null);
+  const best = async (role: Role) => (tensors.has(`best.${role}`) ? read(`best.${role}`) : null);
   const bestStudent = await best('student');
   const state = {
     ...counters,
@@ -117,6 +150,10 @@ export async function readState(opened: SafetensorsReader): Promise<TrainState> 
     const lengths = [adamw.firstMoment.length, adamw.secondMoment.length];
     if (lengths.every((length) => length === parameters.length)) continue;
     throw new IdatError('run.state', `${name}: its tensors do not fit each other; copy the run again`);
+  }
+  // states of earlier versions have none
+  if (metadata.sha256 !== undefined && metadata.sha256 !== (await checksum(metadata, numbers))) {
+    throw new IdatError('run.state', `${name}: differs from its checksum, it is damaged; copy the run again`);
   }
   return state;
 }

@@ -35,7 +35,7 @@ export function memoryStore(): Store {
     load: async () =>
       kept && { state: await readState(safetensorsIn(kept.bytes, 'the state in memory')), timings: kept.timings },
     save: async ({ state, timings }) => {
-      kept = { bytes: encodeState(state), timings: [...timings] };
+      kept = { bytes: await encodeState(state), timings: [...timings] };
     },
     publish: async () => {},
     finish: async (result) => {

@@ -8,6 +8,7 @@ import { addFlags, givenFields } from '../config-flags.js';
 import { importExtensions } from '../extension-file.js';
 import { facts, table } from '../format.js';
 import { writeProfile } from '../profile.js';
+import { print, tell } from '../terminal.js';
 
 const command = new Command('bench').description(
   'measure training and inference on this machine, beside the figures of others',
@@ -26,14 +27,14 @@ export const bench = addFlags(command, BenchConfig, { heading: 'Benchmark:', fie
     const record = await measure(givenFields(BenchConfig, flags), {
       onNote: (text) => {
         status('');
-        process.stderr.write(`${text}\n`);
+        tell(`${text}\n`);
       },
       onReading: (done, total) => status(`reading ${done}/${total}`),
       ...(profile !== undefined && { onProfile: (taken) => writeProfile(profile, taken) }),
     }).finally(() => status(''));
     const others = await comparableRecords(record); // before this machine's own are among them
     if (save !== undefined) await saveRecord(save, record);
-    process.stdout.write(json ? `${JSON.stringify(record)}\n` : describe(record, others));
+    print(json ? `${JSON.stringify(record)}\n` : describe(record, others));
   });
 
 function describe(record: BenchRecord, others: readonly BenchRecord[]): string {

@@ -6,6 +6,7 @@ import { comparisonTable } from '../../report/comparison.js';
 import { FineTuneConfig } from '../../settings/config.js';
 import { addFlags, givenFields, MOST_USED } from '../config-flags.js';
 import { importExtensions } from '../extension-file.js';
+import { print } from '../terminal.js';
 import { withProgressOf } from '../with-progress.js';
 
 const command = new Command('compare')
@@ -30,5 +31,5 @@ export const compare = addFlags(command, CompareConfig)
     const { seeds, json, ...flags } = await importExtensions(given);
     const input = { ...givenFields(CompareConfig, flags), data, seeds } as CompareInput;
     const comparison = await withProgressOf((control) => trainBoth(input, control));
-    process.stdout.write(json ? `${JSON.stringify(comparison)}\n` : `${comparisonTable(comparison)}\n`);
+    print(json ? `${JSON.stringify(comparison)}\n` : `${comparisonTable(comparison)}\n`);
   });

@@ -7,6 +7,7 @@ import type { FineTuneInput } from '../../settings/config.js';
 import { PROTOCOLS } from '../../settings/protocols.js';
 import { shortPath } from '../describe-run.js';
 import { clock, percent, table } from '../format.js';
+import { print, tell } from '../terminal.js';
 import { withProgress } from '../with-progress.js';
 
 const asset = (name: string) => shortPath(fileURLToPath(packageFile(`assets/${name}`)));
@@ -30,7 +31,7 @@ const RUNS: { title: string; config: FineTuneInput }[] = [
 export const demo = new Command('demo')
   .description('compare adapters alone with iDAT on bundled models and images, in minutes')
   .action(async () => {
-    process.stderr.write(
+    tell(
       `EuroSAT, 10 kinds of land use seen from space: 1,000 images to learn from, 1,500 to be tested on.\n` +
         `Student ${SHARED.student}, ${SHARED.epochs} epochs, first alone, then with a smaller teacher beside it.\n\n`,
     );
@@ -52,7 +53,7 @@ export const demo = new Command('demo')
     const [alone, taught] = results as [FineTuneResult, FineTuneResult];
     const points = 100 * (taught.accuracy - alone.accuracy);
     const run = shortPath(taught.runDir);
-    process.stdout.write(
+    print(
       `${table(rows)}\n\n` +
         `iDAT's difference: ${points >= 0 ? '+' : '−'}${Math.abs(points).toFixed(1)} points ` +
         `(one seed; the teacher is needed in training only).\n` +

@@ -6,6 +6,7 @@ import { STUDENT_PLACE } from '../arguments.js';
 import { shortPath } from '../describe-run.js';
 import { importMethod, METHOD_FILE } from '../extension-file.js';
 import { facts, percent } from '../format.js';
+import { print } from '../terminal.js';
 import { withProgress } from '../with-progress.js';
 
 export const evaluate = new Command('eval')
@@ -22,7 +23,7 @@ export const evaluate = new Command('eval')
       evaluateRun(run, { ...(data !== undefined && { data }), ...(student !== undefined && { student }), ...control }),
     );
     if (flags.json) {
-      process.stdout.write(`${JSON.stringify(score)}\n`);
+      print(`${JSON.stringify(score)}\n`);
       return;
     }
     const text = facts({
@@ -30,5 +31,5 @@ export const evaluate = new Command('eval')
       protocol: PROTOCOLS[score.protocol].meaning,
       data: shortPath(score.data),
     });
-    process.stdout.write(`${text}\n`);
+    print(`${text}\n`);
   });

@@ -5,6 +5,7 @@ import { STUDENT_PLACE } from '../arguments.js';
 import { shortPath } from '../describe-run.js';
 import { importMethod, METHOD_FILE } from '../extension-file.js';
 import { facts } from '../format.js';
+import { print } from '../terminal.js';
 
 export const merge = new Command('merge')
   .description('fold what a run has learned into its backbone: a plain checkpoint, as fast as before tuning')
@@ -17,7 +18,7 @@ export const merge = new Command('merge')
     if (flags.method !== undefined) await importMethod(flags.method);
     const result = await mergeRun(run, flags.out, flags.student === undefined ? {} : { student: flags.student });
     if (flags.json) {
-      process.stdout.write(`${JSON.stringify(result)}\n`);
+      print(`${JSON.stringify(result)}\n`);
       return;
     }
     const text = facts({
@@ -26,5 +27,5 @@ export const merge = new Command('merge')
       card: result.card === null ? 'none, as the run has no result yet' : shortPath(result.card),
       use: `a ViT or Swin in timm’s naming; idat reads it as --student ${shortPath(result.path)}`,
     });
-    process.stdout.write(`${text}\n`);
+    print(`${text}\n`);
   });

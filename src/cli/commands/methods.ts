@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { type MethodRecord, methodRecord, methodRecords, PRESET_BACKBONE } from '../../report/method-records.js';
 import { importMethod } from '../extension-file.js';
 import { facts, table } from '../format.js';
+import { print } from '../terminal.js';
 
 export const methods = new Command('methods')
   .description('list the tuning methods, or tell about one')
@@ -12,10 +13,10 @@ export const methods = new Command('methods')
   .action(async (name: string | undefined, { backbone, json }: { backbone: string; json?: true }) => {
     if (name === undefined) {
       const records = methodRecords(backbone);
-      process.stdout.write(`${json ? JSON.stringify(records) : listed(records, backbone)}\n`);
+      print(`${json ? JSON.stringify(records) : listed(records, backbone)}\n`);
     } else {
       const record = methodRecord(await importMethod(name), backbone);
-      process.stdout.write(`${json ? JSON.stringify(record) : described(record)}\n`);
+      print(`${json ? JSON.stringify(record) : described(record)}\n`);
     }
   });
 

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { weightsNamed } from '../../backbones/node/registry.js';
 import { fetchModel, type ListedModel, listModels } from '../../runs/models.js';
 import { table } from '../format.js';
+import { print } from '../terminal.js';
 import { withProgress } from '../with-progress.js';
 
 const fetchModels = new Command('fetch')
@@ -12,12 +13,8 @@ const fetchModels = new Command('fetch')
   .action(async (names: string[]) => {
     names.forEach(weightsNamed); // a name mistyped is said before hours are spent on the others
     for (const name of names) {
-      const work = withProgress(
-        (control) => fetchModel(name, control),
-        undefined,
-        'stopping; Ctrl-C again leaves at once',
-      );
-      process.stdout.write(`${await work}\n`);
+      const work = withProgress((control) => fetchModel(name, control), undefined, 'stopping');
+      print(`${await work}\n`);
     }
   });
 
@@ -28,12 +25,12 @@ export const models = new Command('models')
   .action(async (flags: { json?: true }) => {
     const listed = await listModels();
     if (flags.json) {
-      process.stdout.write(`${JSON.stringify({ models: listed })}\n`);
+      print(`${JSON.stringify({ models: listed })}\n`);
       return;
     }
     const header = ['name', 'family', 'parameters', 'input', 'licence', 'source', 'on this disk'];
     const rows = listed.map(describe);
-    process.stdout.write(
+    print(
       `${table([header, ...rows], [0, 1, 4, 5, 6])}\n\n` +
         'Parameters without the old head. A source is an organisation of huggingface.co, with a repository of the same name.\n' +
         'What is not fetched is fetched when it is first used, or by: idat models fetch NAME\n',

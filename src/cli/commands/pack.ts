@@ -5,6 +5,7 @@ import { STUDENT_PLACE } from '../arguments.js';
 import { shortPath } from '../describe-run.js';
 import { importMethod, METHOD_FILE } from '../extension-file.js';
 import { facts } from '../format.js';
+import { print } from '../terminal.js';
 
 export const pack = new Command('pack')
   .description('put what prediction needs, frozen weights included, into one folder or zip that works anywhere')
@@ -17,7 +18,7 @@ export const pack = new Command('pack')
     if (flags.method !== undefined) await importMethod(flags.method);
     const result = await packRun(run, flags.out, flags.student === undefined ? {} : { student: flags.student });
     if (flags.json) {
-      process.stdout.write(`${JSON.stringify(result)}\n`);
+      print(`${JSON.stringify(result)}\n`);
       return;
     }
     const zipped = result.path.endsWith('.zip');
@@ -26,5 +27,5 @@ export const pack = new Command('pack')
       size: `${(result.bytes / 1e6).toFixed(1)} MB, ${result.files.length} files`,
       use: `${zipped ? 'unpack it; ' : ''}idat predict ${shortPath(result.path).replace(/\.zip$/i, '')} photo.jpg`,
     });
-    process.stdout.write(`${text}\n`);
+    print(`${text}\n`);
   });

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { PAPER_STUDENT, PAPER_TEACHER, type ParameterTable, parameterTable } from '../../paper/parameter-table.js';
 import { table } from '../format.js';
+import { print } from '../terminal.js';
 
 export const params = new Command('params')
   .description('count what each method trains, beside the figures that the paper prints')
@@ -10,7 +11,7 @@ export const params = new Command('params')
   .option('--json', 'print all counts as one JSON object')
   .action((flags: { student: string; teacher: string; json?: true }) => {
     const counted = parameterTable(flags.student, flags.teacher);
-    process.stdout.write(flags.json ? `${JSON.stringify(counted)}\n` : describe(counted));
+    print(flags.json ? `${JSON.stringify(counted)}\n` : describe(counted));
   });
 
 const whole = (count: number): string => Math.round(count).toLocaleString('en');

@@ -3,7 +3,8 @@ import { Command } from 'commander';
 import { predict } from '../../index.js';
 import { STUDENT_PLACE, wholeNumber } from '../arguments.js';
 import { importMethod, METHOD_FILE } from '../extension-file.js';
-import { percent, table } from '../format.js';
+import { oneLine, percent, table } from '../format.js';
+import { print, tell } from '../terminal.js';
 import { withProgress } from '../with-progress.js';
 
 export const predictImages = new Command('predict')
@@ -25,15 +26,15 @@ export const predictImages = new Command('predict')
         }),
       );
       // A picture that could not be read is told and makes the command fail; the others are answered.
-      for (const { error } of results) if (error !== undefined) process.stderr.write(`${error}\n`);
+      for (const { error } of results) if (error !== undefined) tell(`${error}\n`);
       if (results.some(({ error }) => error !== undefined)) process.exitCode = 1;
       if (flags.json) {
-        process.stdout.write(`${JSON.stringify({ results })}\n`);
+        print(`${JSON.stringify({ results })}\n`);
         return;
       }
       for (const { path, predictions } of results) {
         const rows = predictions.map(({ label, probability }) => [`  ${label}`, percent(probability)]);
-        if (rows.length > 0) process.stdout.write(`${path}\n${table(rows)}\n`);
+        if (rows.length > 0) print(`${oneLine(path)}\n${table(rows)}\n`);
       }
     },
   );

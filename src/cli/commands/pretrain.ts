@@ -6,6 +6,7 @@ import { PretrainConfig, type PretrainInput } from '../../settings/pretrain.js';
 import { addFlags, givenFields } from '../config-flags.js';
 import { describeRun } from '../describe-run.js';
 import { withProfile } from '../profile.js';
+import { print } from '../terminal.js';
 import { withProgress } from '../with-progress.js';
 
 const command = new Command('pretrain')
@@ -20,5 +21,5 @@ export const pretrain = addFlags(command, PretrainConfig, sizes)
   .action(async (data: string, flags) => {
     const input = { ...givenFields(PretrainConfig, flags), data } as PretrainInput;
     const result = await withProgress((control) => train(input, flags.profile ? withProfile(control) : control));
-    process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : `${describeRun(result)}\n`);
+    print(flags.json ? `${JSON.stringify(result)}\n` : `${describeRun(result)}\n`);
   });

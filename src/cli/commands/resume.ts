@@ -4,6 +4,7 @@ import { type ResumeControl, type RunControl, resume } from '../../index.js';
 import { wholeNumber } from '../arguments.js';
 import { describeRun } from '../describe-run.js';
 import { importLoss, importMethod, LOSS_FILE, METHOD_FILE } from '../extension-file.js';
+import { print } from '../terminal.js';
 import { withProgress } from '../with-progress.js';
 
 interface ResumeFlags extends Omit<ResumeControl, keyof RunControl> {
@@ -32,5 +33,5 @@ export const resumeRun = new Command('resume')
     if (method !== undefined) await importMethod(method);
     if (distill !== undefined) await importLoss(distill);
     const result = await withProgress((control) => resume(run, { ...control, ...how }));
-    process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${describeRun(result)}\n`);
+    print(json ? `${JSON.stringify(result)}\n` : `${describeRun(result)}\n`);
   });

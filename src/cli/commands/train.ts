@@ -5,6 +5,7 @@ import { addConfigFlags, configFrom } from '../config-flags.js';
 import { describeRun } from '../describe-run.js';
 import { importExtensions } from '../extension-file.js';
 import { withProfile } from '../profile.js';
+import { print } from '../terminal.js';
 import { withProgress } from '../with-progress.js';
 
 const command = new Command('train')
@@ -19,5 +20,5 @@ export const train = addConfigFlags(command)
     const result = await withProgress((control) =>
       fineTune(configFrom(data, flags), flags.profile ? withProfile(control) : control),
     );
-    process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : `${describeRun(result)}\n`);
+    print(flags.json ? `${JSON.stringify(result)}\n` : `${describeRun(result)}\n`);
   });

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { DEVICES, type Device } from '../../runtime/runtime.js';
 import { formatRows, verify } from '../../verify/index.js';
 import { nameOf, wholeNumber } from '../arguments.js';
+import { print } from '../terminal.js';
 
 export const verifyReference = new Command('verify')
   .description('hold the numbers idat computes against stored references')
@@ -19,6 +20,6 @@ export const verifyReference = new Command('verify')
     const { rows, passed } = await verify(dir, { device, threads, onRow }).finally(() => {
       if (process.stderr.isTTY) process.stderr.write('\r\x1b[2K');
     });
-    process.stdout.write(flags.json ? `${JSON.stringify({ passed, rows })}\n` : `${formatRows(rows)}\n`);
+    print(flags.json ? `${JSON.stringify({ passed, rows })}\n` : `${formatRows(rows)}\n`);
     if (!passed) process.exitCode = 1;
   });

@@ -1,13 +1,18 @@
 /**
  * Image files to RGB bytes, as Pillow's `Image.open(…).convert('RGB')` gives them. The only file that imports sharp.
  */
+import { availableParallelism } from 'node:os';
 import sharp from 'sharp';
 import { IdatError } from '../../errors.js';
 import { cmykToRgb } from '../cmyk.js';
 import type { RgbImage } from '../resize.js';
+import { Budget } from './pixel-budget.js';
 
 /** Where Pillow stops with DecompressionBombError: twice a quarter of a GiB of 3-byte pixels. */
 const MAX_PIXELS = 178_956_970;
+
+/** Pixels being decoded, by all who decode: whoever asks for many images at once need not know how large they are. */
+const inFlight = new Budget(Math.max(50e6, 12.5e6 * availableParallelism()));
 
 // Each image is decoded once, so a cache of operations only holds memory; parallelism is over images, not within one.
 sharp.cache(false);
@@ -50,9 +55,8 @@ export async function decodeImage(bytes: Uint8Array, options: { orient: boolean;
   // Asking for CMYK at both ends keeps libvips from converting it with its built-in profile.
   if (isCmyk) pipeline = pipeline.pipelineColourspace('cmyk').toColourspace('cmyk');
   else pipeline = pipeline.removeAlpha().toColourspace('srgb');
-  const { data, info } = await explained(
-    options.name,
-    pipeline.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true }),
+  const { data, info } = await inFlight.spend(width * height, () =>
+    explained(options.name, pipeline.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })),
   );
   const channels = isCmyk ? 4 : 3;
   if (info.channels !== channels) {

@@ -8,6 +8,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { useCacheFile } from '../../files/node/cache-files.js';
+import { identityText, thisProcess } from '../../files/node/process-identity.js';
 import { readFully, writeFully } from '../../files/node/read-write.js';
 import { fileStorage, memoryStorage, type PixelStorage } from './pixel-storage.js';
 
@@ -62,6 +64,7 @@ export async function openCache(
       at += piece.length;
     }
     if (digest.digest('hex') !== footer.sha256) throw new Error('the records differ from their checksum');
+    await useCacheFile(dirname(path), path);
     if (!memory) return { storage: onDisk, failures: footer.failures };
     await onDisk.close();
     return { storage: memoryStorage(memory, shape.recordBytes), failures: footer.failures };
@@ -96,7 +99,7 @@ export async function saveCache(
   storage: PixelStorage,
   failures: Failure[],
 ): Promise<void> {
-  const temporary = await createTemporary(dirname(path));
+  const temporary = await createTemporary(dirname(path), true);
   try {
     let at = 0;
     for await (const piece of storage.pieces()) {
@@ -131,6 +134,7 @@ export async function seal(
   const end = Buffer.concat([json, length, sha256(json), MAGIC]);
   await writeFully(temporary.handle, end, shape.records * shape.recordBytes);
   await rename(temporary.path, path);
+  await useCacheFile(dirname(path), path);
 }
 
 export interface TemporaryFile {
@@ -140,10 +144,12 @@ export interface TemporaryFile {
   discard(): Promise<void>;
 }
 
-export async function createTemporary(folder: string): Promise<TemporaryFile> {
+/** @param kept it will get a name of its own; otherwise it has none from the start, and so cannot be left behind */
+export async function createTemporary(folder: string, kept: boolean): Promise<TemporaryFile> {
   await mkdir(folder, { recursive: true });
-  const path = join(folder, `pixels-${randomBytes(8).toString('hex')}.tmp`);
+  const path = join(folder, `pixels-${identityText(thisProcess())}-${randomBytes(8).toString('hex')}.tmp`);
   const handle = await open(path, 'wx+');
+  if (!kept) await rm(path); // an open file outlives its name
   const discard = async () => {
     await handle.close().catch(() => {});
     await rm(path, { force: true });

@@ -128,10 +128,10 @@ async function decodeIntoMemory(items: readonly ImageItem[], shape: CacheShape, 
 
 async function decodeIntoFile(items: readonly ImageItem[], shape: CacheShape, options: LoadOptions): Promise<Loaded> {
   const folder = options.cacheDir ?? tmpdir();
-  const temporary = await createTemporary(folder).catch((error) => {
+  const kept = options.cacheDir !== null;
+  const temporary = await createTemporary(folder, kept).catch((error) => {
     throw noRoom(folder, shape, error);
   });
-  const kept = options.cacheDir !== null;
   const storage = fileStorage(temporary.handle, shape.records, shape.recordBytes, kept ? undefined : temporary.discard);
   try {
     // Full length from the start: an unreadable last image is not written, and its record must still be there.

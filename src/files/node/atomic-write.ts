@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { IdatError } from '../../errors.js';
+import { identityText, thisProcess } from './process-identity.js';
 
 /** The part of node:fs/promises this needs; tests pass one that fails on purpose. */
 export type WriteFileSystem = Pick<typeof fs, 'open' | 'rename' | 'unlink'>;
@@ -14,7 +15,7 @@ export type WriteFileSystem = Pick<typeof fs, 'open' | 'rename' | 'unlink'>;
  * disk, and renames it.
  *
  * On failure the file at `path` is as it was (only a failing flush of the folder itself comes after the replacement)
- * and the temporary file is gone; a process killed half-way leaves one named `.idat-….tmp`. A symbolic link at `path`
+ * and the temporary file is gone; a process killed half-way leaves one named `.idat-….tmp`, which names it. A symbolic link at `path`
  * is replaced, not followed; the folder must exist.
  *
  * @throws IdatError `files.write`, saying which file, how many bytes, why not, and what to do
@@ -27,7 +28,7 @@ export async function writeFileAtomic(
   const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
   const pieces = bytes instanceof Uint8Array ? [bytes] : bytes;
   const folder = dirname(path);
-  const temporary = join(folder, `.idat-${randomUUID()}.tmp`);
+  const temporary = join(folder, temporaryName());
   try {
     const handle = await open(temporary, 'wx');
     try {
@@ -48,6 +49,9 @@ export async function writeFileAtomic(
     throw explain(error, path, folder, byteCount);
   }
 }
+
+/** Hidden, and with its owner's name: see abandoned.ts. */
+const temporaryName = (): string => `.idat-${identityText(thisProcess())}-${randomUUID()}.tmp`;
 
 /** Makes the rename itself survive a power cut, where system and permissions allow to flush a folder. */
 async function syncFolder(folder: string, open: WriteFileSystem['open']): Promise<void> {

@@ -1,10 +1,10 @@
 /** Choices measured earlier on this machine, remembered in the user's cache folder. */
-import { mkdir, readFile, rmdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
 import { writeFileAtomic } from '../../files/node/atomic-write.js';
 import { cacheFolder } from '../../files/node/cache-folder.js';
+import { withLock } from '../../files/node/lock.js';
 import type { TuningEntry } from '../tuning.js';
 
 const Entry = z.object({
@@ -18,9 +18,10 @@ const Entry = z.object({
 });
 const Entries = z.object({ format: z.literal('idat-tuning-2'), entries: z.record(z.string(), Entry) });
 
-/** A lock older than this was left by a process that was killed: writing takes some milliseconds. */
-const STALE_MS = 2000;
-const RETRY_MS = 10;
+/** Writing takes some milliseconds; who cannot have the lock for so long goes on without remembering. */
+const PATIENCE_MS = 2000;
+/** Of a holder that cannot be seen. */
+const SILENCE_MS = 1000;
 
 const path = () => join(cacheFolder(), 'tuning.json');
 
@@ -30,31 +31,15 @@ export async function recallTuning(key: string): Promise<TuningEntry | null> {
 
 /**
  * Adds an entry to the file, which is whole at every moment; processes that write at once wait for each other.
- * @throws IdatError `files.write` or the system's error when the cache folder cannot be written
+ * @throws IdatError `files.write`, `files.locked` or the system's error when the cache folder cannot be written
  */
 export async function rememberTuning(key: string, entry: TuningEntry): Promise<void> {
   await mkdir(cacheFolder(), { recursive: true });
-  const lock = join(cacheFolder(), 'tuning.lock');
-  await takeLock(lock);
-  try {
+  await withLock(`${path()}.lock`, { patienceMs: PATIENCE_MS, silenceMs: SILENCE_MS }, async () => {
     const entries = { ...(await readEntries()), [key]: entry };
     const file: z.infer<typeof Entries> = { format: 'idat-tuning-2', entries };
     await writeFileAtomic(path(), `${JSON.stringify(file, null, 2)}\n`);
-  } finally {
-    await rmdir(lock).catch(() => {});
-  }
-}
-
-/** Makes a folder that only one process can make. */
-async function takeLock(lock: string): Promise<void> {
-  for (const began = performance.now(); ; await setTimeout(RETRY_MS)) {
-    try {
-      return await mkdir(lock);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      if (performance.now() - began > STALE_MS) await rmdir(lock).catch(() => {});
-    }
-  }
+  });
 }
 
 /** A file that is missing, damaged or of another version holds nothing; the next entry replaces it. */

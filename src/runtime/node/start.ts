@@ -4,9 +4,10 @@
  * A session's `run` blocks whatever thread it is called on, so sessions live in workers and the thread of the caller stays
  * free for progress bars, signals and servers.
  */
-import { availableParallelism, cpus } from 'node:os';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { IdatError } from '../../errors.js';
+import { removeAbandoned } from '../../files/node/abandoned.js';
 import { packageFile } from '../../files/node/package-root.js';
 import type { Program } from '../../graph/emit.js';
 import { formatShape, size, type TensorType } from '../../graph/tensor.js';
@@ -15,6 +16,9 @@ import type { Compile, Device, Feed, ProfiledSession, Provider, Runtime, Session
 import type { Reply, Request } from './protocol.js';
 import { onnxruntimeVersion } from './versions.js';
 import { withWeightFile } from './weight-file.js';
+
+/** What killed processes left in the temporary folder is looked for once. */
+let tidied: Promise<void> | undefined;
 
 /** Starts a runtime, and closes it when `action` has ended. @throws IdatError as `startRuntime` */
 export async function withRuntime<T>(
@@ -39,6 +43,8 @@ export async function withRuntime<T>(
  */
 export async function startRuntime(options: { device?: Device; threads?: number } = {}): Promise<Runtime> {
   const { device = 'auto', threads = availableParallelism() } = options;
+  tidied ??= removeAbandoned(tmpdir(), /^idat-(weights|profile)-/);
+  await tidied;
   const workers = new Workers(device);
   try {
     return runtimeOf(workers, await workers.start(), threads, 1);

@@ -3,6 +3,7 @@ import { closeSync, mkdtempSync, openSync, realpathSync, rmSync, writeSync } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { IdatError } from '../../errors.js';
+import { identityText, thisProcess } from '../../files/node/process-identity.js';
 import type { WeightSink } from '../../graph/emit.js';
 
 /** Weights start at multiples of this: what the runtime asks of a file it maps into memory. */
@@ -31,7 +32,7 @@ function createWeightFile(): WeightSink & { remove(): void } {
   let own: string | undefined;
   let file: number;
   try {
-    own = mkdtempSync(join(realpathSync(folder), 'idat-weights-'));
+    own = mkdtempSync(join(realpathSync(folder), `idat-weights-${identityText(thisProcess())}-`));
     file = openSync(join(own, 'weights.bin'), 'wx');
   } catch (error) {
     if (own !== undefined) rmSync(own, { recursive: true, force: true });

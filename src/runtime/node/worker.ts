@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, parse } from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
+import { identityText, thisProcess } from '../../files/node/process-identity.js';
 import type { Program } from '../../graph/emit.js';
 import { type ProfiledRun, readKernelTimes } from '../kernel-times.js';
 import type { Device, Feed, Provider } from '../runtime.js';
@@ -78,7 +79,7 @@ function hasCuda(): boolean {
 async function load({ program, threads, profile }: Request & { kind: 'load' }): Promise<Loaded> {
   // Weights are read from where they lie: the model names them relative to the root of the file system.
   const root = program.files[0] ? parse(program.files[0].path).root : '/';
-  const profileFolder = profile ? mkdtempSync(join(tmpdir(), 'idat-profile-')) : null;
+  const profileFolder = profile ? mkdtempSync(join(tmpdir(), `idat-profile-${identityText(thisProcess())}-`)) : null;
   try {
     const session = await InferenceSession.create(program.model, {
       executionProviders: [provider],
