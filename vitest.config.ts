@@ -5,7 +5,12 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   // examples import the package by its name; tests read its sources
-  resolve: { alias: { 'idat/methods': fileURLToPath(new URL('./src/methods/authoring.ts', import.meta.url)) } },
+  resolve: {
+    alias: {
+      'idat/methods': fileURLToPath(new URL('./src/methods/authoring.ts', import.meta.url)),
+      'idat/losses': fileURLToPath(new URL('./src/distill/authoring.ts', import.meta.url)),
+    },
+  },
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     testTimeout: 60_000,

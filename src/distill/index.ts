@@ -6,6 +6,7 @@ import { kl } from './kl.js';
 import type { DistillationLoss } from './loss.js';
 import { mae } from './mae.js';
 import { mse } from './mse.js';
+import { checkedLoss } from './own-loss.js';
 
 export { crossEntropy } from './cross-entropy.js';
 export { type LayerPair, layerPairs } from './features.js';
@@ -22,13 +23,14 @@ export const allLosses = (): readonly DistillationLoss[] => [...LOSSES, ...regis
 
 /**
  * Makes a loss of one's own known by its name, for this process. Registered again, the newer one counts.
- * @throws IdatError `distill.name` when the package has a loss of that name
+ * @throws IdatError `distill.name` when the package has a loss of that name, in capitals or not (variants are read in any
+ *   case); `distill.loss` when it is none
  */
 export function registerLoss(loss: DistillationLoss): void {
-  if (LOSSES.some(({ name }) => name === loss.name)) {
-    throw new IdatError('distill.name', `'${loss.name}' is a loss of idat already; give yours another name`);
-  }
-  registered.set(loss.name, loss);
+  const checked = checkedLoss(loss);
+  const own = LOSSES.find(({ name }) => name === checked.name.toLowerCase());
+  if (own) throw new IdatError('distill.name', `'${own.name}' is a loss of idat already; give yours another name`);
+  registered.set(checked.name, checked);
 }
 
 /** @throws IdatError `distill.unknown`, offering the nearest names */
