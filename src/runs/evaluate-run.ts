@@ -10,6 +10,7 @@ import { pixelInputs } from '../train/inputs.js';
 import type { RunOptions } from './classifier.js';
 import { openRun } from './open-run.js';
 import { withPixels } from './pixels.js';
+import { noteUnfinished } from './unfinished.js';
 
 export interface RunEvaluation extends Score {
   split: 'test';
@@ -17,18 +18,25 @@ export interface RunEvaluation extends Score {
   data: string;
   /** How the run chose what it kept. */
   protocol: ProtocolName;
+  /** Whether the run has ended; otherwise what it has so far was measured. */
+  finished: boolean;
+  /** Images of the split that could not be read, and do not count. */
+  leftOut: number;
 }
 
 /**
  * Top-1 of a run's student on the test split.
  * @param options.data another data set with the same classes; default: the run's own
+ * @param options.cacheDir folder for decoded images; default: none. The run's own setting is not followed: a run may come from a
+ *   stranger, who must not choose where this machine writes
  * @throws IdatError as `openRun`; `data.classes` when the data set has other classes
  */
 export async function evaluateRun(
   runDir: string,
-  options: RunOptions & { data?: string } = {},
+  options: RunOptions & { data?: string; cacheDir?: string } = {},
 ): Promise<RunEvaluation> {
   const run = await openRun(runDir);
+  await noteUnfinished(run, options);
   const { plan, record } = run;
   const model = await run.model('student', options);
   const dataset = await openDataset(resolve(options.data ?? plan.data), { seed: plan.seed });
@@ -40,7 +48,8 @@ export async function evaluateRun(
     throw problem;
   }
   const backbones = { student: model.backbone, teacher: null };
-  return withPixels(dataset, [test], backbones, plan, options, async (pixels) => {
+  const reading = { images: plan.images, cache: { ...plan.cache, folder: options.cacheDir ?? null } };
+  return withPixels(dataset, [test], backbones, reading, options, async (pixels) => {
     const engine = {
       device: options.device ?? record.resolved.device,
       threads: options.threads ?? record.resolved.threads,
@@ -58,7 +67,9 @@ export async function evaluateRun(
         signal: options.signal,
       });
       if (!score) throw new IdatError('run.interrupted', 'stopped before all images were seen');
-      return { ...score, split: test, data: source, protocol: plan.protocol.name };
+      const leftOut = pixels[test]!.student.skipped.length;
+      const finished = run.result !== null;
+      return { ...score, split: test, data: source, protocol: plan.protocol.name, finished, leftOut };
     });
   });
 }
