@@ -200,6 +200,32 @@ describe('a connection that breaks off', () => {
     expect(hub.downloads().length).toBeGreaterThanOrEqual(8);
   });
 
+  it('and then sends wrong rests ends, and what came is deleted', async () => {
+    bytes = noise(3 * 2 ** 20);
+    hub.files.set(NAME, bytes);
+    let n = 0;
+    storageReplies((reply) => {
+      if (n++ % 2 === 0) breakAfter(1.5 * 2 ** 20)(reply);
+      else reply.body = noise(reply.body.length, n);
+    });
+    expect(await codeOf(fetchFromHub(WEIGHTS, quick))).toBe('hub.hash');
+    expect(hub.downloads().length).toBeLessThanOrEqual(10);
+    expect(blobs()).toEqual([]);
+  });
+
+  it('again and again from the beginning ends: going back is no progress', async () => {
+    bytes = noise(4 * 2 ** 20);
+    hub.files.set(NAME, bytes);
+    let n = 0;
+    storageReplies((reply) => {
+      Object.assign(reply, { status: 200, body: bytes });
+      reply.headers = { 'content-length': `${bytes.length}` };
+      breakAfter((n++ % 2 === 0 ? 1 : 3) * 2 ** 20)(reply);
+    });
+    expect(await codeOf(fetchFromHub(WEIGHTS, quick))).toBe('hub.network');
+    expect(hub.downloads().length).toBeLessThanOrEqual(12);
+  });
+
   it('is left when it is silent', async () => {
     storageReplies(stallAfter(1000), asIs);
     await fetchFromHub(WEIGHTS, quick);

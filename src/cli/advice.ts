@@ -39,6 +39,7 @@ export function messageOf(error: IdatError): string {
 
 const FOR_NOTES: Readonly<Record<NoteCode, string>> = {
   'student.preset': 'choose it with --student NAME (idat models lists them)',
+  'run.unfinished': 'finish it with idat resume',
   'prefix.uncached': 'free space, choose another --cache-dir or raise --prefix-memory',
 };
 

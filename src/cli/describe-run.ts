@@ -10,11 +10,14 @@ export const shortPath = (path: string): string => {
   return short === '' || short.startsWith('..') ? path : short;
 };
 
+/** Behind a number of images: those that could not be read are not among them. */
+export const leftOut = (images = 0): string => (images === 0 ? '' : `, ${images} more could not be read`);
+
 export function describeRun(result: FineTuneResult): string {
   const { student, teacher, head } = result.trainableParameters;
   const number = (n: number) => n.toLocaleString('en');
   return facts({
-    accuracy: `${percent(result.accuracy)}  (${result.correct} of ${result.total} test images)`,
+    accuracy: `${percent(result.accuracy)}  (${result.correct} of ${result.total} test images${leftOut(result.leftOut)})`,
     protocol: PROTOCOLS[result.protocol].meaning,
     epoch: `${result.selectedEpoch + 1}`,
     'trained parameters': `${number(student)} (${number(head)} of them in the head)`,

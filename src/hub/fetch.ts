@@ -149,6 +149,8 @@ async function download(
     const seconds = (performance.now() - started.at) / 1000;
     if (announced) control.onProgress?.(done, size, Math.max(0, done - started.bytes) / Math.max(seconds, 1e-3));
   };
+  let furthest = started.bytes;
+  let begunAnew = false;
   for (let attempt = 1; ; attempt++) {
     const before = await lengthOf(path);
     let failure: TransientError | null = null;
@@ -162,11 +164,13 @@ async function download(
     if (length === size || (failure === null && size === null)) {
       if ((await hashOf(path, remote.hash.length)) === remote.hash) return;
       await truncate(path);
-      if (before === 0) throw wrongHash(hub, remote);
-      continue; // what an earlier attempt left may be to blame, but not twice
+      if (before === 0 || begunAnew) throw wrongHash(hub, remote);
+      begunAnew = true; // what an earlier attempt left may be to blame, but not twice
+      continue;
     }
     failure ??= new TransientError(`${hub.endpoint.host} ended the file early`, {});
-    if (length - before >= PROGRESS_BYTES) attempt = 0;
+    if (length - furthest >= PROGRESS_BYTES) attempt = 0; // a server that begins again and again comes no further
+    furthest = Math.max(furthest, length);
     if (attempt === ATTEMPTS) throw unavailable(failure, kept(length, size));
     await pause(failure, Math.max(1, attempt), control, patience.signal);
   }

@@ -12,6 +12,7 @@ import { type OpenedRun, openRun } from './open-run.js';
 import { withPixels } from './pixels.js';
 import { openRunData } from './run-data.js';
 import { readSplit, trainedOn } from './split-file.js';
+import { noteUnfinished } from './unfinished.js';
 
 export interface RunEvaluation extends Score {
   split: 'test';
@@ -19,6 +20,10 @@ export interface RunEvaluation extends Score {
   data: string;
   /** How the run chose what it kept. */
   protocol: ProtocolName;
+  /** Whether the run has ended; otherwise what it has so far was measured. */
+  finished: boolean;
+  /** Images of the split that could not be read, and do not count. */
+  leftOut: number;
 }
 
 /**
@@ -27,14 +32,17 @@ export interface RunEvaluation extends Score {
  *
  * @param options.data another data set with the same classes; default: the run's own, of which its own test images
  * @param options.student path of the frozen weights, where they lie elsewhere now
+ * @param options.cacheDir folder for decoded images; default: none. The run's own setting is not followed: a run may come from a
+ *   stranger, who must not choose where this machine writes
  * @throws IdatError as `openRun`; `data.classes` when the data set has other classes; `run.data` when the run's own was
  *   in memory and none is given
  */
 export async function evaluateRun(
   runDir: string,
-  options: RunOptions & { data?: TestDataSource; student?: string } = {},
+  options: RunOptions & { data?: TestDataSource; cacheDir?: string } = {},
 ): Promise<RunEvaluation> {
   const run = await openRun(runDir, options.student === undefined ? {} : { student: options.student });
+  await noteUnfinished(run, options);
   const data = dataOfRun(run, options.data);
   const { plan, record } = run;
   const model = await run.model('student', options);
@@ -48,7 +56,8 @@ export async function evaluateRun(
     throw problem;
   }
   const backbones = { student: model.backbone, teacher: null };
-  return withPixels(dataset, [test], backbones, plan, options, async (pixels) => {
+  const reading = { images: plan.images, cache: { ...plan.cache, folder: options.cacheDir ?? null } };
+  return withPixels(dataset, [test], backbones, reading, options, async (pixels) => {
     const { fingerprint, fileHashes } = pixels[test]!.student;
     if (own) checkTestImages(run, fingerprint);
     else await tellOfTraining(run, fileHashes, options);
@@ -69,7 +78,9 @@ export async function evaluateRun(
         signal: options.signal,
       });
       if (!score) throw new IdatError('run.interrupted', 'stopped before all images were seen');
-      return { ...score, split: test, data: source, protocol: plan.protocol.name };
+      const leftOut = pixels[test]!.student.skipped.length;
+      const finished = run.result !== null;
+      return { ...score, split: test, data: source, protocol: plan.protocol.name, finished, leftOut };
     });
   });
 }

@@ -177,7 +177,9 @@ const partsOf = (plan: RunPlan, parts: Omit<RunParts, 'plan' | 'prefixFiles'>): 
 
 /** Trains to the end; writes the result, and before it the model where there was none to begin with. */
 async function finish({ dir, record, classes }: OpenedRun, parts: RunParts): Promise<FineTuneResult> {
-  const { result, state } = await runProtocol(parts);
+  const { result: reached, state } = await runProtocol(parts);
+  const leftOut = parts.pixels[parts.plan.protocol.test]!.student.skipped.length;
+  const result = { ...reached, ...(leftOut > 0 && { leftOut }) };
   if (parts.plan.models.student.scratch) {
     const facts = { record, classes, result, metrics: state.metrics };
     await writeModel(dir, parts.compiled.models.student, state.student.parameters, facts);

@@ -6,6 +6,7 @@ import { type ImageSource, nameOfSource } from '../data/node/image-source.js';
 import { IdatError } from '../errors.js';
 import { type ImagePrediction, openClassifier, type RunOptions } from './classifier.js';
 import { openRun } from './open-run.js';
+import { noteUnfinished } from './unfinished.js';
 
 export interface Prediction extends ImagePrediction {
   /** The file, or `image 1` and so on for what came from memory. */
@@ -24,6 +25,7 @@ export async function predict(
   options: RunOptions & { readonly top?: number } = {},
 ): Promise<Prediction[]> {
   const run = await openRun(runDir, options.student === undefined ? {} : { student: options.student });
+  await noteUnfinished(run, options);
   const sources = (await Promise.all(images.map(sourcesAt))).flat();
   const classifier = await openClassifier(run, options);
   try {

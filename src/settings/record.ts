@@ -106,6 +106,8 @@ export const RunResultSchema = z.object({
   accuracy: share,
   correct: count,
   total: positive,
+  /** Test images that could not be read, and are not among the total; missing where all could. */
+  leftOut: count.optional(),
   protocol: z.enum(PROTOCOL_NAMES),
   /** The epoch, counted from 0, whose parameters were kept. */
   selectedEpoch: count,

@@ -24,8 +24,11 @@ export type Progress =
   /** Something worth knowing, in a sentence. `code` is a stable word for what faces have advice on. */
   | { kind: 'note'; text: string; code?: NoteCode };
 
-/** `student.preset`: nobody chose the student; `prefix.uncached`: what the frozen part computes cannot be kept. */
-export type NoteCode = 'student.preset' | 'prefix.uncached';
+/**
+ * `student.preset`: nobody chose the student; `prefix.uncached`: what the frozen part computes cannot be kept;
+ * `run.unfinished`: a run is used that has not ended.
+ */
+export type NoteCode = 'student.preset' | 'prefix.uncached' | 'run.unfinished';
 
 /** How a caller follows and stops a run. */
 export interface RunControl {

@@ -41,6 +41,9 @@ export function viTSizes(
 /** Tokens beyond this, attention over them would not fit into any memory. */
 const MAX_TOKENS = 2 ** 16;
 
+/** Several times the deepest published; a graph of thousands of blocks would be deeper than the stack. */
+const MAX_DEPTH = 256;
+
 /** @throws IdatError when the sizes do not fit each other */
 export function checkViTSizes(path: string, config: ViTConfig): void {
   const { heads, width, imageSize, patchSize, depth, channels } = config;
@@ -56,6 +59,9 @@ export function checkViTSizes(path: string, config: ViTConfig): void {
       'backbone.sizes',
       `${path}: ${what}; idat needs a ViT of at least one block for images of 3 channels`,
     );
+  }
+  if (depth > MAX_DEPTH) {
+    throw new IdatError('backbone.sizes', `${path}: a ViT of ${depth} blocks; idat reads those of up to ${MAX_DEPTH}`);
   }
   if (!Number.isInteger(imageSize / patchSize) || imageSize < patchSize) {
     throw new IdatError(

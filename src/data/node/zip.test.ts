@@ -87,9 +87,21 @@ describe('is refused when opened', () => {
         { name: 'a.png', data: 'y' },
       ],
     ],
+    ['data.zip.depth', 'more than 64 folders deep', [{ name: `${'a/'.repeat(4000)}x.png`, data: '' }]],
     ['data.zip.broken', 'size mismatch for stored file', [{ name: 'a.png', data: 'x', claimedBytes: 9 }]],
   ])('%s: %s', async (code, message, entries) => {
     await expect(openZip(await zipFile(craftZip(entries)))).rejects.toMatchObject(refusal(code, message));
+  });
+
+  test('when entries share bytes', async () => {
+    const zip = craftZip([
+      { name: 'a.png', data: text },
+      { name: 'b.png', data: text },
+    ]);
+    // the second entry of the directory points to the bytes of the first
+    const second = zip.lastIndexOf('PK\x01\x02', undefined, 'latin1');
+    zip.writeUInt32LE(0, second + 42);
+    await expect(openZip(await zipFile(zip))).rejects.toMatchObject(refusal('data.zip.broken', 'overlap'));
   });
 
   test('when cut anywhere, or when it is no zip', async () => {

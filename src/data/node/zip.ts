@@ -10,7 +10,7 @@ import { tooLarge } from './directory.js';
 
 /**
  * @throws IdatError `data.zip.broken`, `data.zip.escape` (an entry named `../…`), `data.zip.encrypted`,
- *   `data.zip.duplicate`; from `read`: `data.zip.broken` (sizes or checksum that do not fit), `data.file.too-large`
+ *   `data.zip.duplicate`, `data.zip.depth`; from `read`: `data.zip.broken` (sizes or checksum that do not fit), `data.file.too-large`
  */
 export async function openZip(path: string): Promise<FileTree> {
   const archive = await openZipArchive(path).catch((error) => {
@@ -34,6 +34,9 @@ export async function openZip(path: string): Promise<FileTree> {
   }
 }
 
+/** No file system's paths are much longer, and each folder on the way to each entry is kept. */
+const MAX_DEPTH = 64;
+
 function listEntries(path: string, archive: ZipArchive) {
   const entries = new Map<string, ZipEntry>();
   const folders = new Set<string>();
@@ -41,6 +44,10 @@ function listEntries(path: string, archive: ZipArchive) {
   for (const entry of archive.entries) {
     const name = entry.name.replace(/^(\.\/)+/, '');
     if (name === '' || isLitter(name)) continue;
+    if (name.split('/', MAX_DEPTH + 2).length > MAX_DEPTH + 1) {
+      const what = `an entry lies more than ${MAX_DEPTH} folders deep (${name.slice(0, 40)}…)`;
+      throw new IdatError('data.zip.depth', `${path}: ${what}; pack the data set without them`);
+    }
     addParents(name, folders);
     if (name.endsWith('/')) continue;
     if (entry.encrypted) {

@@ -43,6 +43,7 @@ export async function openZipArchive(path: string): Promise<ZipArchive> {
     const found = new Map<ZipEntry, yauzl.Entry>();
     for await (const entry of zip.eachEntry()) found.set(describe(entry), entry);
     reader.stopReadingAhead();
+    checkOverlaps([...found.values()]);
     return {
       entries: [...found.keys()],
       dataStart: async (entry) =>
@@ -53,6 +54,26 @@ export async function openZipArchive(path: string): Promise<ZipArchive> {
   } catch (error) {
     await handle.close();
     throw error;
+  }
+}
+
+/** Of an entry's own header, without the name. */
+const LOCAL_HEADER_BYTES = 30;
+
+/**
+ * Entries that share bytes cost as much time each as if they did not: a small archive may hold what takes hours to unpack.
+ * No packer writes them.
+ * @see Fifield, A better zip bomb, WOOT 2019
+ */
+function checkOverlaps(entries: readonly yauzl.Entry[]): void {
+  const sorted = [...entries].sort((a, b) => a.relativeOffsetOfLocalHeader - b.relativeOffsetOfLocalHeader);
+  for (const [i, next] of sorted.entries()) {
+    const entry = sorted[i - 1];
+    if (!entry) continue;
+    const end = entry.relativeOffsetOfLocalHeader + LOCAL_HEADER_BYTES + entry.compressedSize;
+    if (end > next.relativeOffsetOfLocalHeader) {
+      throw new Error(`its entries ${entry.fileName} and ${next.fileName} overlap`);
+    }
   }
 }
 

@@ -1,0 +1,81 @@
+/** Using runs: several at once in a process, runs that have not ended, a stranger's run, images that cannot be read. */
+import { execFile } from 'node:child_process';
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { evaluateRun, fineTune, type Progress, predict, resume } from '../src/index.js';
+import { makeImageFolder, runBytes, settings, temporaryFolder } from './train-support.js';
+
+const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+const root = temporaryFolder();
+afterAll(() => rmSync(root, { recursive: true }));
+let data: string;
+const short = (out: string) => ({ ...settings(data, join(root, out)), epochs: 2, prefixMemory: 64 });
+beforeAll(async () => {
+  data = await makeImageFolder(root, 8);
+});
+
+it('several runs and predictions in one process at once do not disturb each other', async () => {
+  await fineTune(short('one'));
+  const images = ['red', 'green', 'blue'].map((name) => join(data, name, '0.png'));
+  const before = await predict(join(root, 'one'), images);
+  const [, , ...predictions] = await Promise.all([
+    fineTune(short('two')),
+    fineTune({ ...short('three'), seed: 7 }),
+    predict(join(root, 'one'), images),
+    predict(join(root, 'one'), images),
+  ]);
+  expect(predictions).toEqual([before, before]);
+  expect(runBytes(join(root, 'two'))).toEqual(runBytes(join(root, 'one')));
+});
+
+describe('a run that was stopped', () => {
+  const dir = join(root, 'stopped');
+  beforeAll(async () => {
+    const stop = new AbortController();
+    const onProgress = ({ kind }: Progress) => kind === 'epoch' && stop.abort();
+    await fineTune(short('stopped'), { signal: stop.signal, onProgress }).catch(() => {});
+  });
+
+  it('says so when it is measured or predicts, until it has ended', async () => {
+    const notes: Progress[] = [];
+    const onProgress = (event: Progress) => event.kind === 'note' && notes.push(event);
+    expect((await evaluateRun(dir, { onProgress })).finished).toBe(false);
+    await predict(dir, [join(data, 'red', '0.png')], { onProgress });
+    const note = { kind: 'note', code: 'run.unfinished', text: expect.stringContaining('has not ended') };
+    expect(notes.filter((event) => event.kind === 'note' && event.code !== undefined)).toEqual([note, note]);
+    const text = await new Promise<string>((resolve) =>
+      execFile(process.execPath, [MAIN, 'eval', dir], (_, stdout, stderr) => resolve(stdout + stderr)),
+    );
+    expect(text).toMatch(/protocol +none yet, the run has not ended/);
+    expect(text).toMatch(/as it was after 1 epochs.*idat resume/);
+    await resume(dir);
+    expect((await evaluateRun(dir)).finished).toBe(true);
+  });
+});
+
+it('a run does not choose where measuring it writes; who measures does', async () => {
+  const dir = join(root, 'strange');
+  cpSync(join(root, 'one'), dir, { recursive: true });
+  const config = join(dir, 'config.json');
+  const record = JSON.parse(readFileSync(config, 'utf8'));
+  const [chosen, own] = [join(root, 'chosen-by-the-run'), join(root, 'chosen-by-me')];
+  writeFileSync(config, JSON.stringify({ ...record, settings: { ...record.settings, cacheDir: chosen } }));
+  await evaluateRun(dir, { cacheDir: own });
+  await predict(dir, [join(data, 'red', '0.png')]);
+  expect([existsSync(chosen), existsSync(own)]).toEqual([false, true]);
+});
+
+it('test images that cannot be read are counted beside the result', async () => {
+  const broken = join(root, 'broken');
+  for (const name of ['red', 'green', 'blue']) {
+    for (const split of ['train', 'val', 'test'])
+      cpSync(join(data, name), join(broken, split, name), { recursive: true });
+  }
+  writeFileSync(join(broken, 'test', 'red', '1.png'), 'no picture');
+  const result = await fineTune({ ...short('left-out'), data: broken, epochs: 1, teacher: null });
+  expect(result).toMatchObject({ total: 23, leftOut: 1 });
+  expect(JSON.parse(readFileSync(join(root, 'left-out', 'result.json'), 'utf8')).leftOut).toBe(1);
+  expect(await evaluateRun(join(root, 'left-out'))).toMatchObject({ total: 23, leftOut: 1 });
+});
