@@ -26,7 +26,7 @@ import { buildPrefix } from '../src/step/prefix.js';
 import { loadPrefix } from '../src/train/prefix-store.js';
 
 const fixtures = fileURLToPath(new URL('fixtures/checkpoints/', import.meta.url));
-const made: Record<string, { file: string; imageSize: number; logits: number[][] }> = JSON.parse(
+const made: Record<string, { file: string; imageSize: number; of?: 'features'; logits: number[][] }> = JSON.parse(
   readFileSync(join(fixtures, 'logits.json'), 'utf8'),
 );
 const fixture = (name: string) => join(fixtures, name);
@@ -48,13 +48,18 @@ const written = (name: string, bytes: Uint8Array | string) => {
   return path;
 };
 
-/** With the head in the file; without one, the features. */
-async function ownLogits(path: string, { config, weights }: Backbone, batch: number): Promise<Float32Array> {
+/** With the head in the file; without one, or when they are asked for, the features. */
+async function ownLogits(
+  path: string,
+  { config, weights }: Backbone,
+  batch: number,
+  featuresAlone = false,
+): Promise<Float32Array> {
   const { imageSize } = config;
   const images = input('images', [batch, 3, imageSize, imageSize]);
   const weight = (name: string, shape: readonly number[]) => weights.constant(name, shape);
   const features = traceBackbone(config, weight, {}, { images, dropPath: null });
-  const head = (await openCheckpoint(path)).tensors.get('head.weight')?.shape;
+  const head = featuresAlone ? undefined : (await openCheckpoint(path)).tensors.get('head.weight')?.shape;
   const logits = head ? linear(features, weight('head.weight', head), weight('head.bias', [head[0]!])) : features;
   const session = await runtime.load(() => emit({ logits }));
   const numbers = Float32Array.from({ length: size(images.shape) }, (_, i) => Math.sin(0.37 * i + 1));
@@ -63,11 +68,12 @@ async function ownLogits(path: string, { config, weights }: Backbone, batch: num
   return result;
 }
 
-describe.each(Object.entries(made))('%s', (_, { file, imageSize, logits }) => {
+describe.each(Object.entries(made))('%s', (name, { file, imageSize, of, logits }) => {
   it('gives the logits of the library that wrote it', async () => {
-    const backbone = await backboneFromFile(fixture(file));
+    const sizes = name.endsWith('-resized') ? { config: { imageSize } } : {};
+    const backbone = await backboneFromFile(fixture(file), sizes);
     expect(backbone.config.imageSize).toBe(imageSize);
-    const found = await ownLogits(fixture(file), backbone, logits.length);
+    const found = await ownLogits(fixture(file), backbone, logits.length, of === 'features');
     const expected = logits.flat();
     expect(found.length).toBe(expected.length);
     expected.forEach((value, i) => {
