@@ -17,6 +17,9 @@ export const ACTIVATIONS: Readonly<Record<Activation, (x: Tensor) => Tensor>> = 
   silu: (x) => mul(x, sigmoid(x)),
 };
 
+/** All that idat computes. */
+export const ALL_ACTIVATIONS = Object.keys(ACTIVATIONS) as Activation[];
+
 /** What timm and transformers call them. */
 const NAMES: Readonly<Record<string, Activation>> = {
   gelu: 'gelu',

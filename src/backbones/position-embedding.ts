@@ -1,23 +1,30 @@
 /**
- * Position embeddings for another image size: the class token's row is kept, the grid is resized bicubically.
+ * Position embeddings for another image size: rows of tokens in front are kept, the grid is resized bicubically.
  *
  * The kernel is PyTorch's (a = −0.75, align_corners false, no antialiasing, edges repeated), so a model resized here
  * equals one resized by torch.nn.functional.interpolate.
  */
 
 /**
- * @param values [1 + from², width] row-major
+ * @param values [front + from², width] row-major
  * @param from, to sides of the grids, in patches
- * @returns [1 + to², width]
+ * @param front rows before those of the grid; default: the class token's
+ * @returns [front + to², width]
  */
-export function resizePositionEmbedding(values: Float32Array, width: number, from: number, to: number): Float32Array {
-  const result = new Float32Array((1 + to * to) * width);
-  result.set(values.subarray(0, width));
+export function resizePositionEmbedding(
+  values: Float32Array,
+  width: number,
+  from: number,
+  to: number,
+  front = 1,
+): Float32Array {
+  const result = new Float32Array((front + to * to) * width);
+  result.set(values.subarray(0, front * width));
   const taps = bicubicTaps(from, to);
-  const cell = (row: number, column: number) => (1 + row * from + column) * width;
+  const cell = (row: number, column: number) => (front + row * from + column) * width;
   for (let y = 0; y < to; y++) {
     for (let x = 0; x < to; x++) {
-      const out = (1 + y * to + x) * width;
+      const out = (front + y * to + x) * width;
       for (let d = 0; d < width; d++) {
         let sum = 0;
         for (const [row, wy] of taps[y]!)

@@ -5,23 +5,24 @@ import { backboneFromFile } from '../../dist/backbones/node/checkpoint.js';
 import { openCheckpoint } from '../../dist/backbones/node/open.js';
 import { emit } from '../../dist/graph/emit.js';
 import { input, linear } from '../../dist/graph/ops/index.js';
+import { startRuntime } from '../../dist/runtime/node/start.js';
 import { withWeightFile } from '../../dist/runtime/node/weight-file.js';
-import { startRuntime } from '../../dist/runtime/runtime.js';
 
 /**
  * @param path a checkpoint; one without a head answers with its features
+ * @param of `features`: so does one with a head
  * @returns logits (batch rows, joined) of the images sin(0.37·i + 1), the time to open, and the share of weights that had to
  *   be computed because they do not lie in the file as they are needed
  */
-export async function ownLogits(path, imageSize, batch) {
+export async function ownLogits(path, imageSize, batch, of) {
   const started = performance.now();
-  const { config, weights } = await backboneFromFile(path);
+  const { config, weights } = await backboneFromFile(path, { config: { imageSize } });
   const openedInMs = performance.now() - started;
   const { tensors } = await openCheckpoint(path);
   const images = input('images', [batch, 3, imageSize, imageSize]);
   const weight = (name, shape) => weights.constant(name, shape);
   const features = traceBackbone(config, weight, {}, { images, dropPath: null });
-  const head = tensors.get('head.weight');
+  const head = of === 'features' ? undefined : tensors.get('head.weight');
   const logits = head
     ? linear(features, weight('head.weight', head.shape), weight('head.bias', [head.shape[0]]))
     : features;

@@ -1,23 +1,33 @@
 /** What lies beside the weights and says what they do not: config.json of transformers or timm, preprocessor_config.json. */
 import { z } from 'zod';
 import { IdatError, printable } from '../../errors.js';
+import { activationByName } from '../activations.js';
+import type { Activation } from '../backbone.js';
+import { Colour } from './normalisation.js';
 
 const count = z.int().min(1).max(1_000_000);
 /** Images are square: one number, or the same one twice. */
 const side = z
   .union([count, z.tuple([count, count]).refine(([height, width]) => height === width, 'expected a square')])
   .transform((value) => (typeof value === 'number' ? value : value[0]));
-const colour = z.array(z.number()).length(3);
+const colour = Colour;
 
-/** config.json of transformers. */
-export const HuggingFaceConfig = z.looseObject({
-  model_type: z.string(),
+/** What transformers says of one model. */
+const Sizes = {
   hidden_act: z.string().optional(),
   layer_norm_eps: z.number().optional(),
   num_attention_heads: count.optional(),
   image_size: side.optional(),
   patch_size: side.optional(),
   use_absolute_embeddings: z.boolean().optional(),
+  rope_theta: z.number().optional(),
+};
+
+/** config.json of transformers; a model of images and texts has one of its image tower within. */
+export const HuggingFaceConfig = z.looseObject({
+  model_type: z.string(),
+  ...Sizes,
+  vision_config: z.looseObject(Sizes).optional(),
 });
 export type HuggingFaceConfig = z.output<typeof HuggingFaceConfig>;
 
@@ -26,8 +36,16 @@ const Normalisation = { mean: colour.optional(), std: colour.optional() };
 export const TimmConfig = z.looseObject({
   architecture: z.string(),
   ...Normalisation,
-  pretrained_cfg: z.looseObject(Normalisation).optional(),
-  model_args: z.looseObject({ num_heads: count.optional(), img_size: side.optional() }).optional(),
+  global_pool: z.string().optional(),
+  pretrained_cfg: z.looseObject({ ...Normalisation, input_size: z.tuple([count, count, count]).optional() }).optional(),
+  model_args: z
+    .looseObject({
+      num_heads: count.optional(),
+      img_size: side.optional(),
+      global_pool: z.string().optional(),
+      act_layer: z.string().optional(),
+    })
+    .optional(),
 });
 export type TimmConfig = z.output<typeof TimmConfig>;
 
@@ -78,22 +96,31 @@ export const refused = (path: string, what: string, cause?: unknown): IdatError 
  * The configuration of transformers, when there is one, as one of a model that idat computes.
  * @throws IdatError `backbone.config` for another kind of model or another activation
  */
-export function usableConfig(path: string, { configPath, huggingFace }: Companions, kind: string) {
+export function usableConfig(path: string, { configPath, huggingFace }: Companions, { kinds, activations }: Usable) {
   if (!huggingFace) return null;
-  const { model_type, hidden_act = 'gelu', use_absolute_embeddings = false } = huggingFace;
+  const { model_type, vision_config, ...own } = huggingFace;
+  const config = vision_config ?? own;
+  const { hidden_act, use_absolute_embeddings = false } = config;
   const wrong = (what: string) => new IdatError('backbone.config', `${configPath}: ${what}`);
-  if (model_type !== kind) {
-    const known = `the tensors of ${path} are named as those of ${kind}`;
+  if (!kinds.includes(model_type)) {
+    const known = `the tensors of ${path} are named as those of ${kinds.join(' or ')}`;
     throw wrong(`model_type is '${printable(model_type)}', ${known}; put the file there that belongs to the weights`);
   }
-  if (hidden_act !== 'gelu') {
-    throw wrong(
-      `hidden_act is '${printable(hidden_act)}'; idat computes the exact GELU ('gelu') alone, choose another model`,
-    );
+  const activation = hidden_act === undefined ? undefined : activationByName(hidden_act);
+  if (hidden_act !== undefined && !activations.some((known) => known === activation)) {
+    const what = `hidden_act is '${printable(hidden_act)}'; idat computes ${activations.join(', ')} here`;
+    throw wrong(`${what}, choose another model`);
   }
   if (use_absolute_embeddings)
     throw wrong('use_absolute_embeddings is true; idat computes Swins without, choose another');
-  return huggingFace;
+  return { ...config, activation };
+}
+
+/** Which configurations of transformers fit a naming. */
+export interface Usable {
+  /** Values of model_type. */
+  readonly kinds: readonly string[];
+  readonly activations: readonly Activation[];
 }
 
 /** What a configuration claims about sizes must be what the tensors have. @throws IdatError `backbone.config` */
@@ -102,7 +129,7 @@ export function checkClaims(
   found: Readonly<Record<string, number | boolean | readonly number[]>>,
 ): void {
   for (const [field, value] of Object.entries(found)) {
-    const claimed = huggingFace?.[field];
+    const claimed = (huggingFace?.vision_config ?? huggingFace)?.[field];
     if (claimed === undefined || claimed === null || JSON.stringify(claimed) === JSON.stringify(value)) continue;
     const told = printable(JSON.stringify(claimed));
     throw new IdatError(
@@ -111,26 +138,3 @@ export function checkClaims(
     );
   }
 }
-
-export interface NormalisationFacts {
-  readonly mean?: readonly number[] | undefined;
-  readonly std?: readonly number[] | undefined;
-}
-
-/** Mean and deviation a preprocessor names, in units of the full range of a byte. */
-export function preprocessorNormalisation({ configPath, preprocessor }: Companions): NormalisationFacts {
-  if (!preprocessor) return {};
-  const { do_normalize = true, do_rescale = true, rescale_factor = 1 / 255, image_mean, image_std } = preprocessor;
-  if (!do_rescale || Math.abs(rescale_factor * 255 - 1) > 1e-6) {
-    throw new IdatError(
-      'backbone.config',
-      `${configPath.replace(/[^\\/]*$/, 'preprocessor_config.json')}: pixels are not divided by 255, as idat does; remove the file and convert the weights, or choose another model`,
-    );
-  }
-  return do_normalize ? { mean: image_mean, std: image_std } : { mean: [0, 0, 0], std: [1, 1, 1] };
-}
-
-export const timmNormalisation = (timm: TimmConfig | null): NormalisationFacts => ({
-  mean: timm?.pretrained_cfg?.mean ?? timm?.mean,
-  std: timm?.pretrained_cfg?.std ?? timm?.std,
-});

@@ -75,7 +75,7 @@ export const googleViT: Naming = {
   translate(file: TensorFile) {
     const model = modelOf(file);
     const query = model.tensors.get('Transformer/encoderblock_0/MultiHeadDotProductAttention_1/query/kernel');
-    const tensors = translated(model, TABLE, 'a plain ViT');
+    const tensors = translated(model, TABLE, 'a ViT');
     const config = viTSizes({ path: file.path, tensors }, { heads: query?.shape[1] }, TITLE);
     return { tensors, config, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] };
   },

@@ -4,9 +4,10 @@
  *
  * @see transformers' models/swin/modeling_swin.py
  */
-import { type Companions, checkClaims, preprocessorNormalisation, usableConfig } from './companions.js';
+import { type Companions, checkClaims, usableConfig } from './companions.js';
 import { withoutPrefix } from './huggingface-vit.js';
 import { type Naming, type Table, type TensorFile, translated } from './naming.js';
+import { normalisationOf } from './normalisation.js';
 import { swinSizes } from './swin-sizes.js';
 
 const TITLE = "Hugging Face's naming of a Swin";
@@ -52,7 +53,7 @@ export const huggingFaceSwin: Naming = {
     ['', 'swin.'].some((prefix) => names.has(`${prefix}encoder.layers.0.blocks.0.layernorm_before.weight`)),
   translate(file: TensorFile, companions: Companions) {
     const tensors = translated(withoutPrefix(file, 'swin.'), TABLE, 'a plain Swin');
-    const config = usableConfig(file.path, companions, 'swin');
+    const config = usableConfig(file.path, companions, { kinds: ['swin'], activations: ['gelu'] });
     const facts = { imageSize: config?.image_size, layerNormEps: config ? (config.layer_norm_eps ?? 1e-5) : undefined };
     const sizes = swinSizes({ path: file.path, tensors }, facts, TITLE);
     checkClaims(companions, {
@@ -65,6 +66,6 @@ export const huggingFaceSwin: Naming = {
       num_channels: sizes.channels,
       qkv_bias: sizes.qkvBias,
     });
-    return { tensors, config: sizes, ...preprocessorNormalisation(companions) };
+    return { tensors, config: sizes, ...normalisationOf(file, companions) };
   },
 };

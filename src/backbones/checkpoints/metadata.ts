@@ -4,18 +4,20 @@
  */
 import type { Backbone, BackboneConfig } from '../backbone.js';
 
-/** What a file's metadata tell; undefined where they do not. Lists are separated by commas. */
+/** What a file's metadata tell of its sizes; undefined where they do not. Lists are separated by commas. */
 export function metadataFacts(metadata: Readonly<Record<string, string>>) {
-  const numbers = (field: string) => {
-    const list = metadata[field]?.split(',').map(Number);
-    return list?.every((n) => Number.isFinite(n)) ? list : undefined;
+  const number = (field: string) => {
+    const [first, ...rest] = metadata[field]?.split(',').map(Number) ?? [];
+    return first !== undefined && [first, ...rest].every(Number.isFinite) ? first : undefined;
   };
   return {
-    heads: numbers('num_heads')?.[0],
-    imageSize: numbers('img_size')?.[0],
-    layerNormEps: numbers('layer_norm_eps')?.[0],
-    mean: numbers('mean'),
-    std: numbers('std'),
+    architecture: metadata.architecture,
+    heads: number('num_heads'),
+    imageSize: number('img_size'),
+    layerNormEps: number('layer_norm_eps'),
+    activation: metadata.act_layer,
+    pool: metadata.global_pool,
+    rotary: number('rope_temperature'),
   };
 }
 
@@ -46,8 +48,13 @@ export function checkpointMetadata(
 
 function sizesOf(config: BackboneConfig): Record<string, string> {
   if (config.family === 'vit') {
-    const { width, depth, heads, mlpWidth } = config;
-    const texts = { embed_dim: width, depth, num_heads: heads, mlp_ratio: mlpWidth / width };
+    const { width, depth, heads, mlpWidth, activation, pool, rotary } = config;
+    const texts = {
+      ...{ embed_dim: width, depth, num_heads: heads, mlp_ratio: mlpWidth / width },
+      ...(activation && { act_layer: activation }),
+      ...(pool && { global_pool: pool }),
+      ...(rotary !== undefined && { rope_temperature: rotary }),
+    };
     return Object.fromEntries(Object.entries(texts).map(([name, value]) => [name, `${value}`]));
   }
   const { embedWidth, depths, heads, windowSize, mlpRatio } = config;

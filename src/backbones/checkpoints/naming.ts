@@ -45,7 +45,7 @@ export interface Naming {
 
 /**
  * One tensor of ours and what files call it: `[ours, theirs, theirs in other versions …]`. A list stands for tensors
- * joined by rows. `#` is a number, `*` is weight or bias, alike on both sides.
+ * joined by rows. `#` is a number, `*` is weight or bias, alike on both sides; among the ignored `**` is anything.
  */
 export type Row = readonly [ours: string, ...theirs: (string | readonly string[])[]];
 
@@ -131,7 +131,9 @@ const toRegExp = (name: string): RegExp =>
     `^${name
       .replace(/[.[\](){}+?^$|\\]/g, '\\$&')
       .replaceAll('#', '(0|[1-9]\\d{0,5})')
-      .replaceAll('*', '(weight|bias)')}$`,
+      .split('**')
+      .map((part) => part.replaceAll('*', '(weight|bias)'))
+      .join('.+')}$`,
   );
 
 /** The first pattern that a name matches, with the numbers of the name put into ours. */

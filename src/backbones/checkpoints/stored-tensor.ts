@@ -116,3 +116,31 @@ export function joined(parts: readonly StoredTensor[]): StoredTensor {
     load,
   };
 }
+
+/** Rows `from` up to `end` along the first axis; they lie where they lay. */
+export function rowsOf(t: StoredTensor, from: number, end: number): StoredTensor {
+  const row = size(t.shape.slice(1));
+  const shape = [end - from, ...t.shape.slice(1)];
+  return {
+    ...t,
+    shape,
+    place: t.place && { ...t.place, offset: t.place.offset + 4 * from * row },
+    load: (first = 0, count = size(shape) - first) => t.load(from * row + first, count),
+  };
+}
+
+/** The tensors, and beside each that matches one of zeros under another name, where there is none of that name. */
+export function withZeros<F extends { readonly tensors: ReadonlyMap<string, StoredTensor> }>(
+  file: F,
+  pattern: RegExp,
+  zeroName: string,
+): F {
+  const tensors = new Map(file.tensors);
+  for (const [name, t] of file.tensors) {
+    const other = name.replace(pattern, zeroName);
+    if (other === name || tensors.has(other)) continue;
+    const load = (first = 0, count = size(t.shape) - first) => new Float32Array(count);
+    tensors.set(other, { ...t, name: other, place: null, load });
+  }
+  return { ...file, tensors };
+}

@@ -4,9 +4,10 @@
  *
  * @see timm's models/swin_transformer.py, at 0.6.13 and at 0.9
  */
-import { type Companions, timmNormalisation } from './companions.js';
+import type { Companions } from './companions.js';
 import { metadataFacts } from './metadata.js';
 import { type Naming, type Table, type TensorFile, translated } from './naming.js';
+import { normalisationOf } from './normalisation.js';
 import { swinSizes } from './swin-sizes.js';
 
 const TITLE = "timm's naming of a Swin";
@@ -38,17 +39,16 @@ const TABLE: Table = {
 export const timmSwin: Naming = {
   title: TITLE,
   recognises: (names) => names.has('layers.0.blocks.0.norm1.weight'),
-  translate(file: TensorFile, { timm }: Companions) {
+  translate(file: TensorFile, companions: Companions) {
+    const { timm } = companions;
     const tensors = translated(numberedBehind(file), TABLE, 'a plain Swin');
-    const { imageSize, layerNormEps, mean, std } = metadataFacts(file.metadata);
-    const normalisation = timmNormalisation(timm);
+    const { imageSize, layerNormEps } = metadataFacts(file.metadata);
     const sizes = (side?: number) => swinSizes({ path: file.path, tensors }, { imageSize: side, layerNormEps }, TITLE);
     const masked = maskedWindows(file) * sizes().patchSize * sizes().windowSize;
     return {
       tensors,
       config: sizes(imageSize ?? timm?.model_args?.img_size ?? (masked || undefined)),
-      mean: mean ?? normalisation.mean,
-      std: std ?? normalisation.std,
+      ...normalisationOf(file, companions),
     };
   },
 };

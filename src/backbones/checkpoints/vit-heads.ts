@@ -22,8 +22,10 @@ const known = (width: number, depth: number, mlpWidth: number, heads: number): K
 /** @see timm's models/vision_transformer.py and eva.py, and the model cards of transformers */
 const PUBLISHED: readonly KnownSizes[] = [
   known(64, 6, 192, 2), // timm's test_vit
+  known(64, 8, 192, 2),
   known(96, 9, 192, 3), // and its test_vit3
   known(192, 12, 768, 3), // Ti
+  known(256, 10, 1024, 4), // CLIP's xsmall
   known(256, 14, 1280, 4), // wee
   known(256, 16, 1280, 4), // pwee
   known(320, 14, 1792, 5), // little
@@ -37,7 +39,7 @@ const PUBLISHED: readonly KnownSizes[] = [
   known(768, 8, 2304, 8), // timm's small of before AugReg
   known(832, 21, 2176, 13), // so150m, second version
   known(896, 12, 3584, 14), // CLIP B+
-  known(896, 18, 2320, 14), // so150m
+  known(896, 18, 2304, 14), // so150m
   known(1024, 24, 4096, 16), // L
   known(1152, 27, 4304, 16), // so400m
   known(1280, 32, 5120, 16), // H

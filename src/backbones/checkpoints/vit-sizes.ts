@@ -1,6 +1,7 @@
 /** A ViT's sizes, from the shapes of its tensors where they show and from what is known beside them where they do not. */
-import { IdatError } from '../../errors.js';
-import type { ViTConfig } from '../backbone.js';
+import { IdatError, printable } from '../../errors.js';
+import { ALL_ACTIVATIONS, activationByName } from '../activations.js';
+import type { Activation, Pooling, ViTConfig, ViTVariations } from '../backbone.js';
 import { type Checkpoint, countOf, shapeOf } from './naming.js';
 import { publishedHeads } from './vit-heads.js';
 
@@ -10,22 +11,33 @@ export interface ViTFacts {
   readonly heads?: number | undefined;
   /** Default: 1e-6, timm's and the paper's. */
   readonly layerNormEps?: number | undefined;
+  /** Default: the exact GELU, of a gated MLP SiLU; a ViT with a norm before its blocks (CLIP) has to say. */
+  readonly activation?: Activation | undefined;
+  /** Default: what the tensors are made for, and the class token where they are made for any. */
+  readonly pool?: Pooling | undefined;
+  /** Base of the periods of rotary positions; default: none. */
+  readonly rotary?: number | undefined;
+  /** Side of the image where no positions tell it. */
+  readonly imageSize?: number | undefined;
 }
 
 /** @throws IdatError `backbone.tensor` when a tensor that tells a size is missing or of another rank */
 export function viTSizes(
   file: Pick<Checkpoint, 'path' | 'tensors'>,
-  { heads, layerNormEps = 1e-6 }: ViTFacts,
+  { heads, layerNormEps = 1e-6, imageSize, ...facts }: ViTFacts,
   title: string,
 ): ViTConfig {
   const shape = (name: string, rank: number) => shapeOf(file, name, rank, title);
   const [width, channels, patchSize] = shape('patch_embed.proj.weight', 4) as [number, number, number];
-  const tokens = shape('pos_embed', 3)[1]!;
   const depth = countOf(file.tensors, (block) => `blocks.${block}.norm1.weight`);
   const mlpWidth = shape('blocks.0.mlp.fc1.weight', 2)[0]!;
+  const tokens = facts.rotary === undefined || file.tensors.has('pos_embed') ? shape('pos_embed', 3)[1]! : null;
+  const registers = file.tensors.has('reg_token') ? shape('reg_token', 3)[1]! : 0;
+  const { side, positions } = gridOf(file, tokens, registers);
+  const gated = mlpWidth === 2 * shape('blocks.0.mlp.fc2.weight', 2)[1]!;
   return {
     family: 'vit',
-    imageSize: Math.round(Math.sqrt(Math.max(tokens - 1, 0))) * patchSize,
+    imageSize: side === null ? (imageSize ?? 224) : side * patchSize,
     patchSize,
     channels,
     width,
@@ -35,9 +47,100 @@ export function viTSizes(
     mlpWidth,
     qkvBias: file.tensors.has('blocks.0.attn.qkv.bias'),
     layerNormEps,
+    ...variationsOf(file, facts, gated),
+    ...(registers > 0 && { registers }),
+    ...(positions && { positions }),
   };
 }
 
+/**
+ * Patches a side, and which tokens have positions: as many as leave a square. Where none does, the plain ViT's are taken,
+ * and the positions found not to fit are named later.
+ *
+ * @param tokens rows of positions, or null: there are none
+ */
+function gridOf(
+  { tensors }: Pick<Checkpoint, 'tensors'>,
+  tokens: number | null,
+  registers: number,
+): { side: number | null } & Pick<ViTVariations, 'positions'> {
+  if (tokens === null) return { side: null, positions: 'none' };
+  const front = Number(tensors.has('cls_token')) + Number(tensors.has('dist_token'));
+  const places = [
+    { count: front, positions: undefined },
+    { count: 0, positions: 'patches' },
+    { count: front + registers, positions: 'all' },
+  ] as const;
+  const sideWithout = (count: number) => Math.sqrt(tokens - count);
+  const fitting = places.find(({ count }) => tokens > count && Number.isInteger(sideWithout(count)));
+  if (!fitting) return { side: Math.round(Math.sqrt(Math.max(tokens - front, 0))) };
+  const { count, positions } = fitting;
+  return { side: sideWithout(count), ...(positions && { positions }) };
+}
+
+/** What the tensors, and what is known beside them, tell of a ViT that is not plain. */
+function variationsOf(
+  { path, tensors }: Pick<Checkpoint, 'path' | 'tensors'>,
+  { activation, pool, rotary }: ViTFacts,
+  gated: boolean,
+): ViTVariations {
+  const has = (name: string) => tensors.has(name);
+  const preNorm = has('norm_pre.weight');
+  if (preNorm && activation === undefined) {
+    const asked = "store it as act_layer in the file's metadata, or put the model's config.json beside the file";
+    throw new IdatError(
+      'backbone.activation',
+      `${path}: cannot tell whether its MLPs compute gelu or quick_gelu, both of which CLIP models have; ${asked}`,
+    );
+  }
+  const active = activation ?? (gated ? 'silu' : 'gelu');
+  const pooling = poolingOf(path, has, pool);
+  return {
+    ...(!has('cls_token') && { classToken: false }),
+    ...(has('dist_token') && { distillationToken: true }),
+    ...(rotary !== undefined && { rotary }),
+    ...(!has('patch_embed.proj.bias') && { patchBias: false }),
+    ...(preNorm && { preNorm }),
+    ...(has('blocks.0.ls1.gamma') && { layerScale: true }),
+    ...(has('blocks.0.attn.q_norm.weight') && { qkNorm: true }),
+    ...(active !== 'gelu' && { activation: active }),
+    ...(gated && { gatedMlp: true }),
+    ...(pooling !== 'token' && { pool: pooling }),
+    ...(has('fc_norm.weight') && !has('norm.weight') && { normAfterPool: true }),
+  };
+}
+
+function poolingOf(path: string, has: (name: string) => boolean, named: Pooling | undefined): Pooling {
+  if (has('attn_pool.latent')) return 'map';
+  const front = has('cls_token');
+  // timm names the pooling of distilled models by their class token
+  if (has('dist_token') && (named ?? 'token') === 'token') return 'distilled';
+  const pooling = named ?? (front && (has('norm.weight') || !has('fc_norm.weight')) ? 'token' : 'avg');
+  if (pooling === 'avg' || (pooling === 'token' && front)) return pooling;
+  throw new IdatError(
+    'backbone.pooling',
+    `${path}: its features are said to be pooled by '${pooling}', and it lacks the tensors for that; correct global_pool in its metadata or config.json`,
+  );
+}
+
+/** The facts that names of timm stand for. @throws IdatError for what idat does not compute */
+export function namedFacts(
+  path: string,
+  { activation, pool }: { activation?: string | undefined; pool?: string | undefined },
+): Pick<ViTFacts, 'activation' | 'pool'> {
+  const active = activation === undefined ? undefined : activationByName(activation);
+  if (activation !== undefined && active === undefined) {
+    const what = `its activation is '${printable(activation)}'; idat computes ${ALL_ACTIVATIONS.join(', ')}`;
+    throw new IdatError('backbone.activation', `${path}: ${what}, choose another model`);
+  }
+  const pools: Readonly<Record<string, Pooling>> = { token: 'token', avg: 'avg', map: 'map', distilled: 'distilled' };
+  const pooling = pool ? pools[pool] : undefined;
+  if (pool && pooling === undefined) {
+    const what = `its features are pooled by '${printable(pool)}'; idat computes token, avg and map`;
+    throw new IdatError('backbone.pooling', `${path}: ${what}, choose another model`);
+  }
+  return { activation: active, pool: pooling };
+}
 /** Tokens beyond this, attention over them would not fit into any memory. */
 const MAX_TOKENS = 2 ** 16;
 
@@ -46,12 +149,19 @@ const MAX_DEPTH = 256;
 
 /** @throws IdatError when the sizes do not fit each other */
 export function checkViTSizes(path: string, config: ViTConfig): void {
-  const { heads, width, imageSize, patchSize, depth, channels } = config;
+  const { heads, width, imageSize, patchSize, depth, channels, rotary, gatedMlp, mlpWidth } = config;
   if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0) {
     throw new IdatError(
       'backbone.heads',
       `${path}: cannot tell the number of heads for width ${width}; store it as num_heads in the file's metadata, or put the model's config.json beside the file`,
     );
+  }
+  if (rotary !== undefined && (!(rotary > 0 && rotary < Infinity) || (width / heads) % 4 !== 0)) {
+    const what = `rotary positions of base ${rotary} for heads of ${width / heads} numbers`;
+    throw new IdatError('backbone.rotary', `${path}: ${what}, which must be a multiple of 4`);
+  }
+  if (gatedMlp && mlpWidth % 2 !== 0) {
+    throw new IdatError('backbone.sizes', `${path}: an MLP of ${mlpWidth} numbers has no two equal halves`);
   }
   if (depth < 1 || width < 1 || channels !== 3) {
     const what = `depth ${depth}, width ${width}, ${channels} colour channels`;

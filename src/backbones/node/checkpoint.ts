@@ -127,7 +127,8 @@ class CheckpointWeights implements Weights {
     const values = tensor.load();
     if (sameShape(tensor.shape, shape)) return values;
     const side = ({ imageSize, patchSize }: BackboneConfig) => imageSize / patchSize;
-    return resizePositionEmbedding(values, shape[2]!, side(this.checkpoint.config), side(this.config));
+    const front = shape[1]! - side(this.config) ** 2;
+    return resizePositionEmbedding(values, shape[2]!, side(this.checkpoint.config), side(this.config), front);
   }
 
   private find(name: string, shape: Shape): StoredTensor {
@@ -140,8 +141,8 @@ class CheckpointWeights implements Weights {
       );
     }
     // positions may be resized, from the grid their number says
-    const stored = (config.imageSize / config.patchSize) ** 2 + 1;
-    const expected = name === 'pos_embed' ? [1, stored, shape[2]!] : shape;
+    const patches = ({ imageSize, patchSize }: BackboneConfig) => (imageSize / patchSize) ** 2;
+    const expected = name === 'pos_embed' ? [1, shape[1]! - patches(this.config) + patches(config), shape[2]!] : shape;
     if (tensor.isFloat && sameShape(tensor.shape, expected)) return tensor;
     throw new IdatError(
       'backbone.tensor',

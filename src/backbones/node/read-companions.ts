@@ -20,14 +20,22 @@ export async function readCompanions(folder: string): Promise<Companions> {
   const configPath = join(folder, 'config.json');
   const config = await readJson(configPath);
   const has = (field: string) => typeof config === 'object' && config !== null && Object.hasOwn(config, field);
-  const preprocessorPath = join(folder, 'preprocessor_config.json');
-  const preprocessor = await readJson(preprocessorPath);
+  const [preprocessorPath, preprocessor] = await readPreprocessor(folder);
   return {
     configPath,
     huggingFace: has('model_type') ? checked(configPath, HuggingFaceConfig, config) : null,
     timm: has('architecture') ? checked(configPath, TimmConfig, config) : null,
     preprocessor: preprocessor === null ? null : checked(preprocessorPath, Preprocessor, preprocessor),
   };
+}
+
+/** preprocessor_config.json, or what transformers 5 writes of a processor of images and texts. */
+async function readPreprocessor(folder: string): Promise<[path: string, found: unknown]> {
+  const own = join(folder, 'preprocessor_config.json');
+  const found = await readJson(own);
+  if (found !== null) return [own, found];
+  const both = join(folder, 'processor_config.json');
+  return [both, ((await readJson(both)) as { image_processor?: unknown } | null)?.image_processor ?? null];
 }
 
 /** The names of 22,000 classes, twice, are 2 MB. */
