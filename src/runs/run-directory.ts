@@ -18,7 +18,6 @@ import {
   ClassesSchema,
   type EpochMetrics,
   EpochMetricsSchema,
-  type EpochTiming,
   EpochTimingSchema,
   type RunRecord,
   RunRecordSchema,
