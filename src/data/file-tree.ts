@@ -31,9 +31,13 @@ export function isLitter(path: string): boolean {
     .some((name) => name.startsWith('.') || name === '__MACOSX' || /^(thumbs\.db|desktop\.ini)$/i.test(name));
 }
 
+/** Whether a name is one of a picture that may be decoded; its bytes tell whether it is. */
 export function isImagePath(path: string): boolean {
-  return /\.(jpe?g|png|webp)$/i.test(path);
+  return /\.(jpe?g|jpe|jfif|jif|pjpe?g|png|apng|webp|gif|tiff?|avif|bmp|dib|p[pgbn]m)$/i.test(path);
 }
+
+/** What messages say is expected. */
+export const IMAGE_EXTENSIONS = '.jpg, .png, .webp, .gif, .tif, .avif, .bmp or .ppm';
 
 /** The same tree seen from one of its folders: paths relative to it, everything outside it invisible. */
 export function subtree(tree: FileTree, folder: string): FileTree {

@@ -3,7 +3,7 @@
  */
 import { IdatError } from '../errors.js';
 import type { ImageItem, Layout, Splits } from './dataset.js';
-import { type FileTree, isImagePath, MAX_IMAGE_BYTES, subtree, topFolders } from './file-tree.js';
+import { type FileTree, IMAGE_EXTENSIONS, isImagePath, MAX_IMAGE_BYTES, subtree, topFolders } from './file-tree.js';
 import { stratifiedSplit } from './stratified-split.js';
 
 export interface SplitOptions {
@@ -129,7 +129,7 @@ function readClasses(tree: FileTree): ByClass {
   if (images.length === 0) {
     throw new IdatError(
       'data.empty',
-      `${tree.source}: no images found; expected .jpg, .jpeg, .png or .webp files in a folder for each class`,
+      `${tree.source}: no images found; expected ${IMAGE_EXTENSIONS} files in a folder for each class`,
     );
   }
   if (byClass.size === 0) {
@@ -149,7 +149,7 @@ function readClasses(tree: FileTree): ByClass {
     if (items.length === 0) {
       throw new IdatError(
         'data.class.empty',
-        `${tree.source}/${className}: holds no images (.jpg, .jpeg, .png, .webp); add some or remove the folder`,
+        `${tree.source}/${className}: holds no images (${IMAGE_EXTENSIONS}); add some or remove the folder`,
       );
     }
   }
