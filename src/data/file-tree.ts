@@ -7,15 +7,47 @@ export const MAX_LIST_BYTES = 64 * 2 ** 20;
 /** An image file beyond this is refused before it is read: the guard against zip entries that inflate without end. */
 export const MAX_IMAGE_BYTES = 256 * 2 ** 20;
 
+/**
+ * Why something in a data set is passed over: `litter` of systems and what is hidden; a `run` directory of idat; a link that
+ * is `dangling`, leads back (`loop`), or out to what is no image (`outside`); a `link` in a zip; a file of an`other` kind;
+ * what is no file (`special`); a folder that may not be read (`forbidden`); a name that a second file has (`twin`).
+ */
+export type Why =
+  | 'litter'
+  | 'run'
+  | 'dangling'
+  | 'loop'
+  | 'outside'
+  | 'link'
+  | 'other'
+  | 'special'
+  | 'forbidden'
+  | 'twin';
+
+export const REASONS: Readonly<Record<Why, string>> = {
+  litter: 'is hidden, or what a system leaves behind',
+  run: 'is a run directory of idat',
+  dangling: 'is a link to nothing',
+  loop: 'is a link to a folder it lies in',
+  outside: 'is a link that leaves the data set, which is followed to images only',
+  link: 'is a symbolic link, which idat does not follow in a zip',
+  other: 'is a file of another kind',
+  special: 'is no file',
+  forbidden: 'may not be read; check its permissions',
+  twin: 'has a name that cannot be told from another file’s',
+};
+
 export interface FileTree {
   /** The path the user gave, for messages. */
   source: string;
-  /** Every usable file: relative path with forward slashes. Hidden files and system litter are left out. */
+  /** Every usable file: relative path with forward slashes, composed (NFC). */
   files: ReadonlySet<string>;
   /** Every folder on the way to something, also those without files. */
   folders: ReadonlySet<string>;
-  /** Paths that exist but may not be read, with the reason: links that leave the data set. */
-  refused: ReadonlyMap<string, string>;
+  /** What is there and not used, by path. */
+  passedOver: ReadonlyMap<string, Why>;
+  /** Those of `files` that lie elsewhere, behind links. */
+  outside: ReadonlySet<string>;
   /**
    * The bytes of one of `files`.
    * @throws IdatError when it is larger than `maxBytes`, cannot be read or is damaged
@@ -24,11 +56,17 @@ export interface FileTree {
   close(): Promise<void>;
 }
 
-/** Hidden files, and what macOS and Windows leave behind in folders and zips. */
+const LITTER =
+  /^(\..*|__macosx|thumbs\.db|ehthumbs\.db|desktop\.ini|@eadir|@recycle|@recently-snapshot|#recycle|#snapshot|~snapshot|lost\+found|\$recycle\.bin|recycler|system volume information)$/i;
+
+/** Hidden names, and what macOS, Windows, Jupyter and network storage leave behind in folders and zips. */
 export function isLitter(path: string): boolean {
-  return path
-    .split('/')
-    .some((name) => name.startsWith('.') || name === '__MACOSX' || /^(thumbs\.db|desktop\.ini)$/i.test(name));
+  return path.split('/').some((name) => LITTER.test(name));
+}
+
+/** Whether something among litter is worth a word: a picture, but not the shadow macOS keeps of one (`._a.jpg`). */
+export function isHiddenImage(path: string): boolean {
+  return isImagePath(path) && !/(^|\/)\._[^/]*$/.test(path);
 }
 
 /** Whether a name is one of a picture that may be decoded; its bytes tell whether it is. */
@@ -49,7 +87,8 @@ export function subtree(tree: FileTree, folder: string): FileTree {
     source: `${tree.source}/${folder}`,
     files: new Set(below(tree.files)),
     folders: new Set(below(tree.folders)),
-    refused: new Map(below(tree.refused.keys()).map((path) => [path, tree.refused.get(prefix + path)!])),
+    passedOver: new Map(below(tree.passedOver.keys()).map((path) => [path, tree.passedOver.get(prefix + path)!])),
+    outside: new Set(below(tree.outside)),
     read: (path, maxBytes) => tree.read(prefix + path, maxBytes),
     close: () => tree.close(),
   };

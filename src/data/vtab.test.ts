@@ -124,17 +124,30 @@ describe('VTAB lists', () => {
     );
   });
 
-  test('a link that leaves the data set is refused where it is listed: file, folder, or to nothing', async () => {
-    const outside = await folderWith({ 'secret.png': dot() });
-    for (const [link, target, listed] of [
-      ['x.png', join(outside, 'secret.png'), 'x.png'],
-      ['out', outside, 'out/secret.png'],
-      ['gone.png', 'nowhere', 'gone.png'],
+  test('links out of the data set are followed to images, and to nothing else', async () => {
+    const outside = await folderWith({ 'far.png': dot(9), 'classes.txt': 'root\nusers\nstaff\n' });
+    const files = { ...VTAB_FILES, 'val200.txt': 'images/c.png 1\nx.png 0\nout/far.png 0' };
+    const root = await folderWith(files);
+    await symlink(join(outside, 'far.png'), join(root, 'x.png'));
+    await symlink(outside, join(root, 'out'));
+    await symlink(join(outside, 'classes.txt'), join(root, 'classes.txt'));
+    const dataset = await openForTest(root);
+    expect(dataset.classes).toEqual(['0', '1', '2']);
+    expect(await dataset.val[1]!.read()).toEqual(dot(9));
+    expect(await dataset.val[2]!.read()).toEqual(dot(9));
+  });
+
+  test('a list that names what is passed over says why it is', async () => {
+    for (const [link, target, reason] of [
+      ['gone.png', 'nowhere', 'is a link to nothing'],
+      ['up', '..', 'is a link to a folder it lies in'],
+      ['etc.txt', '/etc/passwd', 'is a link that leaves the data set, which is followed to images only'],
     ] as const) {
+      const listed = link === 'up' ? 'up/a.png' : link;
       const root = await folderWith({ ...VTAB_FILES, 'val200.txt': `images/c.png 1\n${listed} 0` });
       await symlink(target, join(root, link));
       await expect(openDataset(root, { seed: 1 })).rejects.toMatchObject(
-        refusal('data.list.escape', `val200.txt:2: ${link} is a link`),
+        refusal('data.list.passed-over', `val200.txt:2: ${link} ${reason}`),
       );
     }
   });

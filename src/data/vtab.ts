@@ -6,7 +6,7 @@
  */
 import { IdatError } from '../errors.js';
 import type { ImageItem, Layout } from './dataset.js';
-import { type FileTree, MAX_IMAGE_BYTES, MAX_LIST_BYTES } from './file-tree.js';
+import { type FileTree, MAX_IMAGE_BYTES, MAX_LIST_BYTES, REASONS } from './file-tree.js';
 import type { SplitOptions } from './image-folder.js';
 import { type ListedImage, parseSplitList } from './split-list.js';
 import { stratifiedSplit } from './stratified-split.js';
@@ -110,10 +110,12 @@ function parseClasses(text: string, tree: FileTree): string[] {
 function checkPresent(tree: FileTree, list: string, { path, line }: ListedImage): void {
   if (tree.files.has(path)) return;
   const where = `${tree.source}/${list}:${line}`;
-  // A folder on the way may be the link that leaves, so every beginning of the path is looked up.
+  // A folder on the way may be what is passed over, so every beginning of the path is looked up.
   const steps = path.split('/').map((_, i, names) => names.slice(0, i + 1).join('/'));
-  const refused = steps.find((step) => tree.refused.has(step));
-  if (refused) throw new IdatError('data.list.escape', `${where}: ${refused} ${tree.refused.get(refused)}`);
+  const passed = steps.find((step) => tree.passedOver.has(step));
+  if (passed !== undefined) {
+    throw new IdatError('data.list.passed-over', `${where}: ${passed} ${REASONS[tree.passedOver.get(passed)!]}`);
+  }
   throw new IdatError(
     'data.list.missing-image',
     `${where}: there is no file ${path}; fetch the data set again or remove the line`,

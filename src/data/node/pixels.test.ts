@@ -75,7 +75,10 @@ describe.each([
       expect([...store.labels]).toEqual([0, 1, 2, 0, 1, 2]);
       expect(await levels(store, [0, 1, 2, 3, 4, 5])).toEqual([0, 1, 2, 3, 4, 5]);
       expect(store.skipped).toEqual([
-        { name: 'broken/page.jpg', reason: 'not a JPEG, PNG, WebP, GIF, TIFF, AVIF, BMP or PNM (starts with "<!DOCTYPE ht")' },
+        {
+          name: 'broken/page.jpg',
+          reason: 'not a JPEG, PNG, WebP, GIF, TIFF, AVIF, BMP or PNM (starts with "<!DOCTYPE ht")',
+        },
         { name: 'broken/empty.jpg', reason: 'not a JPEG, PNG, WebP, GIF, TIFF, AVIF, BMP or PNM (the file is empty)' },
       ]);
     }
