@@ -2,6 +2,8 @@
  * What a data set is read from: a folder or a zip, seen alike as files with relative paths.
  */
 
+import { IdatError } from '../errors.js';
+
 /** Lists (`train800.txt`, `classes.txt`) beyond this are no lists. */
 export const MAX_LIST_BYTES = 64 * 2 ** 20;
 /** An image file beyond this is refused before it is read: the guard against zip entries that inflate without end. */
@@ -40,6 +42,8 @@ export const REASONS: Readonly<Record<Why, string>> = {
 export interface FileTree {
   /** The path the user gave, for messages. */
   source: string;
+  /** Absolute paths at which the folder is found; none for a zip. */
+  roots: readonly string[];
   /** Every usable file: relative path with forward slashes, composed (NFC). */
   files: ReadonlySet<string>;
   /** Every folder on the way to something, also those without files. */
@@ -85,6 +89,7 @@ export function subtree(tree: FileTree, folder: string): FileTree {
     [...paths].filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length));
   return {
     source: `${tree.source}/${folder}`,
+    roots: tree.roots.map((root) => `${root}/${folder}`),
     files: new Set(below(tree.files)),
     folders: new Set(below(tree.folders)),
     passedOver: new Map(below(tree.passedOver.keys()).map((path) => [path, tree.passedOver.get(prefix + path)!])),
@@ -92,6 +97,32 @@ export function subtree(tree: FileTree, folder: string): FileTree {
     read: (path, maxBytes) => tree.read(prefix + path, maxBytes),
     close: () => tree.close(),
   };
+}
+
+/** Whether two or more folders at the top hold images: the layout that needs no list. */
+export function hasClassFolders(tree: FileTree): boolean {
+  const tops = new Set<string>();
+  for (const path of tree.files)
+    if (path.includes('/') && isImagePath(path)) tops.add(path.slice(0, path.indexOf('/')));
+  return tops.size > 1;
+}
+
+/**
+ * A list's text.
+ * @param source what errors call it
+ * @throws IdatError `data.list.encoding` for what is not UTF-8
+ */
+export function decodeText(bytes: Uint8Array, source: string): string {
+  const [first, second] = bytes;
+  const marked = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+  if (marked || (bytes.length > 1 && (first === 0) !== (second === 0))) {
+    throw new IdatError('data.list.encoding', `${source}: is UTF-16; save it as UTF-8`);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new IdatError('data.list.encoding', `${source}: is not UTF-8; save it as UTF-8`, { cause: error });
+  }
 }
 
 /** Names of the folders at the top, sorted by UTF-16 units so that the order is the same in every locale. */

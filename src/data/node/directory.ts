@@ -7,7 +7,7 @@
  */
 import type { Dirent, Stats } from 'node:fs';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { IdatError } from '../../errors.js';
 import { inFolder, readableName, type SystemPath, systemPath } from '../../files/node/file-name.js';
 import { type FileTree, isHiddenImage, isImagePath, isLitter, type Why } from '../file-tree.js';
@@ -57,7 +57,17 @@ export async function openDirectory(path: string): Promise<Directory> {
       });
     }
   };
-  return { source: path, files, folders, passedOver, outside, pathOf, read, close: async () => {} };
+  return {
+    source: path,
+    roots: [root, resolve(path)].map(withSlashes),
+    files,
+    folders,
+    passedOver,
+    outside,
+    pathOf,
+    read,
+    close: async () => {},
+  };
 }
 
 /** A folder on the walk. */
@@ -199,6 +209,7 @@ async function isRunDirectory(place: SystemPath, entries: readonly Dirent<Buffer
 
 const below = (folder: string, name: string): string => (folder === '' ? name : `${folder}/${name}`);
 const parentOf = (path: string): string => path.slice(0, Math.max(path.lastIndexOf('/'), 0));
+const withSlashes = (path: string): string => path.replaceAll('\\', '/');
 const same = (a: SystemPath, b: SystemPath): boolean => Buffer.from(a).equals(Buffer.from(b));
 
 /** Whether a real path is a folder or lies below it. */

@@ -4,10 +4,10 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { IdatError } from '../../errors.js';
-import type { Dataset } from '../dataset.js';
+import type { Dataset, Layout } from '../dataset.js';
 import { type FileTree, isImagePath, subtree, topFolders } from '../file-tree.js';
 import { readImageFolder, type SplitOptions } from '../image-folder.js';
-import { isVtab, readVtab } from '../vtab.js';
+import { isVtab, LIST_NAMES, readVtab } from '../vtab.js';
 import { openDirectory } from './directory.js';
 import { openZip } from './zip.js';
 
@@ -25,12 +25,20 @@ export async function openDataset(path: string, options: SplitOptions): Promise<
   const tree = await openTree(path);
   try {
     const base = findBase(tree);
-    const layout = isVtab(base) ? await readVtab(base, options) : readImageFolder(base, options);
+    const layout = isVtab(base) ? await readVtab(base, options) : withStrayLists(base, readImageFolder(base, options));
     return { source: path, ...layout, close: () => tree.close() };
   } catch (error) {
     await tree.close();
     throw error;
   }
+}
+
+/** A list that has no companions says nothing; that it was not read should be known. */
+function withStrayLists(tree: FileTree, layout: Layout): Layout {
+  const stray = LIST_NAMES.filter((name) => tree.files.has(name));
+  if (stray.length === 0) return layout;
+  const why = 'a list is read where train.txt has test.txt or val.txt beside it';
+  return { ...layout, note: `${layout.note} Not read: ${stray.join(', ')}; ${why}.` };
 }
 
 async function openTree(path: string): Promise<FileTree> {

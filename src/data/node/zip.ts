@@ -20,6 +20,7 @@ export async function openZip(path: string): Promise<FileTree> {
     const listing = listEntries(path, archive);
     return {
       source: path,
+      roots: [],
       ...listing,
       read: async (name, maxBytes) => {
         const entry = listing.entries.get(name);
