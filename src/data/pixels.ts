@@ -7,6 +7,8 @@ export interface PixelStore {
   labels: Int32Array;
   names: string[];
   skipped: { name: string; reason: string }[];
+  /** sha256 of each image's file, in order; absent where images come from no files. */
+  fileHashes?: readonly string[];
   /** sha256 over name, label and sha256 of the file's bytes of each image, in order: changes when the data change. */
   fingerprint: string;
   /** sha256 over how pixels are made and each image's file, in order: with the same key, `read` gives the same bytes. */

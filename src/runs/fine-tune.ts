@@ -25,6 +25,7 @@ import { fingerprints, withPixels } from './pixels.js';
 import { prefixFiles } from './prefix-file.js';
 import { writeModel } from './pretrained-model.js';
 import { createRunDirectory, directoryStore, refuseExisting, writeRecord } from './run-directory.js';
+import { tellOfData } from './tell-of-data.js';
 
 const PRESET_STUDENT = `student: ${BUNDLED.student}, the small one bundled with idat; a larger backbone sees more`;
 const AUGMENTED =
@@ -68,7 +69,7 @@ export async function fineTune(input: FineTuneInput, control: FineTuneControl = 
     throw error;
   });
   return withPixels(dataset, plan.protocol.splits, backbones, plan, control, async (pixels) => {
-    onNote(dataset.note);
+    const note = await tellOfData(dataset, pixels, control);
     return withRuntime(plan.engine, async (started) => {
       const specs = modelSpecs(plan.models, backbones, dataset.classes.length);
       const prefixes = prefixesOf(specs, plan);
@@ -85,7 +86,7 @@ export async function fineTune(input: FineTuneInput, control: FineTuneControl = 
         versions: versions(),
         settings,
         resolved: { ...resolved, ...(why !== null && { why }) },
-        data: { source: plan.data, kind: dataset.kind, note: dataset.note, fingerprints: fingerprints(pixels) },
+        data: { source: plan.data, kind: dataset.kind, note, fingerprints: fingerprints(pixels) },
         classes: dataset.classes.length,
         student: backboneRecord(backbones.student),
         teacher: backbones.teacher && backboneRecord(backbones.teacher),

@@ -1,4 +1,5 @@
 /** What a run tells its caller while it works. */
+import type { DataNoteCode } from '../data/data-notes.js';
 import type { EpochMetrics, Losses, Phase } from '../settings/record.js';
 
 export type Progress =
@@ -24,8 +25,11 @@ export type Progress =
   /** Something worth knowing, in a sentence. `code` is a stable word for what faces have advice on. */
   | { kind: 'note'; text: string; code?: NoteCode };
 
-/** `student.preset`: nobody chose the student; `prefix.uncached`: what the frozen part computes cannot be kept. */
-export type NoteCode = 'student.preset' | 'prefix.uncached';
+/**
+ * `student.preset`: nobody chose the student; `prefix.uncached`: what the frozen part computes cannot be kept; the others
+ * are what was found in the data.
+ */
+export type NoteCode = 'student.preset' | 'prefix.uncached' | DataNoteCode;
 
 /** How a caller follows and stops a run. */
 export interface RunControl {

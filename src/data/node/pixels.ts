@@ -208,6 +208,7 @@ function toStore(
     labels: Int32Array.from(records, (record) => items[record]!.label),
     names: records.map((record) => items[record]!.name),
     skipped,
+    fileHashes: records.map((record) => hashes[record]!),
     fingerprint: sha256(JSON.stringify(identity)),
     pixelsKey: pixelsKey(
       options,
