@@ -28,7 +28,7 @@ export async function dataNotes(
   const notes = classNotes(classes, splits);
   for (const [training, measured] of pairsOf(splits)) {
     const overlap = await findOverlap(splits[training]!, splits[measured]!, signal);
-    notes.push(...overlapNotes(overlap, training, measured));
+    notes.push(...overlapNotes(overlap, measured));
   }
   return notes;
 }
@@ -54,13 +54,15 @@ function pairsOf(splits: ReadSplits): ['train' | 'trainval', 'val' | 'test'][] {
 function classNotes(classes: readonly string[], { train, trainval, test }: ReadSplits): DataNote[] {
   const notes: DataNote[] = [];
   const training = trainval ?? train;
+  const unlearnt = new Set<string>();
   for (const [purpose, store] of [
     ['training', training],
     ['test', test],
   ] as const) {
     if (!store) continue;
     const seen = new Set(store.labels);
-    const absent = classes.filter((_, label) => !seen.has(label));
+    const absent = classes.filter((name, label) => !seen.has(label) && !unlearnt.has(name));
+    if (purpose === 'training') for (const name of absent) unlearnt.add(name);
     if (absent.length === 0) continue;
     const numbered = purpose === 'training' && absent.length === 1 && absent[0] === '0' && classes[0] === '0';
     const names = absent.slice(0, SHOWN).map(printable).join(', ') + (absent.length > SHOWN ? ', …' : '');
@@ -70,18 +72,18 @@ function classNotes(classes: readonly string[], { train, trainval, test }: ReadS
   return notes;
 }
 
-function overlapNotes(overlap: Overlap, training: string, measured: string): DataNote[] {
+function overlapNotes(overlap: Overlap, measured: string): DataNote[] {
   const notes: DataNote[] = [];
   const tell = (code: DataNoteCode, { count, example }: Likeness, how: string, advice: string) => {
     if (example === null) return;
     const [own, other] = example.map(printable);
-    const such = own === other ? `such as ${own}` : `such as ${own}, which is ${other}`;
-    const those = `${count} of ${overlap.measured} ${measured} images ${count === 1 ? 'is' : 'are'} ${how} in ${training} (${such})`;
+    const such = own === other ? `such as ${own}` : `such as ${own} and ${other}`;
+    const those = `${count} of ${overlap.measured} ${measured} images ${how} (${such})`;
     notes.push({ code, text: `${those}; ${advice}` });
   };
   const seen = 'what is measured on them is memory, take them out of one of the two';
-  tell('data.overlap', overlap.sameFile, 'byte for byte', seen);
-  tell('data.overlap', overlap.samePixels, 'with the same pixels', seen);
-  tell('data.alike', overlap.alike, 'almost alike', 'where these are one picture saved anew, take them out of one');
+  tell('data.overlap', overlap.sameFile, 'are training images byte for byte', seen);
+  tell('data.overlap', overlap.samePixels, 'have the pixels of training images', seen);
+  tell('data.alike', overlap.alike, 'look almost like training images', 'where it is one picture, take it out of one');
   return notes;
 }

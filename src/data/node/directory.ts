@@ -15,6 +15,8 @@ import { type FileTree, isHiddenImage, isImagePath, isLitter, type Why } from '.
 export interface Directory extends FileTree {
   /** Where one of `files` is to be opened. */
   pathOf(path: string): SystemPath;
+  /** Whether a file's relative path is its name letter by letter. */
+  isExact(path: string): boolean;
 }
 
 /** Entries of hidden folders and the like that are looked at for pictures, so that a store of snapshots costs no minutes. */
@@ -42,6 +44,7 @@ export async function openDirectory(path: string): Promise<Directory> {
       );
     });
   const { files, folders, passedOver, outside } = walk;
+  const isExact = (relative: string) => !walk.places.has(relative);
   const pathOf = (relative: string) => walk.places.get(relative) ?? join(root, relative);
   const read = async (relative: string, maxBytes: number): Promise<Uint8Array> => {
     const file = pathOf(relative);
@@ -65,6 +68,7 @@ export async function openDirectory(path: string): Promise<Directory> {
     passedOver,
     outside,
     pathOf,
+    isExact,
     read,
     close: async () => {},
   };
