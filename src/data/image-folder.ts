@@ -2,20 +2,12 @@
  * Folders of images, one folder a class: torchvision's ImageFolder, with or without splits above the classes.
  */
 import { IdatError, printable } from '../errors.js';
-import type { ImageItem, Layout, Splits } from './dataset.js';
+import { completeSplits, noteOf, requireClasses, type SplitOptions } from './complete-splits.js';
+import type { ImageItem, Layout } from './dataset.js';
 import { type FileTree, IMAGE_EXTENSIONS, isImagePath, MAX_IMAGE_BYTES, subtree, topFolders } from './file-tree.js';
 import { elsewhere, leftOut } from './left-out.js';
-import { stratifiedSplit } from './stratified-split.js';
 
-export interface SplitOptions {
-  seed: number;
-  /** Share of what is left beside the test images that validates; default 0.2. */
-  valFraction?: number;
-  /** Share of all images that tests, where the data set has no test folder; default 0.2. */
-  testFraction?: number;
-}
-
-type ByClass = Map<string, ImageItem[]>;
+type Classes = Map<string, ImageItem[]>;
 
 /** How the folders above the classes may be called, so that `Train` is not taken for a class. */
 const SPLIT_FOLDERS: Record<string, 'train' | 'val' | 'test'> = {
@@ -34,7 +26,7 @@ const SPLIT_FOLDERS: Record<string, 'train' | 'val' | 'test'> = {
  */
 export function readImageFolder(tree: FileTree, options: SplitOptions): Layout {
   const splits = findSplitFolders(tree);
-  return splits ? readGivenSplits(tree, splits, options) : makeSplits(tree, tree, options);
+  return splits ? readGivenSplits(tree, splits, options) : makeSplits(tree, options);
 }
 
 interface SplitFolders {
@@ -90,65 +82,55 @@ function findSplitFolders(tree: FileTree): SplitFolders | null {
 const splitOf = (folder: string) => SPLIT_FOLDERS[folder.toLowerCase()];
 
 function readGivenSplits(tree: FileTree, splits: SplitFolders, options: SplitOptions): Layout {
-  const { seed, valFraction = 0.2 } = options;
-  const measured = splits.test ?? splits.val;
-  const unused = splits.unnamed === null ? '' : `${splits.unnamed}/ has no class folders and is not used`;
-  if (measured === null) return withRemark(makeSplits(subtree(tree, splits.train), tree, options), unused);
-  const trainTree = subtree(tree, splits.train);
-  const trainFolder = readClasses(trainTree);
+  const { train, val, test, unnamed } = splits;
+  const unused = unnamed === null ? '' : `${unnamed}/ has no class folders and is not used`;
+  const trainFolder = readClasses(subtree(tree, train));
   const classes = [...trainFolder.keys()];
-  requireClasses(tree, classes);
-  const sameClasses = (folder: string) => {
+  requireClasses(tree.source, classes.map(printable), MORE_CLASSES);
+  const sameClasses = (folder: string | null) => {
+    if (folder === null) return null;
     const byClass = readClasses(subtree(tree, folder), { allowEmpty: true });
     const unknown = [...byClass.keys()].find((name) => !trainFolder.has(name) && byClass.get(name)!.length > 0);
     if (unknown !== undefined) {
       throw new IdatError(
         'data.class.unknown',
-        `${tree.source}/${folder}/${printable(unknown)}: ${splits.train}/ has no class of this name; expected one of ${classes.slice(0, 5).map(printable).join(', ')}${classes.length > 5 ? ', …' : ''}`,
+        `${tree.source}/${folder}/${printable(unknown)}: ${train}/ has no class of this name; expected one of ${classes.slice(0, 5).map(printable).join(', ')}${classes.length > 5 ? ', …' : ''}`,
       );
     }
     return byClass;
   };
-  const test = sameClasses(measured);
-  const valGiven = splits.test !== null && splits.val !== null;
-  const { kept, taken } = valGiven
-    ? { kept: trainFolder, taken: sameClasses(splits.val!) }
-    : stratifiedSplit(trainFolder, valFraction, seed, 'val');
-  const layout = toLayout(classes, { train: kept, val: taken, test });
-  requireImages(tree, layout, { val: valGiven || valFraction > 0, test: true });
-  const made = `val split from ${splits.train}/ by idat (seed ${seed}, stratified by class, ${percent(valFraction)})`;
-  const origin = valGiven
-    ? 'Splits as the data set’s folders have them'
-    : splits.test !== null
-      ? `test/ as the data set has it, ${made}`
-      : `${splits.val}/ is what is measured on (test), for want of a test/ with classes; ${made}`;
-  const stray = [splits.train, measured, ...(valGiven ? [splits.val!] : [])].flatMap((folder) =>
-    strayIn(subtree(tree, folder)).map((name) => `${folder}/${name}`),
+  const given = { train: trainFolder, val: sameClasses(val), test: sameClasses(test) };
+  const words = {
+    train: `${train}/`,
+    val: `${val}/`,
+    test: 'test/',
+    all: 'Splits as the data set’s folders have them',
+  };
+  const { origin, ...layout } = completeSplits(tree.source, classes, given, words, options);
+  const stray = [train, val, test].flatMap((folder) =>
+    folder === null ? [] : strayIn(subtree(tree, folder)).map((name) => `${folder}/${name}`),
   );
-  return withRemark({ ...layout, note: noteOf(origin, layout, tree, [...strayIn(tree), ...stray]) }, unused);
+  const left = leftOut(tree, [...strayIn(tree), ...stray]);
+  const note = noteOf(origin, layout, elsewhere(tree), left, unused && `${unused}.`);
+  return { kind: 'folder', classes, ...layout, note };
 }
 
-/** @param whole what `tree` is a part of, for what is left out */
-function makeSplits(tree: FileTree, whole: FileTree, options: SplitOptions): Layout {
-  const { seed, valFraction = 0.2, testFraction = 0.2 } = options;
+function makeSplits(tree: FileTree, options: SplitOptions): Layout {
   const byClass = readClasses(tree);
   const classes = [...byClass.keys()];
-  requireClasses(tree, classes);
-  const { kept, taken: test } = stratifiedSplit(byClass, testFraction, seed, 'test');
-  const { kept: train, taken: val } = stratifiedSplit(kept, valFraction, seed, 'val');
-  const layout = toLayout(classes, { train, val, test });
-  requireImages(tree, layout, { val: valFraction > 0, test: testFraction > 0 });
-  const how = `seed ${seed}, stratified by class, ${percent(testFraction)} test, ${percent(valFraction)} of the rest val`;
-  const origin = `The data set has no splits; idat made them (${how})`;
-  return { ...layout, note: noteOf(origin, layout, whole, strayIn(tree)) };
+  requireClasses(tree.source, classes.map(printable), MORE_CLASSES);
+  const words = { train: '', val: '', test: '', all: '' };
+  const given = { train: byClass, val: null, test: null };
+  const { origin, ...layout } = completeSplits(tree.source, classes, given, words, options);
+  const note = noteOf(origin, layout, elsewhere(tree), leftOut(tree, strayIn(tree)));
+  return { kind: 'folder', classes, ...layout, note };
 }
 
-const withRemark = (layout: Layout, remark: string): Layout =>
-  remark === '' ? layout : { ...layout, note: `${layout.note} ${remark}.` };
+const MORE_CLASSES = 'add a folder for each further class';
 
 /** Images below each top folder, names and paths sorted. */
-function readClasses(tree: FileTree, { allowEmpty = false } = {}): ByClass {
-  const byClass: ByClass = new Map();
+function readClasses(tree: FileTree, { allowEmpty = false } = {}): Classes {
+  const byClass: Classes = new Map();
   const images = imagesIn(tree);
   for (const className of topFolders(tree)) byClass.set(className, []);
   if (images.length === 0) {
@@ -191,40 +173,3 @@ function imagesIn(tree: FileTree): string[] {
 
 /** Images beside the class folders, which are of no class. */
 const strayIn = (tree: FileTree): string[] => imagesIn(tree).filter((path) => !path.includes('/'));
-
-function requireClasses(tree: FileTree, classes: string[]): void {
-  if (classes.length < 2) {
-    throw new IdatError(
-      'data.one-class',
-      `${tree.source}: found one class only (${printable(classes[0]!)}); there is nothing to tell apart, add a folder for each further class`,
-    );
-  }
-}
-
-function requireImages(tree: FileTree, layout: Splits, wanted: { val: boolean; test: boolean }): void {
-  for (const split of ['val', 'test'] as const) {
-    if (wanted[split] && layout[split].length === 0) {
-      throw new IdatError(
-        'data.split.small',
-        `${tree.source}: too few images to set some aside for ${split}; a class needs three or more`,
-      );
-    }
-  }
-}
-
-function toLayout(classes: string[], splits: { train: ByClass; val: ByClass; test: ByClass }): Omit<Layout, 'note'> {
-  // Labels come from the training folder: a split that lacks a class must not shift the ones after it.
-  const flatten = (byClass: ByClass) =>
-    classes.flatMap((className, label) => (byClass.get(className) ?? []).map((item) => ({ ...item, label })));
-  const train = flatten(splits.train);
-  const val = flatten(splits.val);
-  return { kind: 'folder', classes, train, val, trainval: [...train, ...val], test: flatten(splits.test) };
-}
-
-const percent = (fraction: number) => `${Math.round(fraction * 1000) / 10} %`;
-
-function noteOf(origin: string, layout: Splits, tree: FileTree, stray: string[]): string {
-  const { train, val, test } = layout;
-  const counts = `${train.length} train, ${val.length} val, ${test.length} test`;
-  return [`${origin}: ${counts}.`, elsewhere(tree), leftOut(tree, stray)].filter((part) => part !== '').join(' ');
-}

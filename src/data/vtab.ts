@@ -5,9 +5,9 @@
  * @see Zhai et al. 2019, arXiv:1910.04867; the lists are those of the NOAH export script
  */
 import { IdatError } from '../errors.js';
+import type { SplitOptions } from './complete-splits.js';
 import type { ImageItem, Layout } from './dataset.js';
 import { decodeText, type FileTree, hasClassFolders, MAX_IMAGE_BYTES, MAX_LIST_BYTES, REASONS } from './file-tree.js';
-import type { SplitOptions } from './image-folder.js';
 import { elsewhere } from './left-out.js';
 import { type ListedImage, parseSplitList } from './split-list.js';
 import { stratifiedSplit } from './stratified-split.js';

@@ -1,8 +1,9 @@
 /**
  * Data sets of images: opening, decoding, resizing, caching.
  */
+
+export type { SplitOptions } from '../complete-splits.js';
 export type { Dataset, ImageItem } from '../dataset.js';
-export type { SplitOptions } from '../image-folder.js';
 export type { PixelStore } from '../pixels.js';
 export { normaliseInto, preprocess, toPlanar } from '../preprocess.js';
 export { type RgbImage, resizeBicubic } from '../resize.js';

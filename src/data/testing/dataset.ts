@@ -2,8 +2,8 @@
  * What the tests of every layout share.
  */
 import { expect, onTestFinished } from 'vitest';
+import type { SplitOptions } from '../complete-splits.js';
 import type { Dataset, ImageItem } from '../dataset.js';
-import type { SplitOptions } from '../image-folder.js';
 import { openDataset } from '../node/open.js';
 import { dot } from './folder.js';
 
