@@ -37,7 +37,7 @@ export function messageOf(error: IdatError): string {
   return advice === null ? error.message : `${error.message}; ${advice}`;
 }
 
-const FOR_NOTES: Readonly<Record<NoteCode, string>> = {
+const FOR_NOTES: Readonly<Partial<Record<NoteCode, string>>> = {
   'student.preset': 'choose it with --student NAME (idat models lists them)',
   'run.unfinished': 'finish it with idat resume',
   'prefix.uncached': 'free space, choose another --cache-dir or raise --prefix-memory',
@@ -45,4 +45,4 @@ const FOR_NOTES: Readonly<Record<NoteCode, string>> = {
 
 /** A note's text, and what to type where there is something. */
 export const noteText = ({ text, code }: { text: string; code?: NoteCode }): string =>
-  code === undefined ? text : `${text}; ${FOR_NOTES[code]}`;
+  code === undefined || FOR_NOTES[code] === undefined ? text : `${text}; ${FOR_NOTES[code]}`;

@@ -1,5 +1,3 @@
-import { symlink } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ImageItem } from './dataset.js';
 import { openDataset } from './node/open.js';
@@ -24,7 +22,7 @@ describe('a folder a class', () => {
     expect(dataset.trainval).toEqual([...dataset.train, ...dataset.val]);
     expect(new Set(namesOf([...dataset.trainval, ...dataset.test])).size).toBe(80);
     expect(dataset.note).toBe(
-      'The data set has no splits; idat made them (seed 42, stratified by class, 20 % test, 20 % of the rest val): 51 train, 13 val, 16 test.',
+      'The data set has no splits; idat made them (seed 42, stratified by class, 20 % test, 20 % of the rest val): 51 train, 13 val, 16 test. Left out: 1 file that is no image idat reads (.txt).',
     );
     for (const { name, label } of dataset.trainval) expect(name.split('/')[0]).toBe(dataset.classes[label]);
   });
@@ -49,7 +47,7 @@ describe('a folder a class', () => {
       '__MACOSX/cat/00.png': 'x',
       '.git/objects/00.png': 'x',
       'dog/more/LOUD.JPEG': 'x',
-      'dog/anim.gif': 'x',
+      'dog/anim.heic': 'x',
     });
     const { classes, trainval, test: held } = await openForTest(root);
     expect(classes).toEqual(['cat', 'dog']);
@@ -96,8 +94,8 @@ describe('a folder a class', () => {
     ['data.split.small', 'too few images', imageFolder({ cat: 2, dog: 2 })],
     [
       'data.split.missing',
-      'has train/ but no test/',
-      { ...imageFolder({ cat: 2, dog: 2 }, 'train/'), ...imageFolder({ cat: 2, dog: 2 }, 'val/') },
+      'has train/ but neither test/ nor val/',
+      { ...imageFolder({ cat: 2, dog: 2 }, 'train/'), 'docs/a.txt': '' },
     ],
     [
       'data.split.mixed',
@@ -123,11 +121,66 @@ describe('a folder a class', () => {
     await expect(openDataset(await folderWith(files), { seed: 1 })).rejects.toMatchObject(refusal(code, message));
   });
 
-  test('a link out of the folder is refused by name', async () => {
-    const root = await folderWith(imageFolder({ cat: 5, dog: 5 }));
-    await symlink('/etc', join(root, 'etc'));
-    await expect(openDataset(root, { seed: 1 })).rejects.toMatchObject(
-      refusal('data.link.escape', '/etc: is a link that leaves the data set'),
+  test.each(['val', 'validation'])(
+    'train/ and %s/ without test/: measured on what there is, and said',
+    async (name) => {
+      const root = await folderWith({
+        ...imageFolder({ cat: 10, dog: 10 }, 'train/'),
+        ...imageFolder({ cat: 4, dog: 3 }, `${name}/`),
+      });
+      const dataset = await openForTest(root, { seed: 5 });
+      expect([dataset.train.length, dataset.val.length, dataset.test.length]).toEqual([16, 4, 7]);
+      expect(dataset.note).toBe(
+        `${name}/ is what is measured on (test), for want of a test/ with classes; val split from train/ by idat (seed 5, stratified by class, 20 %): 16 train, 4 val, 7 test.`,
+      );
+      const bytes = await Promise.all([...dataset.trainval, ...dataset.test].map(({ read }) => read()));
+      expect(bytes).toHaveLength(27);
+    },
+  );
+
+  test('a test/ of pictures nobody has named is passed over, and said', async () => {
+    const unnamed = { 'test/1.png': dot(1), 'test/2.png': dot(2) };
+    const train = imageFolder({ cat: 10, dog: 10 }, 'train/');
+    const alone = await openForTest(await folderWith({ ...train, ...unnamed }));
+    expect([alone.train.length, alone.val.length, alone.test.length]).toEqual([12, 4, 4]);
+    expect(alone.note).toMatch(/ 12 train, 4 val, 4 test\. test\/ has no class folders and is not used\.$/);
+    const val = imageFolder({ cat: 2, dog: 2 }, 'val/');
+    const measured = await openForTest(await folderWith({ ...train, ...val, ...unnamed }));
+    expect([measured.train.length, measured.val.length, measured.test.length]).toEqual([16, 4, 4]);
+    expect(measured.note).toMatch(/^val\/ is what is measured on .* test\/ has no class folders and is not used\.$/);
+  });
+
+  test('a class that test/ has no images of is no reason to refuse', async () => {
+    const root = await folderWith({
+      ...imageFolder({ cat: 10, dog: 10 }, 'train/'),
+      ...imageFolder({ cat: 2 }, 'test/'),
+      'test/dog/': '',
+      'test/birds/': '',
+    });
+    expect((await openForTest(root)).test.map(({ label }) => label)).toEqual([0, 0]);
+  });
+
+  test('what is left out is counted in one sentence, and an empty class says what it holds', async () => {
+    const root = await folderWith({
+      ...imageFolder({ cat: 5, dog: 5 }),
+      'cat/a.HEIC': 'x',
+      'cat/b.heic': 'x',
+      'dog/c.psd': 'x',
+      'dog/LICENSE': 'x',
+      'cover.png': dot(),
+      'cat/@eaDir/00.png/SYNOPHOTO_THUMB_M.jpg': dot(),
+      '#recycle/old.png': dot(),
+      'cat/._00.png': 'x',
+    });
+    expect((await openForTest(root)).note).toMatch(
+      / Left out: 4 files that are no images idat reads \(2 \.heic, 1 \.psd, 1 no extension\); 1 image outside the class folders \(cover\.png\); 2 images that are hidden or left by a system \(such as #recycle\)\.$/,
+    );
+    const unread = await folderWith({ ...imageFolder({ cat: 5, dog: 5 }), 'eel/a.heic': 'x', 'eel/b.heic': 'x' });
+    await expect(openDataset(unread, { seed: 1 })).rejects.toMatchObject(
+      refusal(
+        'data.class.empty',
+        '/eel: holds no images (.jpg, .png, .webp, .gif, .tif, .avif, .bmp or .ppm); add some or remove the folder. Left out: 2 files that are no images idat reads (.heic).',
+      ),
     );
   });
 

@@ -1,10 +1,13 @@
 /**
  * Folders of images, one folder a class: torchvision's ImageFolder, with or without splits above the classes.
  */
-import { IdatError } from '../errors.js';
-import { type ByClass, completeSplits, type SplitOptions } from './class-splits.js';
-import type { Layout } from './dataset.js';
-import { type FileTree, isImagePath, MAX_IMAGE_BYTES, subtree, topFolders } from './file-tree.js';
+import { IdatError, printable } from '../errors.js';
+import { completeSplits, noteOf, requireClasses, type SplitOptions } from './complete-splits.js';
+import type { ImageItem, Layout } from './dataset.js';
+import { type FileTree, IMAGE_EXTENSIONS, isImagePath, MAX_IMAGE_BYTES, subtree, topFolders } from './file-tree.js';
+import { elsewhere, leftOut } from './left-out.js';
+
+type Classes = Map<string, ImageItem[]>;
 
 /** How the folders above the classes may be called, so that `Train` is not taken for a class. */
 const SPLIT_FOLDERS: Record<string, 'train' | 'val' | 'test'> = {
@@ -19,38 +22,44 @@ const SPLIT_FOLDERS: Record<string, 'train' | 'val' | 'test'> = {
 
 /**
  * @throws IdatError `data.empty`, `data.no-classes`, `data.one-class`, `data.class.empty`, `data.class.unknown`, `data.split.missing`,
- *   `data.split.mixed`, `data.split.small`, `data.split.fraction`, `data.link.escape`
+ *   `data.split.mixed`, `data.split.small`, `data.split.fraction`, `data.path.unreadable`
  */
 export function readImageFolder(tree: FileTree, options: SplitOptions): Layout {
-  const [link] = tree.refused;
-  if (link) throw new IdatError('data.link.escape', `${tree.source}/${link[0]}: ${link[1]}`);
   const splits = findSplitFolders(tree);
   return splits ? readGivenSplits(tree, splits, options) : makeSplits(tree, options);
 }
 
+interface SplitFolders {
+  train: string;
+  val: string | null;
+  test: string | null;
+  /** A test folder without class folders: pictures nobody has named, as competitions give them. */
+  unnamed: string | null;
+}
+
 /** The folder of each split, or null where the top folders are classes. */
-function findSplitFolders(tree: FileTree): Map<string, string> | null {
+function findSplitFolders(tree: FileTree): SplitFolders | null {
   const folders = topFolders(tree);
   // A class may well be called "test"; a data set with splits has a train folder that holds folders.
-  const train = folders.find((name) => SPLIT_FOLDERS[name.toLowerCase()] === 'train');
+  const train = folders.find((name) => splitOf(name) === 'train');
   if (train === undefined) return null;
   if (topFolders(subtree(tree, train)).length === 0) {
-    if (!folders.some((name) => SPLIT_FOLDERS[name.toLowerCase()] === 'test')) return null;
+    if (!folders.some((name) => splitOf(name) === 'test')) return null;
     throw new IdatError(
       'data.no-classes',
-      `${tree.source}/${train}: holds no class folders; put the images of each class into a folder of its name, in each split`,
+      `${tree.source}/${train}: holds no class folders; put the images of each class into a folder of its name, in each split, or list them in a table such as train.csv`,
     );
   }
-  const splits = new Map<string, string>();
+  const found = new Map<string, string>();
   for (const folder of folders) {
-    const split = SPLIT_FOLDERS[folder.toLowerCase()];
-    if (split !== undefined && splits.has(split)) {
+    const split = splitOf(folder);
+    if (split !== undefined && found.has(split)) {
       throw new IdatError(
         'data.split.mixed',
-        `${tree.source}: both ${splits.get(split)}/ and ${folder}/ are ${split} folders; keep one`,
+        `${tree.source}: both ${found.get(split)}/ and ${folder}/ are ${split} folders; keep one`,
       );
     }
-    if (split !== undefined) splits.set(split, folder);
+    if (split !== undefined) found.set(split, folder);
     else if (imagesIn(subtree(tree, folder)).length > 0) {
       throw new IdatError(
         'data.split.mixed',
@@ -58,93 +67,109 @@ function findSplitFolders(tree: FileTree): Map<string, string> | null {
       );
     }
   }
-  if (!splits.has('test')) {
+  const [val, test] = [found.get('val') ?? null, found.get('test') ?? null];
+  const named = test !== null && topFolders(subtree(tree, test)).length > 0;
+  const splits = { train, val, test: named ? test : null, unnamed: named ? null : test };
+  if (splits.val === null && test === null) {
     throw new IdatError(
       'data.split.missing',
-      `${tree.source}: has ${train}/ but no test/; add test/ with the same class folders, or give a folder of classes alone and idat splits it`,
+      `${tree.source}: has ${train}/ but neither test/ nor val/; add one with the same class folders, or give ${tree.source}/${train} alone and idat splits it`,
     );
   }
   return splits;
 }
 
-function readGivenSplits(tree: FileTree, splits: Map<string, string>, options: SplitOptions): Layout {
-  const given = (split: string) => readClasses(subtree(tree, splits.get(split)!));
-  const train = given('train');
-  const classes = [...train.keys()];
-  requireClasses(tree, classes);
-  // Labels come from the training folder: a split that lacks a class must not shift the ones after it.
-  const relabelled = (split: string) => {
-    const byClass = given(split);
-    const unknown = [...byClass.keys()].find((name) => !train.has(name));
+const splitOf = (folder: string) => SPLIT_FOLDERS[folder.toLowerCase()];
+
+function readGivenSplits(tree: FileTree, splits: SplitFolders, options: SplitOptions): Layout {
+  const { train, val, test, unnamed } = splits;
+  const unused = unnamed === null ? '' : `${unnamed}/ has no class folders and is not used`;
+  const trainFolder = readClasses(subtree(tree, train));
+  const classes = [...trainFolder.keys()];
+  requireClasses(tree.source, classes.map(printable), MORE_CLASSES);
+  const sameClasses = (folder: string | null) => {
+    if (folder === null) return null;
+    const byClass = readClasses(subtree(tree, folder), { allowEmpty: true });
+    const unknown = [...byClass.keys()].find((name) => !trainFolder.has(name) && byClass.get(name)!.length > 0);
     if (unknown !== undefined) {
       throw new IdatError(
         'data.class.unknown',
-        `${tree.source}/${splits.get(split)}/${unknown}: train/ has no class of this name; expected one of ${classes.slice(0, 5).join(', ')}${classes.length > 5 ? ', …' : ''}`,
+        `${tree.source}/${folder}/${printable(unknown)}: ${train}/ has no class of this name; expected one of ${classes.slice(0, 5).map(printable).join(', ')}${classes.length > 5 ? ', …' : ''}`,
       );
-    }
-    for (const [name, items] of byClass) {
-      const label = classes.indexOf(name);
-      for (const item of items) item.label = label;
     }
     return byClass;
   };
-  const test = relabelled('test');
-  const val = splits.has('val') ? relabelled('val') : null;
-  return { kind: 'folder', classes, ...completeSplits(tree.source, classes, { train, val, test }, options) };
+  const given = { train: trainFolder, val: sameClasses(val), test: sameClasses(test) };
+  const words = {
+    train: `${train}/`,
+    val: `${val}/`,
+    test: 'test/',
+    all: 'Splits as the data set’s folders have them',
+  };
+  const { origin, ...layout } = completeSplits(tree.source, classes, given, words, options);
+  const stray = [train, val, test].flatMap((folder) =>
+    folder === null ? [] : strayIn(subtree(tree, folder)).map((name) => `${folder}/${name}`),
+  );
+  const left = leftOut(tree, [...strayIn(tree), ...stray]);
+  const note = noteOf(origin, layout, elsewhere(tree), left, unused && `${unused}.`);
+  return { kind: 'folder', classes, ...layout, note };
 }
 
 function makeSplits(tree: FileTree, options: SplitOptions): Layout {
-  const train = readClasses(tree);
-  const classes = [...train.keys()];
-  requireClasses(tree, classes);
-  const none = { val: null, test: null };
-  return { kind: 'folder', classes, ...completeSplits(tree.source, classes, { train, ...none }, options) };
+  const byClass = readClasses(tree);
+  const classes = [...byClass.keys()];
+  requireClasses(tree.source, classes.map(printable), MORE_CLASSES);
+  const words = { train: '', val: '', test: '', all: '' };
+  const given = { train: byClass, val: null, test: null };
+  const { origin, ...layout } = completeSplits(tree.source, classes, given, words, options);
+  const note = noteOf(origin, layout, elsewhere(tree), leftOut(tree, strayIn(tree)));
+  return { kind: 'folder', classes, ...layout, note };
 }
 
+const MORE_CLASSES = 'add a folder for each further class';
+
 /** Images below each top folder, names and paths sorted. */
-function readClasses(tree: FileTree): ByClass {
-  const byClass: ByClass = new Map();
+function readClasses(tree: FileTree, { allowEmpty = false } = {}): Classes {
+  const byClass: Classes = new Map();
   const images = imagesIn(tree);
   for (const className of topFolders(tree)) byClass.set(className, []);
   if (images.length === 0) {
+    const found = leftOut(tree);
     throw new IdatError(
       'data.empty',
-      `${tree.source}: no images found; expected .jpg, .jpeg, .png or .webp files in a folder for each class`,
+      `${tree.source}: no images found; expected ${IMAGE_EXTENSIONS} files in a folder for each class${found && `. ${found}`}`,
     );
   }
   if (byClass.size === 0) {
     throw new IdatError(
       'data.no-classes',
-      `${tree.source}: holds images but no class folders; put the images of each class into a folder of its name`,
+      `${tree.source}: holds images but no class folders; put the images of each class into a folder of its name, or list them in a table such as labels.csv`,
     );
   }
   const labels = new Map([...byClass.keys()].map((className, label) => [className, label]));
   for (const path of images) {
-    const className = path.slice(0, path.indexOf('/'));
+    const className = path.slice(0, Math.max(path.indexOf('/'), 0));
     byClass
       .get(className)
       ?.push({ name: path, label: labels.get(className)!, read: () => tree.read(path, MAX_IMAGE_BYTES) });
   }
-  for (const [className, items] of byClass) {
-    if (items.length === 0) {
-      throw new IdatError(
-        'data.class.empty',
-        `${tree.source}/${className}: holds no images (.jpg, .jpeg, .png, .webp); add some or remove the folder`,
-      );
-    }
-  }
+  for (const [className, items] of byClass) if (items.length === 0 && !allowEmpty) throw emptyClass(tree, className);
   return byClass;
+}
+
+function emptyClass(tree: FileTree, className: string): IdatError {
+  const where = `${tree.source}/${printable(className)}`;
+  if (tree.passedOver.get(className) === 'forbidden') {
+    return new IdatError('data.path.unreadable', `${where}: cannot list this folder; check its permissions`);
+  }
+  const found = leftOut(subtree(tree, className), [], true);
+  const what = `holds no images (${IMAGE_EXTENSIONS}); add some or remove the folder`;
+  return new IdatError('data.class.empty', `${where}: ${what}${found && `. ${found}`}`);
 }
 
 function imagesIn(tree: FileTree): string[] {
   return [...tree.files].filter(isImagePath).sort();
 }
 
-function requireClasses(tree: FileTree, classes: string[]): void {
-  if (classes.length < 2) {
-    throw new IdatError(
-      'data.one-class',
-      `${tree.source}: found one class only (${classes[0]}); there is nothing to tell apart, add a folder for each further class`,
-    );
-  }
-}
+/** Images beside the class folders, which are of no class. */
+const strayIn = (tree: FileTree): string[] => imagesIn(tree).filter((path) => !path.includes('/'));

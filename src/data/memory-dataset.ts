@@ -2,7 +2,7 @@
  * A data set that a program holds in memory: lists of images with their labels. What an image may be is up to who opens it.
  */
 import { IdatError, nearest } from '../errors.js';
-import { type ByClass, completeSplits, type SplitOptions } from './class-splits.js';
+import { type ByClass, completeSplits, noteOf, type SplitOptions, type SplitWords } from './complete-splits.js';
 import type { ImageItem, Layout } from './dataset.js';
 
 export interface LabelledImage<Image> {
@@ -55,8 +55,9 @@ export function readImageLists<Image>(lists: ImageLists<Image>, open: OpenImage<
     throw checked.wrong('data.class.empty', ['classes', empty], what);
   }
   const given = (split: ListName) => (lists[split] === undefined ? null : sorted(split));
-  const splits = completeSplits(checked.source, classes, { train, val: given('val'), test: given('test') }, options);
-  return { kind: 'memory', classes: [...classes], ...splits };
+  const parts = { train, val: given('val'), test: given('test') };
+  const { origin, ...splits } = completeSplits(checked.source, classes, parts, WORDS, options);
+  return { kind: 'memory', classes: [...classes], ...splits, note: noteOf(origin, splits) };
 }
 
 /** The same where only test images are wanted; all others are none. @throws IdatError as `readImageLists` */
@@ -66,6 +67,8 @@ export function readTestLists<Image>(lists: TestLists<Image>, open: OpenImage<Im
   const note = `Images of a program: ${test.length} test.`;
   return { kind: 'memory', classes: [...checked.classes], train: [], val: [], trainval: [], test, note };
 }
+
+const WORDS: SplitWords = { train: 'train', val: 'val', test: 'test', all: 'Splits as the data set has them' };
 
 type ListName = 'train' | 'val' | 'test';
 
@@ -138,7 +141,7 @@ function readList<Image>(
 }
 
 function byClass(classes: readonly string[], items: readonly ImageItem[]): ByClass {
-  const sorted: ByClass = new Map(classes.map((name) => [name, []]));
+  const sorted = new Map<string, ImageItem[]>(classes.map((name) => [name, []]));
   for (const item of items) sorted.get(classes[item.label]!)!.push(item);
   return sorted;
 }

@@ -2,6 +2,7 @@
  * The lists of VTAB-1K: one image a line, `relative/path LABEL`.
  */
 import { IdatError } from '../errors.js';
+import { isImagePath } from './file-tree.js';
 
 export interface ListedImage {
   /** Normalised, with forward slashes, inside the data set. */
@@ -14,32 +15,60 @@ export interface ListedImage {
 /** Without a classes.txt the largest label decides how wide the head is; a slip of the pen should not make it a million. */
 const MAX_CLASSES = 100_000;
 
+export interface ListOptions {
+  /** Labels must be below it; `null` when no classes.txt says. */
+  classCount: number | null;
+  /** Absolute paths of the data set's folder: what begins with one of them lies inside. */
+  roots?: readonly string[];
+}
+
 /**
- * Parses a list. The path is everything before the last space, so it may hold spaces; blank lines are skipped, a byte-order
- * mark and Windows line ends are taken as they come.
+ * Parses a list. What divides path and label is spaces, tabs or a comma, as many as there are; the path may hold spaces,
+ * and stand in quotes. Blank lines are skipped, a byte-order mark and Windows line ends are taken as they come.
  *
  * @param source what errors call the list, e.g. `caltech101/train800.txt`
- * @param classCount labels must be below it; `null` when no classes.txt says
  * @throws IdatError naming source:line — `data.list.line`, `data.list.label`, `data.list.escape`; `data.list.empty`
  */
-export function parseSplitList(text: string, source: string, classCount: number | null): ListedImage[] {
+export function parseSplitList(text: string, source: string, { classCount, roots = [] }: ListOptions): ListedImage[] {
   const images: ListedImage[] = [];
   text
     .replace(/^\uFEFF/, '')
     .split('\n')
     .forEach((raw, index) => {
-      const content = raw.replace(/\r$/, '');
-      if (content.trim() === '') return;
+      if (raw.trim() === '') return;
       const where = `${source}:${index + 1}`;
-      const space = content.trimEnd().lastIndexOf(' ');
-      if (space < 1) {
-        throw new IdatError('data.list.line', `${where}: expected "relative/path LABEL", got ${quote(content)}`);
-      }
-      const label = parseLabel(content.slice(space + 1).trimEnd(), where, classCount);
-      images.push({ path: safePath(content.slice(0, space), where), label, line: index + 1 });
+      const { path, label } = divide(raw.replace(/\r$/, ''), where);
+      images.push({
+        path: safePath(withoutRoot(unquoted(path), roots), where),
+        label: parseLabel(label, where, classCount),
+        line: index + 1,
+      });
     });
   if (images.length === 0) throw new IdatError('data.list.empty', `${source}: lists no images`);
   return images;
+}
+
+function divide(content: string, where: string): { path: string; label: string } {
+  const line = content.trimEnd();
+  const label = line.slice(Math.max(line.lastIndexOf(' '), line.lastIndexOf('\t'), line.lastIndexOf(',')) + 1);
+  const path = line
+    .slice(0, line.length - label.length)
+    .trimEnd()
+    .replace(/,$/, '')
+    .trimEnd();
+  const isAllPath = isImagePath(unquoted(line));
+  if (path.trim() !== '' && label !== '' && !isAllPath) return { path: path.trim(), label };
+  throw new IdatError(
+    'data.list.line',
+    `${where}: expected "relative/path LABEL", got ${quote(content)}, which has no label; add it to each line, or take the list away where folders are the classes`,
+  );
+}
+
+const unquoted = (text: string): string => /^(["'])(.*)\1$/.exec(text)?.[2] ?? text;
+
+function withoutRoot(path: string, roots: readonly string[]): string {
+  const root = roots.find((one) => path.startsWith(`${one.replace(/\/$/, '')}/`));
+  return root === undefined ? path : path.slice(root.length).replace(/^\/+/, '');
 }
 
 function parseLabel(text: string, where: string, classCount: number | null): number {
@@ -49,7 +78,7 @@ function parseLabel(text: string, where: string, classCount: number | null): num
     const because = classCount === null ? '' : ` (classes.txt names ${classCount} classes)`;
     throw new IdatError(
       'data.list.label',
-      `${where}: expected a label from 0 to ${limit - 1}${because}, got ${quote(text)}`,
+      `${where}: expected a label from 0 to ${limit - 1}${because}, got ${quote(text)}${label === limit && classCount !== null ? '; labels are counted from 0' : ''}`,
     );
   }
   return label;

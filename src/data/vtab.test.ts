@@ -1,9 +1,9 @@
-import { symlink, unlink } from 'node:fs/promises';
+import { symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openDataset } from './node/open.js';
 import { namesOf, openForTest, refusal, VTAB_FILES } from './testing/dataset.js';
-import { dot, folderWith } from './testing/folder.js';
+import { dot, folderWith, imageFolder } from './testing/folder.js';
 import { describeWithShared, sharedPath } from './testing/shared.js';
 
 describeWithShared('VTAB-mini', () => {
@@ -70,6 +70,56 @@ describe('VTAB lists', () => {
     expect([given.train.length, given.val.length]).toEqual([8, 1]);
   });
 
+  const { 'train800.txt': train800, 'val200.txt': _val, 'test.txt': _test, ...pictures } = VTAB_FILES;
+
+  test('train.txt and val.txt without test.txt: measured on val.txt, and said', async () => {
+    const train = ['a', 'b c', 'c', 'd'].flatMap((name) => [`images/${name}.png 0`, `images/${name}.png 1`]).join('\n');
+    const dataset = await openForTest(
+      await folderWith({ ...pictures, 'train.txt': train, 'val.txt': 'images/a.png 0\nimages/c.png 1' }),
+    );
+    expect(dataset.note).toBe(
+      'val.txt is what is measured on (test), for want of a test.txt; val split from train by idat (seed 1): 6 train, 2 val, 2 test.',
+    );
+  });
+
+  test('train.txt alone says what it lacks', async () => {
+    const root = await folderWith({ ...pictures, 'train.txt': train800! });
+    await expect(openDataset(root, { seed: 1 })).rejects.toMatchObject(
+      refusal('data.list.missing', 'no test.txt; train.txt needs test.txt or val.txt beside it'),
+    );
+  });
+
+  test('a stray list beside class folders is none, and said', async () => {
+    const folders = imageFolder({ cat: 5, dog: 5 });
+    for (const stray of ['test.txt', 'train.txt', 'val.txt']) {
+      const dataset = await openForTest(
+        await folderWith({ ...folders, [stray]: 'notes', 'classes.txt': 'x', 'README.txt': 'y' }),
+      );
+      expect(dataset.kind).toBe('folder');
+      expect(dataset.note).toContain(` Not read: ${stray}; a list is read where`);
+    }
+  });
+
+  test('absolute paths inside the folder, and an é as the other system writes it', async () => {
+    const root = await folderWith({ ...VTAB_FILES, 'images/caf\u00e9.png': dot(7) });
+    await writeFile(join(root, 'val200.txt'), `${root}/images/c.png 1\nimages/cafe\u0301.png 0\n`);
+    const { val } = await openForTest(root);
+    expect(namesOf(val)).toEqual(['images/c.png', 'images/caf\u00e9.png']);
+    expect(await val[1]!.read()).toEqual(dot(7));
+  });
+
+  test.each([
+    ['is UTF-16; save it as UTF-8', Buffer.from('\ufeffimages/c.png 1\n', 'utf16le')],
+    ['is UTF-16; save it as UTF-8', Buffer.from('images/c.png 1\n', 'utf16le')],
+    ['is UTF-16; save it as UTF-8', Buffer.from('images/c.png 1\n', 'utf16le').swap16()],
+    ['is not UTF-8; save it as UTF-8', Buffer.from('images/caf\xe9.png 1', 'latin1')],
+  ])('val200.txt: %s', async (message, bytes) => {
+    const root = await folderWith({ ...VTAB_FILES, 'val200.txt': bytes });
+    await expect(openDataset(root, { seed: 1 })).rejects.toMatchObject(
+      refusal('data.list.encoding', `val200.txt: ${message}`),
+    );
+  });
+
   test('a symbolic link to an image or a folder inside the data set is fine', async () => {
     const root = await folderWith({ ...VTAB_FILES, 'test.txt': 'linked.png 0\nmore/d.png 2\n' });
     await symlink('images/d.png', join(root, 'linked.png'));
@@ -93,10 +143,10 @@ describe('VTAB lists', () => {
     ],
     [
       'data.list.missing-image',
-      'test.txt:2: there is no file images/e.png',
+      'test.txt:2: there is no file "images/e.png"',
       { 'test.txt': 'images/d.png 0\nimages/e.png 0' },
     ],
-    ['data.list.missing-image', 'there is no file images/A.png', { 'test.txt': 'images/A.png 0' }],
+    ['data.list.missing-image', 'there is no file "images/A.png"', { 'test.txt': 'images/A.png 0' }],
     ['data.list.empty', 'train800.txt: lists no images', { 'train800.txt': '\n' }],
     ['data.one-class', 'of one class', { 'train800.txt': 'images/a.png 0', 'val200.txt': 'images/c.png 0' }],
     [
@@ -124,17 +174,30 @@ describe('VTAB lists', () => {
     );
   });
 
-  test('a link that leaves the data set is refused where it is listed: file, folder, or to nothing', async () => {
-    const outside = await folderWith({ 'secret.png': dot() });
-    for (const [link, target, listed] of [
-      ['x.png', join(outside, 'secret.png'), 'x.png'],
-      ['out', outside, 'out/secret.png'],
-      ['gone.png', 'nowhere', 'gone.png'],
+  test('links out of the data set are followed to images, and to nothing else', async () => {
+    const outside = await folderWith({ 'far.png': dot(9), 'classes.txt': 'root\nusers\nstaff\n' });
+    const files = { ...VTAB_FILES, 'val200.txt': 'images/c.png 1\nx.png 0\nout/far.png 0' };
+    const root = await folderWith(files);
+    await symlink(join(outside, 'far.png'), join(root, 'x.png'));
+    await symlink(outside, join(root, 'out'));
+    await symlink(join(outside, 'classes.txt'), join(root, 'classes.txt'));
+    const dataset = await openForTest(root);
+    expect(dataset.classes).toEqual(['0', '1', '2']);
+    expect(await dataset.val[1]!.read()).toEqual(dot(9));
+    expect(await dataset.val[2]!.read()).toEqual(dot(9));
+  });
+
+  test('a list that names what is passed over says why it is', async () => {
+    for (const [link, target, reason] of [
+      ['gone.png', 'nowhere', 'is a link to nothing'],
+      ['up', '..', 'is a link to a folder it lies in'],
+      ['etc.txt', '/etc/passwd', 'is a link that leaves the data set, which is followed to images only'],
     ] as const) {
+      const listed = link === 'up' ? 'up/a.png' : link;
       const root = await folderWith({ ...VTAB_FILES, 'val200.txt': `images/c.png 1\n${listed} 0` });
       await symlink(target, join(root, link));
       await expect(openDataset(root, { seed: 1 })).rejects.toMatchObject(
-        refusal('data.list.escape', `val200.txt:2: ${link} is a link`),
+        refusal('data.list.passed-over', `val200.txt:2: ${link} ${reason}`),
       );
     }
   });

@@ -5,9 +5,10 @@
  * @see Zhai et al. 2019, arXiv:1910.04867; the lists are those of the NOAH export script
  */
 import { IdatError } from '../errors.js';
-import type { SplitOptions } from './class-splits.js';
+import type { SplitOptions } from './complete-splits.js';
 import type { ImageItem, Layout } from './dataset.js';
-import { type FileTree, MAX_IMAGE_BYTES, MAX_LIST_BYTES } from './file-tree.js';
+import { decodeText, type FileTree, hasClassFolders, MAX_IMAGE_BYTES, MAX_LIST_BYTES, REASONS } from './file-tree.js';
+import { elsewhere } from './left-out.js';
 import { type ListedImage, parseSplitList } from './split-list.js';
 import { stratifiedSplit } from './stratified-split.js';
 
@@ -23,14 +24,25 @@ const VTAB_LISTS: Lists = {
 
 const PLAIN_LISTS: Lists = { train: 'train.txt', val: 'val.txt', trainval: 'trainval.txt', test: 'test.txt' };
 
+/** What this layout is called when its lists are named. */
+export const LIST_NAMES: readonly string[] = [
+  ...new Set([VTAB_LISTS, PLAIN_LISTS].flatMap((lists) => Object.values(lists))),
+];
+
+/**
+ * Whether lists say what is what. One list alone beside class folders is a stray file, and so is a `test.txt` without
+ * training lists.
+ */
 export function isVtab(tree: FileTree): boolean {
-  return Object.values(VTAB_LISTS).some((list) => tree.files.has(list));
+  const has = (list: string) => tree.files.has(list);
+  if (has(VTAB_LISTS.train) || has(VTAB_LISTS.val) || has(VTAB_LISTS.trainval)) return true;
+  return has(PLAIN_LISTS.train) && (has(PLAIN_LISTS.test) || has(PLAIN_LISTS.val) || !hasClassFolders(tree));
 }
 
 /**
  * Without classes.txt the classes are called after their labels and there are as many as the largest label says; without
  * train800val200.txt, trainval is train followed by val. Where there are train.txt and test.txt instead and no val.txt, a
- * part of train is set aside to validate, as for folders.
+ * part of train is set aside to validate, as for folders; where there is val.txt and no test.txt, val.txt is measured on.
  *
  * @throws IdatError `data.list.*` naming list and line, `data.one-class`
  */
@@ -39,21 +51,18 @@ export async function readVtab(tree: FileTree, options: SplitOptions): Promise<L
   const lists = plain ? PLAIN_LISTS : VTAB_LISTS;
   const named = tree.files.has('classes.txt') ? parseClasses(await readText(tree, 'classes.txt'), tree) : null;
   const list = async (name: string): Promise<ListedImage[]> => {
-    if (!tree.files.has(name)) {
-      throw new IdatError(
-        'data.list.missing',
-        `${tree.source}: no ${name}; VTAB data need ${VTAB_LISTS.train}, ${VTAB_LISTS.val} and ${VTAB_LISTS.test}`,
-      );
-    }
-    const images = parseSplitList(await readText(tree, name), `${tree.source}/${name}`, named?.length ?? null);
-    for (const image of images) checkPresent(tree, name, image);
-    return images;
+    if (!tree.files.has(name)) throw missingList(tree, name, plain);
+    const about = { classCount: named?.length ?? null, roots: tree.roots };
+    const images = parseSplitList(await readText(tree, name), `${tree.source}/${name}`, about);
+    return images.map((image) => found(tree, name, image));
   };
   const listed = await list(lists.train);
-  const makesVal = plain && !tree.files.has(lists.val);
+  const valIsTest = plain && !tree.files.has(lists.test) && tree.files.has(lists.val);
+  const makesVal = plain && (valIsTest || !tree.files.has(lists.val));
   const { train, val } = makesVal ? setAside(listed, options) : { train: listed, val: await list(lists.val) };
-  const test = await list(lists.test);
-  const trainval = tree.files.has(lists.trainval) ? await list(lists.trainval) : [...train, ...val];
+  const test = await list(valIsTest ? lists.val : lists.test);
+  const hasTrainval = tree.files.has(lists.trainval) && !makesVal;
+  const trainval = hasTrainval ? await list(lists.trainval) : [...train, ...val];
 
   const classes = named ?? numbered([train, val, trainval, test]);
   if (classes.length < 2 || new Set(trainval.map(({ label }) => label)).size < 2) {
@@ -63,6 +72,13 @@ export async function readVtab(tree: FileTree, options: SplitOptions): Promise<L
     );
   }
   const items = (images: ListedImage[]) => images.map((image) => toItem(tree, image));
+  const made = `val split from train by idat (seed ${options.seed})`;
+  const origin = valIsTest
+    ? `val.txt is what is measured on (test), for want of a test.txt; ${made}`
+    : makesVal
+      ? `Lists as the data set has them, ${made}`
+      : 'Splits as listed by the data set';
+  const counts = `${train.length} train, ${val.length} val, ${test.length} test`;
   return {
     kind: 'vtab',
     classes,
@@ -70,8 +86,17 @@ export async function readVtab(tree: FileTree, options: SplitOptions): Promise<L
     val: items(val),
     trainval: items(trainval),
     test: items(test),
-    note: `${makesVal ? `Lists as the data set has them, val split from train by idat (seed ${options.seed})` : 'Splits as listed by the data set'}: ${train.length} train, ${val.length} val, ${test.length} test.`,
+    note: [`${origin}: ${counts}.`, elsewhere(tree)].filter((part) => part !== '').join(' '),
   };
+}
+
+function missingList(tree: FileTree, name: string, plain: boolean): IdatError {
+  const passed = tree.passedOver.get(name);
+  if (passed !== undefined) return new IdatError('data.list.passed-over', `${tree.source}/${name} ${REASONS[passed]}`);
+  const needed = plain
+    ? `${PLAIN_LISTS.train} needs ${PLAIN_LISTS.test} or ${PLAIN_LISTS.val} beside it`
+    : `VTAB data need ${VTAB_LISTS.train}, ${VTAB_LISTS.val} and ${VTAB_LISTS.test}`;
+  return new IdatError('data.list.missing', `${tree.source}: no ${name}; ${needed}`);
 }
 
 /** A share of the training images of each class, to validate on. */
@@ -90,13 +115,13 @@ function setAside(
 }
 
 async function readText(tree: FileTree, name: string): Promise<string> {
-  return new TextDecoder().decode(await tree.read(name, MAX_LIST_BYTES));
+  return decodeText(await tree.read(name, MAX_LIST_BYTES), `${tree.source}/${name}`);
 }
 
 function parseClasses(text: string, tree: FileTree): string[] {
   const lines = text.trimEnd().split('\n');
   return lines.map((line, index) => {
-    const name = line.trim();
+    const name = line.trim().normalize('NFC');
     if (name === '') {
       throw new IdatError(
         'data.classes.empty',
@@ -107,16 +132,20 @@ function parseClasses(text: string, tree: FileTree): string[] {
   });
 }
 
-function checkPresent(tree: FileTree, list: string, { path, line }: ListedImage): void {
-  if (tree.files.has(path)) return;
-  const where = `${tree.source}/${list}:${line}`;
-  // A folder on the way may be the link that leaves, so every beginning of the path is looked up.
-  const steps = path.split('/').map((_, i, names) => names.slice(0, i + 1).join('/'));
-  const refused = steps.find((step) => tree.refused.has(step));
-  if (refused) throw new IdatError('data.list.escape', `${where}: ${refused} ${tree.refused.get(refused)}`);
+/** The image as the tree has it: an é is written in two ways, and a list may know the other one. */
+function found(tree: FileTree, list: string, image: ListedImage): ListedImage {
+  const path = [image.path, image.path.normalize('NFC')].find((one) => tree.files.has(one));
+  if (path !== undefined) return { ...image, path };
+  const where = `${tree.source}/${list}:${image.line}`;
+  // A folder on the way may be what is passed over, so every beginning of the path is looked up.
+  const steps = image.path.split('/').map((_, i, names) => names.slice(0, i + 1).join('/'));
+  const passed = steps.find((step) => tree.passedOver.has(step));
+  if (passed !== undefined) {
+    throw new IdatError('data.list.passed-over', `${where}: ${passed} ${REASONS[tree.passedOver.get(passed)!]}`);
+  }
   throw new IdatError(
     'data.list.missing-image',
-    `${where}: there is no file ${path}; fetch the data set again or remove the line`,
+    `${where}: there is no file ${JSON.stringify(image.path)}; fetch the data set again or remove the line`,
   );
 }
 

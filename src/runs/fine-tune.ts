@@ -27,6 +27,7 @@ import { type FineTuneRequest, storedSettingsOf } from './request.js';
 import { openRunData } from './run-data.js';
 import { directoryStore, writeRecord } from './run-directory.js';
 import { splitOf, writeSplit } from './split-file.js';
+import { tellOfData } from './tell-of-data.js';
 import { watchWeights } from './weight-files.js';
 
 const PRESET_STUDENT = `student: ${BUNDLED.student}, the small one bundled with idat; a larger backbone sees more`;
@@ -78,7 +79,7 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
   });
   const checkSources = await watchWeights(backbones);
   return withPixels(dataset, plan.protocol.splits, backbones, plan, control, async (pixels) => {
-    onNote(dataset.note);
+    const note = await tellOfData(dataset, pixels, control);
     return withRuntime(plan.engine, async (started) => {
       const specs = modelSpecs(plan.models, backbones, dataset.classes.length);
       const prefixes = prefixesOf(specs, plan);
@@ -95,7 +96,7 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
         versions: versions(),
         settings,
         resolved: { ...resolved, ...(why !== null && { why }) },
-        data: { source: dataset.source, kind: dataset.kind, note: dataset.note, fingerprints: fingerprints(pixels) },
+        data: { source: dataset.source, kind: dataset.kind, note, fingerprints: fingerprints(pixels) },
         classes: dataset.classes.length,
         student: backboneRecord(backbones.student),
         teacher: backbones.teacher && backboneRecord(backbones.teacher),

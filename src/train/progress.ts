@@ -1,4 +1,5 @@
 /** What a run tells its caller while it works. */
+import type { DataNoteCode } from '../data/data-notes.js';
 import type { EpochMetrics, Losses, Phase } from '../settings/record.js';
 
 export type Progress =
@@ -26,9 +27,9 @@ export type Progress =
 
 /**
  * `student.preset`: nobody chose the student; `prefix.uncached`: what the frozen part computes cannot be kept;
- * `run.unfinished`: a run is used that has not ended.
+ * `run.unfinished`: a run is used that has not ended; the others are what was found in the data.
  */
-export type NoteCode = 'student.preset' | 'prefix.uncached' | 'run.unfinished';
+export type NoteCode = 'student.preset' | 'prefix.uncached' | 'run.unfinished' | DataNoteCode;
 
 /** How a caller follows and stops a run. */
 export interface RunControl {

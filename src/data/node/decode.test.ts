@@ -147,13 +147,12 @@ describe('refusals', () => {
   });
 
   test.each([
-    ['an HTML page', Buffer.from('<!DOCTYPE html><html>'), 'not a JPEG, PNG or WebP (starts with "<!DOCTYPE ht")'],
-    ['an empty file', Buffer.alloc(0), 'not a JPEG, PNG or WebP (the file is empty)'],
     [
-      'a GIF',
-      Buffer.from('GIF89a\u0001\u0000\u0001\u0000'),
-      'not a JPEG, PNG or WebP (starts with 47 49 46 38 39 61 01 00 01 00)',
+      'an HTML page',
+      Buffer.from('<!DOCTYPE html><html>'),
+      'not a JPEG, PNG, WebP, GIF, TIFF, AVIF, BMP or PNM (starts with "<!DOCTYPE ht")',
     ],
+    ['an empty file', Buffer.alloc(0), 'AVIF, BMP or PNM (the file is empty)'],
     [
       'an SVG, which sharp would draw',
       Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>'),

@@ -4,7 +4,10 @@
 import { availableParallelism } from 'node:os';
 import sharp from 'sharp';
 import { IdatError } from '../../errors.js';
+import { decodeBmp, sizeOfBmp } from '../bmp.js';
 import { cmykToRgb } from '../cmyk.js';
+import { imageFormat, undecodedFormat } from '../image-format.js';
+import { decodePnm, sizeOfPnm } from '../pnm.js';
 import type { RgbImage } from '../resize.js';
 import { Budget } from './pixel-budget.js';
 
@@ -28,52 +31,84 @@ export const DECODER_VERSION = `libvips ${sharp.versions.vips}`;
  */
 const OPEN_OPTIONS = { failOn: 'error', ignoreIcc: true, limitInputPixels: false } as const;
 
+/** Formats that are read without libvips, and need no more than arithmetic. */
+const PLAIN = { bmp: [sizeOfBmp, decodeBmp], pnm: [sizeOfPnm, decodePnm] } as const;
+
 /**
- * Decodes a JPEG, PNG or WebP; the bytes decide which, not the file's name. Gray becomes three equal channels, alpha is
- * dropped (not composited), palettes are expanded, of 16 bits the high 8 are kept, CMYK goes through Pillow's plain
- * conversion, an animation gives its first frame.
+ * Decodes a JPEG, PNG, WebP, GIF, TIFF, AVIF, BMP or PNM; the bytes decide which, not the file's name. Gray becomes three
+ * equal channels, alpha is dropped (not composited), palettes are expanded, of 16 bits the high 8 are kept, CMYK goes
+ * through Pillow's plain conversion, of animations and pages the first counts.
  *
- * @param options.orient turn the image as its EXIF orientation says; the published recipes ignore it
+ * Bytes are Pillow's but for AVIF, whose halved colour libheif spreads in another way than libavif, and for transparent
+ * pixels of GIFs, which are black here.
+ *
+ * @param options.orient turn the image as its EXIF orientation says; the published recipes ignore it. A TIFF is turned
+ *   always, as by Pillow, and an AVIF by its decoder
  * @param options.name what errors call the image
  * @returns pixels [height, width, 3]
  * @throws IdatError `image.unreadable` (another format, truncated, corrupt), `image.too-large` (over 178,956,970 pixels)
  */
 export async function decodeImage(bytes: Uint8Array, options: { orient: boolean; name: string }): Promise<RgbImage> {
-  if (!hasImageSignature(bytes)) {
-    throw new IdatError('image.unreadable', `${options.name}: not a JPEG, PNG or WebP (${describeStart(bytes)})`);
+  const { name } = options;
+  const format = imageFormat(bytes);
+  if (format === null) throw notDecoded(bytes, name);
+  if (format === 'bmp' || format === 'pnm') {
+    const [sizeOf, decode] = PLAIN[format];
+    const size = await explained(name, async () => sizeOf(bytes));
+    checkSize(size, name);
+    return explained(name, async () => decode(bytes));
   }
-  const { width, height, space } = await explained(options.name, sharp(bytes, OPEN_OPTIONS).metadata());
-  if (width * height > MAX_PIXELS) {
-    throw new IdatError(
-      'image.too-large',
-      `${options.name}: ${width}×${height} pixels are more than the ${MAX_PIXELS.toLocaleString('en')} idat decodes; make the image smaller`,
-    );
+  if (format === 'tiff' && storesLumaUncompressed(bytes)) {
+    throw new IdatError('image.unreadable', `${name}: TIFF of uncompressed YCbCr, which idat does not decode`);
   }
+  const { width, height, space } = await explained(name, () => sharp(bytes, OPEN_OPTIONS).metadata());
+  checkSize({ width, height }, name);
   const isCmyk = space === 'cmyk';
   let pipeline = sharp(bytes, OPEN_OPTIONS);
-  if (options.orient) pipeline = pipeline.autoOrient();
+  if (options.orient || format === 'tiff') pipeline = pipeline.autoOrient();
   // Asking for CMYK at both ends keeps libvips from converting it with its built-in profile.
   if (isCmyk) pipeline = pipeline.pipelineColourspace('cmyk').toColourspace('cmyk');
   else pipeline = pipeline.removeAlpha().toColourspace('srgb');
   const { data, info } = await inFlight.spend(width * height, () =>
-    explained(options.name, pipeline.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })),
+    explained(name, () => pipeline.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })),
   );
   const channels = isCmyk ? 4 : 3;
   if (info.channels !== channels) {
-    throw new IdatError(
-      'image.unreadable',
-      `${options.name}: decoded to ${info.channels} channels, expected ${channels}`,
-    );
+    throw new IdatError('image.unreadable', `${name}: decoded to ${info.channels} channels, expected ${channels}`);
   }
   return { width: info.width, height: info.height, pixels: isCmyk ? cmykToRgb(data) : data };
 }
 
-function hasImageSignature(bytes: Uint8Array): boolean {
-  const at = (offset: number, ...expected: number[]) => expected.every((byte, i) => bytes[offset + i] === byte);
-  const jpeg = at(0, 0xff, 0xd8, 0xff);
-  const png = at(0, 0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
-  const webp = at(0, 0x52, 0x49, 0x46, 0x46) && at(8, 0x57, 0x45, 0x42, 0x50);
-  return jpeg || png || webp;
+function checkSize({ width, height }: { width: number; height: number }, name: string): void {
+  if (width * height <= MAX_PIXELS) return;
+  throw new IdatError(
+    'image.too-large',
+    `${name}: ${width}×${height} pixels are more than the ${MAX_PIXELS.toLocaleString('en')} idat decodes; make the image smaller`,
+  );
+}
+
+function notDecoded(bytes: Uint8Array, name: string): IdatError {
+  const other = undecodedFormat(bytes);
+  const reason = other
+    ? `${other}, which idat does not decode; save it as JPEG or PNG`
+    : `not a JPEG, PNG, WebP, GIF, TIFF, AVIF, BMP or PNM (${describeStart(bytes)})`;
+  return new IdatError('image.unreadable', `${name}: ${reason}`);
+}
+
+/** libvips takes such samples for RGB. @see TIFF 6.0, tags 259 (compression) and 262 (photometric interpretation) */
+function storesLumaUncompressed(bytes: Uint8Array): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const little = bytes[0] === 0x49;
+  if (view.getUint16(2, little) !== 42 || bytes.length < 10) return false; // 64-bit offsets are left to libvips
+  const directory = view.getUint32(4, little);
+  const tags = new Map<number, number>();
+  const count = directory + 2 <= bytes.length ? view.getUint16(directory, little) : 0;
+  for (let at = directory + 2; at < directory + 2 + 12 * count && at + 12 <= bytes.length; at += 12) {
+    tags.set(view.getUint16(at, little), view.getUint16(at + 8, little));
+  }
+  const [YCBCR, JPEG, OLD_JPEG] = [6, 7, 6];
+  const compression = tags.get(259);
+  return tags.get(262) === YCBCR && compression !== JPEG && compression !== OLD_JPEG;
 }
 
 /** The first bytes as text when they are text (an HTML error page saved as .jpg is the usual culprit), else in hex. */
@@ -84,9 +119,9 @@ function describeStart(bytes: Uint8Array): string {
   return `starts with ${/^[\t\n\r -~]+$/.test(text) ? JSON.stringify(text) : start.toString('hex').replace(/..(?!$)/g, '$& ')}`;
 }
 
-async function explained<T>(name: string, work: Promise<T>): Promise<T> {
+async function explained<T>(name: string, work: () => Promise<T>): Promise<T> {
   try {
-    return await work;
+    return await work();
   } catch (error) {
     // libvips repeats its complaint a line for each attempt; the last is the plain one.
     const reason = String(error instanceof Error ? error.message : error)

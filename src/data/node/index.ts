@@ -2,7 +2,7 @@
  * Data sets of images: opening, decoding, resizing, caching.
  */
 
-export type { SplitOptions } from '../class-splits.js';
+export type { SplitOptions } from '../complete-splits.js';
 export type { Dataset, ImageItem } from '../dataset.js';
 export type { PixelStore } from '../pixels.js';
 export { normaliseInto, preprocess, toPlanar } from '../preprocess.js';

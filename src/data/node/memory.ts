@@ -1,5 +1,5 @@
 /** Opens a data set that a program holds in memory: paths, bytes of files, and pixels. */
-import type { SplitOptions } from '../class-splits.js';
+import type { SplitOptions } from '../complete-splits.js';
 import type { Dataset } from '../dataset.js';
 import {
   type ImageLists,

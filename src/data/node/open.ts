@@ -3,18 +3,19 @@
  */
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { IdatError } from '../../errors.js';
-import type { SplitOptions } from '../class-splits.js';
-import type { Dataset } from '../dataset.js';
+import { IdatError, printable } from '../../errors.js';
+import type { SplitOptions } from '../complete-splits.js';
+import type { Dataset, Layout } from '../dataset.js';
 import { type FileTree, isImagePath, subtree, topFolders } from '../file-tree.js';
 import { readImageFolder } from '../image-folder.js';
-import { isVtab, readVtab } from '../vtab.js';
+import { readTables, tablesIn } from '../table-layout.js';
+import { isVtab, LIST_NAMES, readVtab } from '../vtab.js';
 import { openDirectory } from './directory.js';
 import { openZip } from './zip.js';
 
 /**
- * Opens one of: a folder with the lists of VTAB-1K, or with train.txt, test.txt and perhaps val.txt; a folder with one sub-folder a class; a folder with train/, test/ and
- * perhaps val/, each with class folders; a .zip of any of these, also below one single top folder. A folder inside a zip is
+ * Opens one of: a folder with the lists of VTAB-1K, or with train.txt, test.txt and perhaps val.txt; a folder with one sub-folder a class; a folder with train/, test/ or
+ * val/, each with class folders; images with a table of their labels; a .zip of any of these, also below one single top folder. A folder inside a zip is
  * named as if it were unpacked: `vtab-1k.zip/vtab-1k/caltech101`.
  *
  * @param options.seed decides the splits idat makes where the data set has none
@@ -25,13 +26,40 @@ import { openZip } from './zip.js';
 export async function openDataset(path: string, options: SplitOptions): Promise<Dataset> {
   const tree = await openTree(path);
   try {
-    const base = findBase(tree);
-    const layout = isVtab(base) ? await readVtab(base, options) : readImageFolder(base, options);
+    const layout = await readLayout(tree, options);
     return { source: path, ...layout, close: () => tree.close() };
   } catch (error) {
     await tree.close();
     throw error;
   }
+}
+
+/** Of this tree, or of its only folder: packing a data set often puts it inside the zip as the only thing at the top. */
+async function readLayout(tree: FileTree, options: SplitOptions): Promise<Layout> {
+  if (isVtab(tree)) return readVtab(tree, options);
+  const tables = await readTables(tree, options);
+  if (tables) return tables;
+  const inner = onlyFolder(tree);
+  if (inner) return readLayout(inner, options);
+  try {
+    return withStrayLists(tree, readImageFolder(tree, options));
+  } catch (error) {
+    const [table] = tablesIn(tree);
+    if (table === undefined || !(error instanceof IdatError) || error.code !== 'data.no-classes') throw error;
+    const what = 'no column of it names images of this folder, by path, name or name without extension';
+    throw new IdatError('data.table.unmatched', `${tree.source}/${table}: ${what}`, { cause: error });
+  }
+}
+
+/** A list that has no companions says nothing; that it was not read should be known. */
+function withStrayLists(tree: FileTree, layout: Layout): Layout {
+  const lists = LIST_NAMES.filter((name) => tree.files.has(name));
+  const tables = tablesIn(tree).map(printable);
+  const remarks = [
+    lists.length > 0 && `${lists.join(', ')}; a list is read where train.txt has test.txt or val.txt beside it`,
+    tables.length > 0 && `${tables.join(', ')}; the folders say what the classes are`,
+  ].filter((remark) => remark !== false);
+  return { ...layout, note: [layout.note, ...remarks.map((remark) => `Not read: ${remark}.`)].join(' ') };
 }
 
 async function openTree(path: string): Promise<FileTree> {
@@ -68,16 +96,16 @@ function zipOnTheWay(path: string): string | null {
   return null;
 }
 
-/** Packing a folder often puts it inside the zip as the only thing at the top; then the data set is what is below it. */
-function findBase(tree: FileTree): FileTree {
-  if (isVtab(tree)) return tree;
+/** @returns null where the tree itself is the data set */
+function onlyFolder(tree: FileTree): FileTree | null {
   const folders = topFolders(tree);
   const below = folders.map((folder) => subtree(tree, folder));
   const vtabs = folders.filter((_, i) => isVtab(below[i]!));
   if (folders.length === 1) {
     const inner = below[0]!;
     const hasImages = [...inner.files].some((file) => isImagePath(file) && !file.includes('/'));
-    return vtabs.length === 1 || (!hasImages && topFolders(inner).length > 0) ? findBase(inner) : tree;
+    const holdsMore = topFolders(inner).length > 0 || tablesIn(inner).length > 0;
+    return vtabs.length === 1 || (holdsMore && (!hasImages || tablesIn(inner).length > 0)) ? inner : null;
   }
   if (vtabs.length > 0) {
     throw new IdatError(
@@ -85,7 +113,7 @@ function findBase(tree: FileTree): FileTree {
       `${tree.source}: holds ${vtabs.length} data sets (${listed(vtabs)}); give one of them, such as ${tree.source}/${vtabs[0]}`,
     );
   }
-  return tree;
+  return null;
 }
 
 const listed = (names: string[]) =>

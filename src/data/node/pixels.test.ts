@@ -75,8 +75,11 @@ describe.each([
       expect([...store.labels]).toEqual([0, 1, 2, 0, 1, 2]);
       expect(await levels(store, [0, 1, 2, 3, 4, 5])).toEqual([0, 1, 2, 3, 4, 5]);
       expect(store.skipped).toEqual([
-        { name: 'broken/page.jpg', reason: 'not a JPEG, PNG or WebP (starts with "<!DOCTYPE ht")' },
-        { name: 'broken/empty.jpg', reason: 'not a JPEG, PNG or WebP (the file is empty)' },
+        {
+          name: 'broken/page.jpg',
+          reason: 'not a JPEG, PNG, WebP, GIF, TIFF, AVIF, BMP or PNM (starts with "<!DOCTYPE ht")',
+        },
+        { name: 'broken/empty.jpg', reason: 'not a JPEG, PNG, WebP, GIF, TIFF, AVIF, BMP or PNM (the file is empty)' },
       ]);
     }
     // The cache knows of unreadable images; being strict must not depend on whether it exists.
@@ -251,7 +254,7 @@ describe('refuses', () => {
     await expect(load([unreadable('a.jpg'), unreadable('b.jpg')], { strict: false })).rejects.toMatchObject({
       code: 'data.all-unreadable',
       message:
-        'none of the 2 images can be read; the first, a.jpg: not a JPEG, PNG or WebP (starts with "<!DOCTYPE ht")',
+        'none of the 2 images can be read; the first, a.jpg: not a JPEG, PNG, WebP, GIF, TIFF, AVIF, BMP or PNM (starts with "<!DOCTYPE ht")',
     });
     await expect(load([])).rejects.toMatchObject({ code: 'data.empty' });
   });

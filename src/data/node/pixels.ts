@@ -15,7 +15,7 @@ import { type CacheShape, createTemporary, type Failure, openCache, saveCache, s
 import { fileStorage, memoryStorage, type PixelStorage } from './pixel-storage.js';
 
 /** Raised whenever the same file would give other pixels, so that old caches are left alone. */
-const PIPELINE_VERSION = 1;
+const PIPELINE_VERSION = 2;
 const DEFAULT_MEMORY_BYTES = 2 ** 30;
 /** Decoding runs beside this thread, resizing in it: one image more than there are cores keeps both busy. */
 export const IMAGES_AT_ONCE = availableParallelism() + 1;

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { IdatError } from '../../errors.js';
 import { checkZipEntry, openZipArchive, type ZipArchive, type ZipEntry } from '../../files/node/zip.js';
-import { addParents, type FileTree, isLitter } from '../file-tree.js';
+import { addParents, type FileTree, isHiddenImage, isLitter, type Why } from '../file-tree.js';
 import { tooLarge } from './directory.js';
 
 /**
@@ -20,6 +20,7 @@ export async function openZip(path: string): Promise<FileTree> {
     const listing = listEntries(path, archive);
     return {
       source: path,
+      roots: [],
       ...listing,
       read: async (name, maxBytes) => {
         const entry = listing.entries.get(name);
@@ -40,9 +41,10 @@ const MAX_DEPTH = 64;
 function listEntries(path: string, archive: ZipArchive) {
   const entries = new Map<string, ZipEntry>();
   const folders = new Set<string>();
-  const refused = new Map<string, string>();
+  const passedOver = new Map<string, Why>();
   for (const entry of archive.entries) {
     const name = entry.name.replace(/^(\.\/)+/, '');
+    if (isLitter(name) && isHiddenImage(name)) passedOver.set(name, 'litter');
     if (name === '' || isLitter(name)) continue;
     if (name.split('/', MAX_DEPTH + 2).length > MAX_DEPTH + 1) {
       const what = `an entry lies more than ${MAX_DEPTH} folders deep (${name.slice(0, 40)}…)`;
@@ -61,10 +63,10 @@ function listEntries(path: string, archive: ZipArchive) {
     }
     // Which of two entries of one name counts is up to the reader of the zip: an old way to smuggle a file past a check.
     if (entries.has(name)) throw new IdatError('data.zip.duplicate', `${path}: holds ${name} twice; pack it again`);
-    if (entry.symbolicLink) refused.set(name, 'is a symbolic link, which idat does not follow in a zip');
+    if (entry.symbolicLink) passedOver.set(name, 'link');
     else entries.set(name, entry);
   }
-  return { entries, files: new Set(entries.keys()), folders, refused };
+  return { entries, files: new Set(entries.keys()), folders, passedOver, outside: new Set<string>() };
 }
 
 /**

@@ -2,7 +2,7 @@
  * What the tests of every layout share.
  */
 import { expect, onTestFinished } from 'vitest';
-import type { SplitOptions } from '../class-splits.js';
+import type { SplitOptions } from '../complete-splits.js';
 import type { Dataset, ImageItem } from '../dataset.js';
 import { openDataset } from '../node/open.js';
 import { dot } from './folder.js';

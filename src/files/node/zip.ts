@@ -4,9 +4,12 @@
  *
  * What is wrong with an archive comes as a plain Error with the reason: only the caller knows what the archive is for.
  */
+
+import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
 import zlib from 'node:zlib';
 import yauzl from 'yauzl';
+import { readableName } from './file-name.js';
 
 /** One entry, as the directory describes it. Sizes are what it claims, not what it holds. */
 export interface ZipEntry {
@@ -39,7 +42,7 @@ export async function openZipArchive(path: string): Promise<ZipArchive> {
   try {
     const { size } = await handle.stat();
     const reader = new HandleReader(handle, Math.min(WINDOW_BYTES, size));
-    const zip = await yauzl.fromRandomAccessReaderPromise(reader, size, { autoClose: false });
+    const zip = await yauzl.fromRandomAccessReaderPromise(reader, size, { autoClose: false, decodeStrings: false });
     const found = new Map<ZipEntry, yauzl.Entry>();
     for await (const entry of zip.eachEntry()) found.set(describe(entry), entry);
     reader.stopReadingAhead();
@@ -80,10 +83,29 @@ function checkOverlaps(entries: readonly yauzl.Entry[]): void {
 const STORED = 0;
 const DEFLATED = 8;
 
+/** Of the flags of an entry: that its name is UTF-8. */
+const NAME_IS_UTF8 = 0x800;
+
+/**
+ * The name, composed. Packers on Linux and macOS write UTF-8 without saying so, and no other encoding gives valid UTF-8 by
+ * chance; what is none is CP437, as the format has it.
+ *
+ * @throws Error for a name that leads out of the archive
+ */
+function nameOf({ generalPurposeBitFlag: flags, fileNameRaw: raw, extraFields }: yauzl.Entry): string {
+  const saidOrSeen = flags & NAME_IS_UTF8 || isUtf8(raw) ? NAME_IS_UTF8 : 0;
+  const decoded = yauzl.getFileNameLowLevel(saidOrSeen, raw, extraFields, false);
+  const invalid = saidOrSeen && !isUtf8(raw) && decoded.includes('\uFFFD');
+  const name = invalid ? readableName(raw).replace(/\\(?!x[0-9A-F]{2})/g, '/') : decoded.normalize('NFC');
+  const problem = yauzl.validateFileName(invalid ? name.replaceAll('\\', '') : name);
+  if (problem !== null) throw new Error(problem);
+  return name;
+}
+
 function describe(entry: yauzl.Entry): ZipEntry {
   const madeOnUnix = entry.versionMadeBy >>> 8 === 3;
   return {
-    name: entry.fileName,
+    name: nameOf(entry),
     stored: entry.compressionMethod === STORED,
     deflated: entry.compressionMethod === DEFLATED,
     method: entry.compressionMethod,
