@@ -1,7 +1,7 @@
 /** idat models: the backbones known by name, and fetching them. */
 import { homedir } from 'node:os';
 import { Command } from 'commander';
-import { KNOWN_BACKBONES, type KnownBackbone } from '../../backbones/known-backbones.js';
+import { goodAs, KNOWN_BACKBONES, type KnownBackbone } from '../../backbones/known-backbones.js';
 import { findWeights, namedWeights, obtainWeights, unknown } from '../../backbones/node/registry.js';
 import { fetching } from '../../runs/backbones.js';
 import { table } from '../format.js';
@@ -37,17 +37,18 @@ export const models = new Command('models')
     if (flags.json) {
       const rows = listed.map(({ backbone: { hub, ...known }, path }) => ({
         ...known,
+        goodAs: goodAs(known),
         hub: hub && { repo: hub.repo, file: hub.file },
         path,
       }));
       process.stdout.write(`${JSON.stringify({ models: rows })}\n`);
       return;
     }
-    const header = ['name', 'family', 'parameters', 'input', 'licence', 'source', 'on this disk'];
+    const header = ['name', 'family', 'parameters', 'input', 'licence', 'good as', 'source', 'on this disk'];
     const rows = listed.map(({ backbone, path }) => describe(backbone, path));
     process.stdout.write(
-      `${table([header, ...rows], [0, 1, 4, 5, 6])}\n\n` +
-        'Parameters without the old head. A source is an organisation of huggingface.co, with a repository of the same name.\n' +
+      `${table([header, ...rows], [0, 1, 4, 5, 6, 7])}\n\n` +
+        'Parameters without the old head. A teacher is smaller than its student. A source is an organisation of huggingface.co, with a repository of the same name.\n' +
         'What is not fetched is fetched when it is first used, or by: idat models fetch NAME\n',
     );
   });
@@ -63,6 +64,7 @@ function describe({ name, parameters, config, licence, hub }: KnownBackbone, pat
     size,
     `${config.imageSize}`,
     licence,
+    goodAs({ parameters, config }),
     hub?.repo.split('/')[0] ?? 'idat',
     place,
   ];
