@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tensorShapes, traceBackbone } from '../src/backbones/architecture.js';
 import type { Backbone } from '../src/backbones/backbone.js';
+import { checkpointMetadata } from '../src/backbones/checkpoints/metadata.js';
 import { permuted, type StoredTensor } from '../src/backbones/checkpoints/stored-tensor.js';
 import { backboneFromFile } from '../src/backbones/node/checkpoint.js';
 import { openCheckpoint } from '../src/backbones/node/open.js';
@@ -24,6 +25,7 @@ import { withWeightFile } from '../src/runtime/node/weight-file.js';
 import type { Runtime } from '../src/runtime/runtime.js';
 import { buildPrefix } from '../src/step/prefix.js';
 import { loadPrefix } from '../src/train/prefix-store.js';
+import { SMALL_VARIANTS } from './small-variants.js';
 
 const fixtures = fileURLToPath(new URL('fixtures/checkpoints/', import.meta.url));
 const made: Record<string, { file: string; imageSize: number; of?: 'features'; logits: number[][] }> = JSON.parse(
@@ -153,6 +155,124 @@ describe('beside the weights', () => {
     expect((await backboneFromFile(fixture('timm-swin.safetensors'))).mean).toEqual([0.485, 0.456, 0.406]);
     expect((await backboneFromFile(fixture('google.npz'))).mean).toEqual([0.5, 0.5, 0.5]);
   });
+});
+
+describe('normalisation is read however it is written', () => {
+  const normalised = async (path: string) => {
+    const { mean, std } = await backboneFromFile(path);
+    return [...mean, ...std];
+  };
+  const inMetadata = async (metadata: Record<string, string>) => {
+    const open = await openSafetensors(fixture('timm-vit.safetensors'));
+    const tensors = [];
+    for (const { name, shape } of open.file.tensors.values())
+      tensors.push({ name, shape, data: await open.readFloat32(name) });
+    await open.close();
+    return normalised(written('noted.safetensors', encodeSafetensors(tensors, { num_heads: '2', ...metadata })));
+  };
+  it.each<Record<string, string>>([
+    { mean: '0.1,0.2,0.3', std: '0.4,0.5,0.6' },
+    { mean: '[0.1, 0.2, 0.3]', std: '[0.4, 0.5, 0.6]' },
+    { mean: '(0.1 0.2 0.3)', std: 'tensor([0.4, 0.5, 0.6])' },
+    { image_mean: '0.1; 0.2; 0.3', image_std: '.4;.5;.6' },
+    { pretrained_cfg: '{"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}' },
+    { pixel_mean: '25.5, 51.0, 76.5', pixel_std: '102, 127.5, 153' },
+  ])('in metadata: %j', async (metadata) => {
+    const found = await inMetadata(metadata);
+    [0.1, 0.2, 0.3, 0.4, 0.5, 0.6].forEach((value, i) => {
+      expect(found[i]).toBeCloseTo(value, 12);
+    });
+  });
+  it('one number is that of all colours', async () => {
+    expect(await inMetadata({ mean: '0.25', std: '[0.5]' })).toEqual([0.25, 0.25, 0.25, 0.5, 0.5, 0.5]);
+  });
+  it.each(['imagenet', '0.1,0.2', '0.1,0.2,0.3,0.4', '[]'])('%j is refused rather than passed over', async (mean) => {
+    await expect(inMetadata({ mean, std: '1,1,1' })).rejects.toThrow(/its metadata says mean is .*; correct it/);
+  });
+  it('in a preprocessor, also of texts and images', async () => {
+    const own = mkdtempSync(join(folder, 'processor-'));
+    cpSync(fixture('huggingface-siglip'), own, { recursive: true });
+    const image_processor = { image_mean: 0.25, image_std: [0.4, 0.5, 0.6], rescale_factor: 1 / 255 };
+    writeFileSync(join(own, 'processor_config.json'), JSON.stringify({ image_processor }));
+    expect(await normalised(own)).toEqual([0.25, 0.25, 0.25, 0.4, 0.5, 0.6]);
+  });
+  it.each([
+    ['huggingface-clip', 0.48145466],
+    ['huggingface-dinov2-giant', 0.485],
+    ['huggingface-dinov3', 0.485],
+    ['huggingface-deit-distilled', 0.485],
+    ['huggingface-mae', 0.485],
+    ['huggingface-siglip', 0.5],
+    ['timm-clip', 0.1],
+  ])('of %s, else as published weights of the kind have it', async (file, red) => {
+    expect((await normalised(fixture(file)))[0]).toBe(red);
+  });
+});
+
+describe('what no tensor shows', () => {
+  const copy = (file: string, config: object | null) => {
+    const own = mkdtempSync(join(folder, 'copy-'));
+    cpSync(fixture(file), own, { recursive: true });
+    rmSync(join(own, 'config.json'));
+    if (config) writeFileSync(join(own, 'config.json'), JSON.stringify(config));
+    return own;
+  };
+  it('is read of timm’s config: pooling, activation', async () => {
+    const path = copy('timm-average-in-config', {
+      architecture: 'vit_small_patch16_224',
+      model_args: { num_heads: 2, act_layer: 'quick_gelu', global_pool: 'avg' },
+    });
+    expect((await backboneFromFile(path)).config).toMatchObject({ pool: 'avg', activation: 'quick_gelu' });
+  });
+  it.each([
+    [{ global_pool: 'avgmax' }, /features are pooled by 'avgmax'; idat computes token, avg and map/],
+    [{ model_args: { act_layer: 'relu' } }, /activation is 'relu'; idat computes gelu/],
+    [{ architecture: 'vit_base_patch16_rope_ape_224' }, /is a ViT of another kind than its tensors show/],
+  ])('is refused when idat does not compute it: %j', async (config, message) => {
+    const path = copy('timm-deit3', { architecture: 'deit3_small_patch16_224', ...config });
+    await expect(backboneFromFile(path)).rejects.toThrow(message);
+  });
+  it('is asked for where published models differ', async () => {
+    for (const file of ['timm-clip', 'huggingface-clip']) {
+      await expect(backboneFromFile(copy(file, null))).rejects.toThrow(
+        /cannot tell whether its MLPs compute gelu or quick_gelu.*; store it as act_layer/,
+      );
+    }
+    await expect(backboneFromFile(copy('timm-dinov3', null))).rejects.toThrow(
+      /named as DINOv3, .*no architecture.*put timm/,
+    );
+  });
+  it('a pooling that the tensors do not allow is refused', async () => {
+    const path = copy('timm-registers-with-positions', {
+      architecture: 'vit',
+      global_pool: 'token',
+      model_args: { num_heads: 2 },
+    });
+    await expect(backboneFromFile(path)).rejects.toThrow(/pooled by 'token', and it lacks the tensors/);
+  });
+});
+
+it.each(Object.entries(SMALL_VARIANTS))('a ViT as %s is read as it was written', async (title, config) => {
+  const tensors = [...tensorShapes(config)].map(([name, shape]) => ({
+    name,
+    shape,
+    data: new Float32Array(size(shape)),
+  }));
+  const notes = { classes: 3, tag: 'test', trained: 'not at all' };
+  const metadata = checkpointMetadata({ name: 'small', config, mean: [0.1, 0.2, 0.3], std: [1, 1, 1] }, notes);
+  const path = written(`${title.replaceAll(/\W/g, '-')}.safetensors`, encodeSafetensors(tensors, metadata));
+  const { config: found, mean } = await backboneFromFile(path);
+  expect(found).toEqual(config);
+  expect(mean).toEqual([0.1, 0.2, 0.3]);
+});
+
+it('positions of registers are kept when the others are resized', async () => {
+  const path = fixture('timm-registers-with-positions');
+  const before = (await backboneFromFile(path)).weights.values('pos_embed', [1, 8, 8]);
+  const { weights } = await backboneFromFile(path, { config: { imageSize: 12 } });
+  const after = weights.values('pos_embed', [1, 13, 8]);
+  expect([...after.subarray(0, 32)]).toEqual([...before.subarray(0, 32)]);
+  expect([...after.subarray(32, 40)]).not.toEqual([...before.subarray(32, 40)]);
 });
 
 it.each(['timm-vit.safetensors', 'huggingface-vit', 'google.npz', 'google-training.npz'])(

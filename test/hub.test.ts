@@ -99,11 +99,52 @@ const always = (change: (reply: Reply, seen: Seen) => void, server: Seen['server
   };
 };
 
+describe('weights in several files', () => {
+  const index = (...files: string[]) =>
+    new TextEncoder().encode(
+      JSON.stringify({ weight_map: Object.fromEntries(files.map((file, i) => [`t${i}`, file])) }),
+    );
+  const INDEX = `${NAME}.index.json`;
+  const parts = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'];
+  beforeEach(() => {
+    hub.files.delete(NAME);
+    hub.files.set(INDEX, index(...parts, parts[0]!));
+    for (const [i, part] of parts.entries()) hub.files.set(`${REPO}/${part}`, noise(3000, i + 2));
+  });
+
+  it('come with their index, which stands for them', async () => {
+    const path = await fetchFromHub(WEIGHTS, quick);
+    expect(path).toMatch(/snapshots\/c+\/model\.safetensors\.index\.json$/);
+    for (const [i, part] of parts.entries()) {
+      expect(content(join(path, '..', part))).toBe(sha256(noise(3000, i + 2)));
+    }
+    expect(await findWeights(namedWeights(`hf-hub:${REPO}`)!)).toBe(path);
+  });
+  it('are not there while one is missing', async () => {
+    hub.files.delete(`${REPO}/${parts[1]}`);
+    expect(await codeOf(fetchFromHub(WEIGHTS, quick))).toBe('hub.missing');
+    expect(await findWeights(namedWeights(`hf-hub:${REPO}`)!)).toBe(null);
+  });
+  it.each([
+    ['names a file elsewhere', index('../a.safetensors'), 'hub.name'],
+    ['names nothing', index(), 'hub.index'],
+    ['is no index', new TextEncoder().encode('[]'), 'hub.index'],
+  ])('are refused when the index %s', async (_, text, code) => {
+    hub.files.set(INDEX, text);
+    expect(await codeOf(fetchFromHub(WEIGHTS, quick))).toBe(code);
+  });
+  it('of neither kind are missing as before', async () => {
+    hub.files.delete(INDEX);
+    await expect(fetchFromHub(WEIGHTS, quick)).rejects.toThrow(/model\.safetensors/);
+  });
+});
+
 describe('known backbones', () => {
   it.each(KNOWN_BACKBONES)('$name has the numbers its list says, a licence and a source', (backbone) => {
     const sizes = [...tensorShapes(backbone.config).values()].map(size);
     expect(sizes.reduce((a, b) => a + b, 0)).toBe(backbone.parameters);
-    expect(backbone.licence).toBe(backbone.config.family === 'vit' ? 'Apache-2.0' : 'MIT');
+    expect(['Apache-2.0', 'MIT', 'CC-BY-NC-4.0', 'LicenseRef-DINOv3']).toContain(backbone.licence);
+    expect(backbone.licence === 'MIT').toBe(backbone.config.family === 'swin');
     expect(backbone.hub === null).toBe(backbone.name.includes('cifar10'));
     if (backbone.hub) expect(() => repositoryFolder('/', backbone.hub!.repo)).not.toThrow();
   });

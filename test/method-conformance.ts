@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { tensorShapes } from '../src/backbones/architecture.js';
-import type { Backbone, BackboneConfig, SwinConfig, ViTConfig, Weights } from '../src/backbones/backbone.js';
+import type { Backbone, BackboneConfig, SwinConfig, Weights } from '../src/backbones/backbone.js';
 import { knownBackbone } from '../src/backbones/known-backbones.js';
 import { mergedTensors } from '../src/export/merge.js';
 import { gradients } from '../src/graph/differentiate.js';
@@ -29,20 +29,8 @@ import { type ModelSpec, type TracedModel, traceModel } from '../src/step/model.
 import { drawn } from '../src/step/scope.js';
 import { buildTrainStep } from '../src/step/train-step.js';
 import { values } from './small-models.js';
+import { SMALL_VARIANTS, SMALL_VIT } from './small-variants.js';
 import { makeImageFolder, settings, TEACHER, temporaryFolder } from './train-support.js';
-
-const SMALL_VIT: ViTConfig = {
-  family: 'vit',
-  imageSize: 8,
-  patchSize: 4,
-  channels: 3,
-  width: 8,
-  depth: 2,
-  heads: 2,
-  mlpWidth: 12,
-  qkvBias: true,
-  layerNormEps: 1e-6,
-};
 
 const SMALL_SWIN: SwinConfig = {
   family: 'swin',
@@ -57,19 +45,6 @@ const SMALL_SWIN: SwinConfig = {
   qkvBias: true,
   layerNormEps: 1e-5,
 };
-
-/** Small ViTs that differ from the plain one as published models do; together they have every variation. */
-export const SMALL_VARIANTS = {
-  'DINOv2 with registers': { ...SMALL_VIT, layerScale: true, registers: 2 },
-  'SigLIP 2': { ...SMALL_VIT, classToken: false, activation: 'gelu_tanh', pool: 'map' },
-  CLIP: { ...SMALL_VIT, patchBias: false, preNorm: true, activation: 'quick_gelu' },
-  DINOv3: {
-    ...SMALL_VIT,
-    ...{ registers: 1, positions: 'none', rotary: 100, layerScale: true, activation: 'silu', gatedMlp: true },
-    ...{ pool: 'avg', normAfterPool: true, qkNorm: true },
-  },
-  'DeiT, distilled': { ...SMALL_VIT, distillationToken: true, pool: 'distilled', positions: 'patches' },
-} as const satisfies Record<string, ViTConfig>;
 
 const SMALL: readonly (readonly [title: string, config: BackboneConfig])[] = [
   ['ViT', SMALL_VIT],

@@ -1,7 +1,7 @@
 /** Fetching files of a repository into the shared cache. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, stat, statfs, truncate } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, rename, stat, statfs, truncate } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IdatError } from '../errors.js';
@@ -47,8 +47,9 @@ interface Fetching {
 /**
  * Fetches a file as it is on main, with those of its companions that exist, into the shared cache. What is there already
  * is not fetched again, what broke off goes on, and every byte is checked against the hub's hash before it gets its name.
+ * A file that is there in parts alone is fetched as its index and all of them.
  *
- * @returns where the file is
+ * @returns where the file is, or its index
  * @throws IdatError `hub.*`, saying what happened and what to do; `hub.interrupted` when the signal stopped it, with all
  *   bytes kept for the next attempt
  */
@@ -68,7 +69,7 @@ export async function fetchFromHub(
     announced: true,
   };
   try {
-    const remote = await describe(fetching, { repo, file, revision: 'main' });
+    const { remote, whole } = await describeWeights(fetching, repo, file);
     const { commit } = remote;
     await makeFolder(join(fetching.folder, 'blobs'));
     for (const name of companions) {
@@ -76,6 +77,9 @@ export async function fetchFromHub(
       if (companion) await fetchFile({ ...fetching, announced: false }, companion);
     }
     const path = await fetchFile(fetching, remote);
+    for (const name of whole ? [] : await partsOf(path)) {
+      await fetchFile(fetching, await describe(fetching, { repo, file: name, revision: commit }));
+    }
     await setMain(fetching.folder, commit);
     return path;
   } catch (error) {
@@ -83,6 +87,43 @@ export async function fetchFromHub(
     const advice = 'what has come is kept, and the same command goes on from there';
     throw new IdatError('hub.interrupted', `stopped while fetching ${repo}: ${advice}`, { cause: error });
   }
+}
+
+/** What transformers writes beside the parts of a file that is too large for one. */
+export const indexOf = (file: string): string => `${file}.index.json`;
+
+/** The file, or where there is none of that name the index of its parts. */
+async function describeWeights(fetching: Fetching, repo: string, file: string) {
+  try {
+    return { remote: await describe(fetching, { repo, file, revision: 'main' }), whole: true };
+  } catch (error) {
+    unlessMissing(error);
+    const index = await describe(fetching, { repo, file: indexOf(file), revision: 'main' }).catch(unlessMissing);
+    if (index === null) throw error;
+    return { remote: index, whole: false };
+  }
+}
+
+/** Parts that an index may name. */
+const MAX_PARTS = 1000;
+
+/** The files that an index names. @throws IdatError `hub.index` when it is none, and `hub.name` for names that are no files' */
+async function partsOf(path: string): Promise<string[]> {
+  const wrong = (cause?: unknown) =>
+    new IdatError('hub.index', `${path}: is no index of a file's parts; report it to those who published it`, {
+      cause,
+    });
+  let map: unknown;
+  try {
+    map = (JSON.parse(await readFile(path, 'utf8')) as { weight_map?: unknown }).weight_map;
+  } catch (error) {
+    throw wrong(error);
+  }
+  if (typeof map !== 'object' || map === null) throw wrong();
+  const names = [...new Set(Object.values(map))].sort();
+  if (names.length === 0 || names.length > MAX_PARTS || !names.every((name) => typeof name === 'string')) throw wrong();
+  for (const name of names as string[]) checkFileName(name);
+  return names as string[];
 }
 
 function unlessMissing(error: unknown): null {

@@ -1,5 +1,5 @@
 /** The backbones known by name: which there are, which are on this disk, and fetching them. */
-import { KNOWN_BACKBONES, type KnownBackbone } from '../backbones/known-backbones.js';
+import { goodAs, KNOWN_BACKBONES, type KnownBackbone } from '../backbones/known-backbones.js';
 import { findWeights, obtainWeights, weightsNamed } from '../backbones/node/registry.js';
 import type { RunControl } from '../train/progress.js';
 import { fetching } from './backbones.js';
@@ -7,6 +7,8 @@ import { fetching } from './backbones.js';
 export interface ListedModel extends Omit<KnownBackbone, 'hub'> {
   /** Where on the Hugging Face hub it lies; null for those that come with idat. */
   readonly hub: { readonly repo: string; readonly file: string } | null;
+  /** Whether it makes a good student, a good teacher, or both. */
+  readonly goodAs: string;
   /** Of its weights on this disk; null where they have not been fetched. */
   readonly path: string | null;
 }
@@ -16,7 +18,12 @@ export function listModels(): Promise<ListedModel[]> {
   return Promise.all(
     KNOWN_BACKBONES.map(async (known) => {
       const { hub, ...sizes } = known;
-      return { ...sizes, hub: hub && { repo: hub.repo, file: hub.file }, path: await findWeights(known) };
+      return {
+        ...sizes,
+        goodAs: goodAs(known),
+        hub: hub && { repo: hub.repo, file: hub.file },
+        path: await findWeights(known),
+      };
     }),
   );
 }

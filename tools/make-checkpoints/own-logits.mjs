@@ -6,7 +6,6 @@ import { openCheckpoint } from '../../dist/backbones/node/open.js';
 import { emit } from '../../dist/graph/emit.js';
 import { input, linear } from '../../dist/graph/ops/index.js';
 import { startRuntime } from '../../dist/runtime/node/start.js';
-import { withWeightFile } from '../../dist/runtime/node/weight-file.js';
 
 /**
  * @param path a checkpoint; one without a head answers with its features
@@ -28,7 +27,7 @@ export async function ownLogits(path, imageSize, batch, of) {
     : features;
   const runtime = await startRuntime({ device: 'cpu' });
   try {
-    const session = await withWeightFile((sink) => runtime.load(emit({ logits }, sink)));
+    const session = await runtime.load((sink) => emit({ logits }, sink));
     const numbers = Float32Array.from({ length: batch * 3 * imageSize ** 2 }, (_, i) => Math.sin(0.37 * i + 1));
     return {
       logits: (await session.run({ images: numbers })).logits,

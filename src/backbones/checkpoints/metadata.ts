@@ -48,11 +48,12 @@ export function checkpointMetadata(
 
 function sizesOf(config: BackboneConfig): Record<string, string> {
   if (config.family === 'vit') {
-    const { width, depth, heads, mlpWidth, activation, pool, rotary } = config;
+    const { width, depth, heads, mlpWidth, activation, preNorm, pool, rotary } = config;
     const texts = {
       ...{ embed_dim: width, depth, num_heads: heads, mlp_ratio: mlpWidth / width },
-      ...(activation && { act_layer: activation }),
-      ...(pool && { global_pool: pool }),
+      // where a reader could take another for granted
+      ...((activation || preNorm) && { act_layer: activation ?? 'gelu' }),
+      ...((pool || rotary !== undefined) && { global_pool: pool ?? 'token' }),
       ...(rotary !== undefined && { rope_temperature: rotary }),
     };
     return Object.fromEntries(Object.entries(texts).map(([name, value]) => [name, `${value}`]));

@@ -114,7 +114,7 @@ function poolingOf(path: string, has: (name: string) => boolean, named: Pooling 
   if (has('attn_pool.latent')) return 'map';
   const front = has('cls_token');
   // timm names the pooling of distilled models by their class token
-  if (has('dist_token') && (named ?? 'token') === 'token') return 'distilled';
+  if (front && has('dist_token') && named !== 'avg') return 'distilled';
   const pooling = named ?? (front && (has('norm.weight') || !has('fc_norm.weight')) ? 'token' : 'avg');
   if (pooling === 'avg' || (pooling === 'token' && front)) return pooling;
   throw new IdatError(

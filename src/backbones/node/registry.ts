@@ -6,7 +6,7 @@ import { cacheFolder } from '../../files/node/cache-folder.js';
 import { packageFile } from '../../files/node/package-root.js';
 import { cachedFile, isFile } from '../../hub/cache.js';
 import { hubCacheFolder, isOffline } from '../../hub/environment.js';
-import { type FetchControl, fetchFromHub } from '../../hub/fetch.js';
+import { type FetchControl, fetchFromHub, indexOf } from '../../hub/fetch.js';
 import type { Backbone } from '../backbone.js';
 import { fromTransformers, type HubSource, KNOWN_BACKBONES, knownBackbone, withoutTag } from '../known-backbones.js';
 import { backboneFromFile } from './checkpoint.js';
@@ -57,7 +57,9 @@ export async function findWeights({ name, hub }: NamedWeights): Promise<string |
     const path = join(folder, `${name}.safetensors`);
     if (!name.includes('/') && (await isFile(path))) return path;
   }
-  return hub && cachedFile(hubCacheFolder(), hub.repo, hub.file);
+  if (hub === null) return null;
+  const cached = (file: string) => cachedFile(hubCacheFolder(), hub.repo, file);
+  return (await cached(hub.file)) ?? cached(indexOf(hub.file));
 }
 
 /**

@@ -28,18 +28,18 @@ export const models = new Command('models')
       print(`${JSON.stringify({ models: listed })}\n`);
       return;
     }
-    const header = ['name', 'family', 'parameters', 'input', 'licence', 'source', 'on this disk'];
+    const header = ['name', 'family', 'parameters', 'input', 'licence', 'good as', 'source', 'on this disk'];
     const rows = listed.map(describe);
     print(
-      `${table([header, ...rows], [0, 1, 4, 5, 6])}\n\n` +
-        'Parameters without the old head. A source is an organisation of huggingface.co, with a repository of the same name.\n' +
+      `${table([header, ...rows], [0, 1, 4, 5, 6, 7])}\n\n` +
+        'Parameters without the old head. A teacher is smaller than its student. A source is an organisation of huggingface.co, with a repository of the same name.\n' +
         'What is not fetched is fetched when it is first used, or by: idat models fetch NAME\n',
     );
   });
 
 const FAMILIES = { vit: 'ViT', swin: 'Swin' } as const;
 
-function describe({ name, parameters, config, licence, hub, path }: ListedModel): string[] {
+function describe({ name, parameters, config, licence, goodAs, hub, path }: ListedModel): string[] {
   const place = hub === null ? 'bundled' : (path?.replace(homedir(), '~') ?? 'not fetched');
   const size = `${(parameters / 1e6).toFixed(1)} M`;
   return [
@@ -48,6 +48,7 @@ function describe({ name, parameters, config, licence, hub, path }: ListedModel)
     size,
     `${config.imageSize}`,
     licence,
+    goodAs,
     hub?.repo.split('/')[0] ?? 'idat',
     place,
   ];
