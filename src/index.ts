@@ -2,6 +2,7 @@
 export { KNOWN_BACKBONES, type KnownBackbone } from './backbones/known-backbones.js';
 export { findWeights, namedWeights, obtainWeights } from './backbones/node/registry.js';
 export { type BenchControl, type BenchRecord, bench } from './bench/bench.js';
+export { comparableRecords, saveRecord } from './bench/comparison.js';
 export type { BenchInput } from './bench/config.js';
 export type { LabelledImage } from './data/memory-dataset.js';
 export type { ImageSource } from './data/node/image-source.js';
@@ -19,6 +20,7 @@ export { type ParameterTable, parameterTable } from './paper/parameter-table.js'
 export { comparisonTable } from './report/comparison.js';
 export { type MethodRecord, methodRecord, methodRecords, type OptionRecord } from './report/method-records.js';
 export type { StepProfile } from './report/profile-record.js';
+export { profileMarkdown } from './report/profile-tables.js';
 export {
   type Classifier,
   type ClassifyOptions,

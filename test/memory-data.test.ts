@@ -1,5 +1,5 @@
 /** Runs on images that a program holds in memory: the same as on files, and told apart when they are taken up again. */
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -152,6 +152,15 @@ describe('a run on images in memory that was stopped', () => {
     await resume(dir, { data: { ...data(), train } });
     expect(runBytes(dir)).toEqual(runBytes(join(root, 'memory')));
   });
+});
+
+it('a run on a folder that lies elsewhere now is told where', async () => {
+  const elsewhere = join(root, 'moved', 'colours');
+  cpSync(folder, elsewhere, { recursive: true });
+  const dir = join(root, 'folder');
+  expect(await resume(dir, { data: elsewhere })).toMatchObject({ runDir: dir });
+  rmSync(join(elsewhere, 'red', '0.png'));
+  await expect(resume(dir, { data: elsewhere })).rejects.toMatchObject({ code: 'run.changed' });
 });
 
 describe('the name of images in memory', () => {
