@@ -43,6 +43,10 @@ function pathsOf(tree: string): string[] {
   return paths;
 }
 
+/** Stored, since nothing here writes the format. */
+const parquet = (path: string) =>
+  path.endsWith('.parquet') ? readFileSync(new URL(`./fixtures/parquet/hub/${path}`, import.meta.url)) : undefined;
+
 it('the page shows each layout', () => expect(examples.length).toBeGreaterThanOrEqual(9));
 
 it.each(examples.map((example, i) => [i + 1, example] as const))('tree %i', async (i, { paths, contents, note }) => {
@@ -50,7 +54,8 @@ it.each(examples.map((example, i) => [i + 1, example] as const))('tree %i', asyn
   for (const [at, path] of paths.entries()) {
     const target = join(folder, path);
     mkdirSync(path.endsWith('/') ? target : dirname(target), { recursive: true });
-    if (!path.endsWith('/')) writeFileSync(target, contents.get(path) ?? (/\.(png|jpg)$/.test(path) ? dot(at) : 'x'));
+    if (!path.endsWith('/'))
+      writeFileSync(target, contents.get(path) ?? parquet(path) ?? (/\.(png|jpg)$/.test(path) ? dot(at) : 'x'));
   }
   expect([...contents.keys()].filter((name) => !paths.includes(name))).toEqual([]);
   const dataset = await openDataset(folder, { seed: 42 });

@@ -11,11 +11,12 @@ import { readImageFolder } from '../image-folder.js';
 import { readTables, tablesIn } from '../table-layout.js';
 import { isVtab, LIST_NAMES, readVtab } from '../vtab.js';
 import { openDirectory } from './directory.js';
+import { readParquet } from './parquet-layout.js';
 import { openZip } from './zip.js';
 
 /**
  * Opens one of: a folder with the lists of VTAB-1K, or with train.txt, test.txt and perhaps val.txt; a folder with one sub-folder a class; a folder with train/, test/ or
- * val/, each with class folders; images with a table of their labels; a .zip of any of these, also below one single top folder. A folder inside a zip is
+ * val/, each with class folders; images with a table of their labels, or Parquet files of both; a .zip of any of these, also below one single top folder. A folder inside a zip is
  * named as if it were unpacked: `vtab-1k.zip/vtab-1k/caltech101`.
  *
  * @param options.seed decides the splits idat makes where the data set has none
@@ -39,6 +40,8 @@ async function readLayout(tree: FileTree, options: SplitOptions): Promise<Layout
   if (isVtab(tree)) return readVtab(tree, options);
   const tables = await readTables(tree, options);
   if (tables) return tables;
+  const parquet = await readParquet(tree, options);
+  if (parquet) return parquet;
   const inner = onlyFolder(tree);
   if (inner) return readLayout(inner, options);
   try {
