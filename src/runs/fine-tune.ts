@@ -1,6 +1,7 @@
 /**
  * Fine-tuning from a configuration to a result, and going on with a run that was stopped.
  */
+import { basename } from 'node:path';
 import { augments } from '../data/augment.js';
 import { openDataset } from '../data/node/index.js';
 import { IdatError } from '../errors.js';
@@ -19,7 +20,7 @@ import type { RunControl } from '../train/progress.js';
 import { type RunParts, runProtocol, withSplits } from '../train/protocol.js';
 import { modelSpecs, prefixesOf } from '../train/specs.js';
 import { withAbsolutePaths } from './absolute-paths.js';
-import { backboneRecord, openBackbones } from './backbones.js';
+import { backboneRecord, fetching, openBackbones } from './backbones.js';
 import { type OpenedRun, openRun } from './open-run.js';
 import { fingerprints, withPixels } from './pixels.js';
 import { prefixFiles } from './prefix-file.js';
@@ -63,7 +64,8 @@ export async function fineTune(input: FineTuneInput, control: FineTuneControl = 
   const onNote = (text: string) => control.onProgress?.({ kind: 'note', text });
   if (input.student === undefined) control.onProgress?.({ kind: 'note', text: PRESET_STUDENT, code: 'student.preset' });
   if (settings.out !== undefined) await refuseExisting(settings.out);
-  const dataset = await openDataset(plan.data, { seed: plan.seed }); // before weights are fetched in vain
+  const fetch = plan.offline ? undefined : fetching(basename(plan.data), control);
+  const dataset = await openDataset(plan.data, { seed: plan.seed }, fetch); // before weights are fetched in vain
   const backbones = await openBackbones(plan.models, plan, control).catch(async (error: unknown) => {
     await dataset.close();
     throw error;

@@ -4,6 +4,8 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { IdatError, printable } from '../../errors.js';
+import { hubDataOf, obtainData } from '../../hub/data-set.js';
+import type { FetchControl } from '../../hub/fetch.js';
 import type { SplitOptions } from '../complete-splits.js';
 import type { Dataset, Layout } from '../dataset.js';
 import { type FileTree, isImagePath, subtree, topFolders } from '../file-tree.js';
@@ -22,10 +24,12 @@ import { openZip } from './zip.js';
  * @param options.seed decides the splits idat makes where the data set has none
  * @param options.valFraction default 0.2
  * @param options.testFraction default 0.2
- * @throws IdatError with a code `data.…` and one sentence: what is wrong, where, what to do
+ * @param fetch how `hf-hub-data:ORG/NAME` is fetched when it is not on this disk; without it, it is not
+ * @throws IdatError with a code `data.…` (or `hub.…`) and one sentence: what is wrong, where, what to do
  */
-export async function openDataset(path: string, options: SplitOptions): Promise<Dataset> {
-  const tree = await openTree(path);
+export async function openDataset(path: string, options: SplitOptions, fetch?: FetchControl): Promise<Dataset> {
+  const onHub = hubDataOf(path);
+  const tree = await openTree(onHub ? await obtainData(onHub, fetch) : path);
   try {
     const layout = await readLayout(tree, options);
     return { source: path, ...layout, close: () => tree.close() };
