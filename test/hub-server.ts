@@ -27,7 +27,7 @@ export interface Reply {
 export interface TestHub {
   endpoint: string;
   storage: string;
-  /** By `repo/file`; those that end in .safetensors lie in the storage. */
+  /** By `repo/file`; those that end in .safetensors or .parquet lie in the storage. */
   files: Map<string, Uint8Array>;
   commit: string;
   seen: Seen[];
@@ -88,15 +88,30 @@ function describeTo({ files, commit }: Pick<TestHub, 'files' | 'commit'>, url: U
     const headers = { etag: `"${gitBlob(bytes)}"`, 'content-length': `${bytes.length}` };
     return { status: 200, headers, body: bytes, ending: 'end' };
   }
-  const [, repo, revision, file] = /^\/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(url.pathname) ?? [];
+  const listed = /^\/api\/(datasets\/[^/]+\/[^/]+)\/revision\/main$/.exec(url.pathname)?.[1];
+  if (listed !== undefined) return listOf(files, commit, listed);
+  const [, repo, revision, file] = /^\/((?:datasets\/)?[^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(url.pathname) ?? [];
   if (![...files.keys()].some((name) => name.startsWith(`${repo}/`))) return missing('RepoNotFound');
   const bytes = files.get(`${repo}/${file}`);
   if (!bytes || (revision !== 'main' && revision !== commit)) return missing('EntryNotFound');
-  const large = file!.endsWith('.safetensors');
+  const large = /\.(safetensors|parquet)$/.test(file!);
   const headers: Record<string, string> = { 'x-repo-commit': commit, 'x-linked-size': `${bytes.length}` };
   headers['x-linked-etag'] = `"${large ? sha256(bytes) : gitBlob(bytes)}"`;
   headers.location = large ? `${addressOf(storage)}/${repo}/${file}?signed=1` : `/api/resolve-cache/${repo}/${file}`;
   return { status: large ? 302 : 307, headers, body: new TextEncoder().encode('moved'), ending: 'end' };
+}
+
+/** The files of a repository of data, as the hub's interface lists them. */
+function listOf(files: TestHub['files'], commit: string, repo: string): Reply {
+  const names = [...files.keys()].filter((name) => name.startsWith(`${repo}/`));
+  if (names.length === 0) return missing('RepoNotFound');
+  const siblings = names.map((name) => ({ rfilename: name.slice(repo.length + 1) }));
+  return {
+    status: 200,
+    headers: {},
+    body: new TextEncoder().encode(JSON.stringify({ sha: commit, siblings })),
+    ending: 'end',
+  };
 }
 
 function partOf(bytes: Uint8Array | undefined, range: string | undefined): Reply {

@@ -57,7 +57,18 @@ export interface FileTree {
    * @throws IdatError when it is larger than `maxBytes`, cannot be read or is damaged
    */
   read(path: string, maxBytes: number): Promise<Uint8Array>;
+  /**
+   * One of `files`, to be read in parts.
+   * @throws IdatError as `read`
+   */
+  open(path: string): Promise<RandomAccess>;
   close(): Promise<void>;
+}
+
+export interface RandomAccess {
+  bytes: number;
+  /** @param end default: the end of the file */
+  slice(start: number, end?: number): Promise<ArrayBuffer>;
 }
 
 const LITTER =
@@ -95,6 +106,7 @@ export function subtree(tree: FileTree, folder: string): FileTree {
     passedOver: new Map(below(tree.passedOver.keys()).map((path) => [path, tree.passedOver.get(prefix + path)!])),
     outside: new Set(below(tree.outside)),
     read: (path, maxBytes) => tree.read(prefix + path, maxBytes),
+    open: (path) => tree.open(prefix + path),
     close: () => tree.close(),
   };
 }

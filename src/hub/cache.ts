@@ -10,7 +10,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rename, stat, symlink, unlink } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { IdatError } from '../errors.js';
 import { writeFileAtomic } from '../files/node/atomic-write.js';
 
@@ -19,14 +19,18 @@ import { writeFileAtomic } from '../files/node/atomic-write.js';
  * @throws IdatError `hub.name` for what is not organisation/name: nothing else may become part of a path
  */
 export function repositoryFolder(cacheDir: string, repo: string): string {
-  if (!/^\w[\w.-]*\/\w[\w.-]*$/.test(repo) || /--|\.\.|\.git$|[.-]$/.test(repo) || repo.length > 96) {
+  const name = repo.replace(DATA_SETS, '');
+  if (!/^\w[\w.-]*\/\w[\w.-]*$/.test(name) || /--|\.\.|\.git$|[.-]$/.test(name) || name.length > 96) {
     throw new IdatError(
       'hub.name',
       `${JSON.stringify(repo)} is no repository of the hub; expected organisation/name such as timm/vit_tiny_patch16_224.augreg_in21k`,
     );
   }
-  return join(cacheDir, `models--${repo.replace('/', '--')}`);
+  return join(cacheDir, `${name === repo ? 'models' : 'datasets'}--${name.replace('/', '--')}`);
 }
+
+/** Before the name of a repository of data. */
+const DATA_SETS = /^datasets\//;
 
 /** A file at what main last was here, or null. Asks nobody. @throws IdatError `hub.name` */
 export async function cachedFile(cacheDir: string, repo: string, file: string): Promise<string | null> {
@@ -45,13 +49,18 @@ export const isFile = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** @throws IdatError `hub.name` for a name that is not one of a file in the repository's first folder */
-export function checkFileName(file: string): void {
-  if (!/^\w[\w.-]*$/.test(file)) throw new IdatError('hub.name', `${JSON.stringify(file)} is no name of a file`);
+/**
+ * @param repo whose file it is: those of data lie in folders, those of models do not
+ * @throws IdatError `hub.name` for a name that is not one of a file there
+ */
+export function checkFileName(file: string, repo: string): void {
+  const steps = DATA_SETS.test(repo) ? file.split('/') : [file];
+  if (!steps.every((step) => /^\w[\w.-]*$/.test(step)))
+    throw new IdatError('hub.name', `${JSON.stringify(file)} is no name of a file`);
 }
 
 function snapshotPath(folder: string, commit: string, file: string): string {
-  checkFileName(file);
+  checkFileName(file, basename(folder).replace(/^datasets--/, 'datasets/'));
   return join(folder, 'snapshots', commit, file);
 }
 

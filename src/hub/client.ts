@@ -48,6 +48,43 @@ export async function describeFile(
   return { repo, file, commit, hash, size: /^\d{1,15}$/.test(length) ? Number(length) : null };
 }
 
+/** A list beyond this is none that is wanted. */
+const MAX_LIST_BYTES = 32 * 2 ** 20;
+
+/**
+ * The files of a repository as it is on main.
+ * @param repo with what the hub's interface calls its kind, such as `datasets/ORG/NAME`
+ * @throws as `describeFile`
+ */
+export async function listFiles(
+  hub: Hub,
+  repo: string,
+  patience: Patience,
+): Promise<{ commit: string; files: string[] }> {
+  const answer = await request(hub, new URL(`api/${repo}/revision/main`, hub.endpoint), { method: 'GET' }, patience);
+  try {
+    checkStatus(hub, answer, repo, '');
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const chunk of answer.chunks()) {
+      bytes += chunk.length;
+      if (bytes > MAX_LIST_BYTES) throw new Error('the list has no end');
+      chunks.push(chunk);
+    }
+    const { sha, siblings } = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Record<string, unknown>;
+    const files = (siblings as { rfilename: unknown }[]).map(({ rfilename }) => rfilename);
+    if (!isCommit(String(sha)) || !files.every((file) => typeof file === 'string')) throw new Error('no list');
+    return { commit: String(sha), files: files as string[] };
+  } catch (error) {
+    if (error instanceof IdatError || error instanceof TransientError || patience.signal.aborted) throw error;
+    throw new IdatError('hub.answer', `${answer.url.host} does not list the files of ${repo}; check HF_ENDPOINT`, {
+      cause: error,
+    });
+  } finally {
+    answer.close();
+  }
+}
+
 export interface Body extends Pick<Answer, 'chunks'> {
   /** Where in the file it begins: at what was asked for, or at 0 from a server that gives no parts. */
   readonly start: number;
@@ -116,7 +153,11 @@ function checkStatus({ endpoint, token }: Hub, { status, headers, url }: Answer,
   }
   if (status === 404) {
     const what =
-      code === 'EntryNotFound' ? `${page} has no file ${file}` : `${page} or its file ${file} does not exist`;
+      code === 'EntryNotFound'
+        ? `${page} has no file ${file}`
+        : file === ''
+          ? `${page} does not exist`
+          : `${page} or its file ${file} does not exist`;
     throw new IdatError('hub.missing', `${what}; check the name, and that the repository has weights in this format`);
   }
   throw new IdatError('hub.answer', `${url.host} answers with status ${status} to a request for ${repo}/${file}`);

@@ -57,7 +57,7 @@ export async function fetchFromHub(
   { repo, file, companions }: { repo: string; file: string; companions: readonly string[] },
   control: FetchControl = {},
 ): Promise<string> {
-  for (const name of [file, ...companions]) checkFileName(name);
+  for (const name of [file, ...companions]) checkFileName(name, repo);
   const hub = await hubOf();
   const signal = control.signal ?? new AbortController().signal;
   const { stallMs = 30_000 } = control;

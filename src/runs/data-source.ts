@@ -10,6 +10,7 @@ import {
   type SplitOptions,
 } from '../data/node/index.js';
 import { IdatError } from '../errors.js';
+import type { FetchControl } from '../hub/fetch.js';
 import type { OpenedRun } from './open-run.js';
 
 /** A data set: the path of a folder or .zip, or labelled images in memory. */
@@ -36,15 +37,15 @@ export function nameOfData(data: DataSource): string {
 }
 
 /** @throws IdatError `data.…` as `openDataset` and `readImageLists` */
-export async function openData(data: DataSource, options: SplitOptions): Promise<Dataset> {
-  return isInMemory(data) ? openMemoryData(data, options) : openDataset(resolve(data), options);
+export async function openData(data: DataSource, options: SplitOptions, fetch?: FetchControl): Promise<Dataset> {
+  return isInMemory(data) ? openMemoryData(data, options) : openDataset(resolve(data), options, fetch);
 }
 
 /** Opens what is given to measure on: its test images, or all of it where it has none. @throws IdatError as `openData` */
-export async function openTestData(data: TestDataSource): Promise<Dataset> {
+export async function openTestData(data: TestDataSource, fetch?: FetchControl): Promise<Dataset> {
   const onlyTest = isInMemory(data) && !('train' in data && data.train !== undefined);
   if (onlyTest) return openMemoryTestData(data as MemoryTestData);
-  const dataset = await openData(data as DataSource, { seed: 0, valFraction: 0, testFraction: 0 });
+  const dataset = await openData(data as DataSource, { seed: 0, valFraction: 0, testFraction: 0 }, fetch);
   return dataset.test.length > 0 ? dataset : { ...dataset, test: dataset.trainval };
 }
 

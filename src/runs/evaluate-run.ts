@@ -6,6 +6,7 @@ import { withRuntime } from '../runtime/node/start.js';
 import type { ProtocolName } from '../settings/protocols.js';
 import { evaluate, loadModel, type Score } from '../train/evaluate.js';
 import { pixelInputs } from '../train/inputs.js';
+import { fetching } from './backbones.js';
 import type { RunOptions } from './classifier.js';
 import { dataOfRun, openTestData, type TestDataSource } from './data-source.js';
 import { type OpenedRun, openRun } from './open-run.js';
@@ -47,7 +48,9 @@ export async function evaluateRun(
   const { plan, record } = run;
   const model = await run.model('student', options);
   const own = options.data === undefined;
-  const dataset = own ? await openRunData(run, data as string, options) : await openTestData(data);
+  const dataset = own
+    ? await openRunData(run, data as string, options)
+    : await openTestData(data, fetching('data', options));
   const { source } = dataset;
   const { test } = plan.protocol;
   const problem = otherClasses(dataset, run.classes);

@@ -16,7 +16,7 @@ import { loadPrograms } from '../train/compiled.js';
 import type { RunControl } from '../train/progress.js';
 import { type RunParts, runProtocol, withSplits } from '../train/protocol.js';
 import { modelSpecs, prefixesOf } from '../train/specs.js';
-import { backboneRecord, openBackbones } from './backbones.js';
+import { backboneRecord, fetching, openBackbones } from './backbones.js';
 import { createRunDirectory, lockRun, refuseExisting } from './claim-directory.js';
 import { type DataSource, dataOfRun, nameOfData, openData } from './data-source.js';
 import { type MovedWeights, type OpenedRun, openRun } from './open-run.js';
@@ -72,7 +72,8 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
   if (request.student === undefined)
     control.onProgress?.({ kind: 'note', text: PRESET_STUDENT, code: 'student.preset' });
   if (settings.out !== undefined) await refuseExisting(settings.out);
-  const dataset = await openData(request.data, { seed: plan.splitSeed }); // before weights are fetched in vain
+  const fetch = plan.offline ? undefined : fetching(nameOfData(request.data), control);
+  const dataset = await openData(request.data, { seed: plan.splitSeed }, fetch); // before weights are fetched in vain
   const backbones = await openBackbones(plan.models, plan, control).catch(async (error: unknown) => {
     await dataset.close();
     throw error;

@@ -2,7 +2,8 @@
 import type { Dataset } from '../data/node/index.js';
 import { IdatError } from '../errors.js';
 import type { RunControl } from '../train/progress.js';
-import { type DataSource, openData } from './data-source.js';
+import { fetching } from './backbones.js';
+import { type DataSource, nameOfData, openData } from './data-source.js';
 import type { OpenedRun } from './open-run.js';
 import { readSplit, withSplitOf } from './split-file.js';
 
@@ -15,20 +16,22 @@ import { readSplit, withSplitOf } from './split-file.js';
 export async function openRunData(
   { dir, plan }: Pick<OpenedRun, 'dir' | 'plan'>,
   data: DataSource,
-  { onProgress }: RunControl,
+  control: RunControl,
 ): Promise<Dataset> {
-  const dataset = await openData(data, { seed: plan.splitSeed }).catch((error: unknown) => {
-    if (!(error instanceof IdatError)) throw error;
-    const message = `${error.message} (the data of the run ${dir})`;
-    throw new IdatError(error.code, message, { cause: error, issues: error.issues, about: { run: dir } });
-  });
+  const dataset = await openData(data, { seed: plan.splitSeed }, fetchingOf(plan, data, control)).catch(
+    (error: unknown) => {
+      if (!(error instanceof IdatError)) throw error;
+      const message = `${error.message} (the data of the run ${dir})`;
+      throw new IdatError(error.code, message, { cause: error, issues: error.issues, about: { run: dir } });
+    },
+  );
   try {
     const split = await readSplit(dir);
     if (!split) return dataset;
     const found = withSplitOf(dir, dataset, split);
     if (found.others > 0) {
       const text = `${dataset.source}: ${found.others} image(s) are in no split of this run and are passed over`;
-      onProgress?.({ kind: 'note', text });
+      control.onProgress?.({ kind: 'note', text });
     }
     return found.dataset;
   } catch (error) {
@@ -36,3 +39,7 @@ export async function openRunData(
     throw error;
   }
 }
+
+/** How a data set of the hub is fetched where it is not on this disk; not at all where the run is offline. */
+const fetchingOf = ({ offline }: OpenedRun['plan'], data: DataSource, control: RunControl) =>
+  offline ? undefined : fetching(nameOfData(data), control);

@@ -3,14 +3,15 @@
  *
  * Links are followed, also those that leave the folder: people pick from a store of pictures by links, and the disk is
  * their own. But the folder may be a stranger's archive, unpacked; so what lies outside is only ever decoded as an image
- * and never read as a list, and no link leads to a folder that holds the data set itself, such as `/`.
+ * (or as a Parquet file of images) and never read as a list, and no link leads to a folder that holds the data set itself, such as `/`.
  */
 import type { Dirent, Stats } from 'node:fs';
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { open as openFile, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { IdatError } from '../../errors.js';
 import { inFolder, readableName, type SystemPath, systemPath } from '../../files/node/file-name.js';
-import { type FileTree, isHiddenImage, isImagePath, isLitter, type Why } from '../file-tree.js';
+import { readFully } from '../../files/node/read-write.js';
+import { type FileTree, isHiddenImage, isImagePath, isLitter, type RandomAccess, type Why } from '../file-tree.js';
 
 export interface Directory extends FileTree {
   /** Where one of `files` is to be opened. */
@@ -70,8 +71,32 @@ export async function openDirectory(path: string): Promise<Directory> {
     pathOf,
     isExact,
     read,
+    open: async (relative) => randomAccess(pathOf(relative), join(path, relative)),
     close: async () => {},
   };
+}
+
+/** Opened for each part: a data set of a thousand files would hold as many handles. */
+async function randomAccess(place: SystemPath, name: string): Promise<RandomAccess> {
+  try {
+    const { size: bytes } = await stat(place);
+    const slice = async (from: number, to = bytes) => {
+      // a file that lies about where its parts are gets what there is
+      const [start, end] = [from, to].map((at) => Math.min(Math.max(at, 0), bytes)) as [number, number];
+      const part = new Uint8Array(Math.max(0, end - start));
+      const handle = await openFile(place, 'r');
+      try {
+        await readFully(handle, part, start);
+        return part.buffer;
+      } finally {
+        await handle.close();
+      }
+    };
+    return { bytes, slice };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new IdatError('data.file.unreadable', `${name}: cannot read this file (${code})`, { cause: error });
+  }
 }
 
 /** A folder on the walk. */
@@ -164,7 +189,7 @@ class Walk {
   }
 
   private takeFile({ relative, place, own, outside, exact }: Step): boolean {
-    if (outside && !isImagePath(relative)) return this.pass(relative, 'outside');
+    if (outside && !isImagePath(relative) && !/\.parquet$/i.test(relative)) return this.pass(relative, 'outside');
     let name = relative;
     // Two names that differ only in how é is written: both files count, the second by its own letters.
     if (this.files.has(name) && typeof own === 'string') name = below(parentOf(relative), own);

@@ -4,6 +4,8 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { IdatError, printable } from '../../errors.js';
+import { hubDataOf, obtainData } from '../../hub/data-set.js';
+import type { FetchControl } from '../../hub/fetch.js';
 import type { SplitOptions } from '../complete-splits.js';
 import type { Dataset, Layout } from '../dataset.js';
 import { type FileTree, isImagePath, subtree, topFolders } from '../file-tree.js';
@@ -11,20 +13,23 @@ import { readImageFolder } from '../image-folder.js';
 import { readTables, tablesIn } from '../table-layout.js';
 import { isVtab, LIST_NAMES, readVtab } from '../vtab.js';
 import { openDirectory } from './directory.js';
+import { readParquet } from './parquet-layout.js';
 import { openZip } from './zip.js';
 
 /**
  * Opens one of: a folder with the lists of VTAB-1K, or with train.txt, test.txt and perhaps val.txt; a folder with one sub-folder a class; a folder with train/, test/ or
- * val/, each with class folders; images with a table of their labels; a .zip of any of these, also below one single top folder. A folder inside a zip is
+ * val/, each with class folders; images with a table of their labels, or Parquet files of both; a .zip of any of these, also below one single top folder. A folder inside a zip is
  * named as if it were unpacked: `vtab-1k.zip/vtab-1k/caltech101`.
  *
  * @param options.seed decides the splits idat makes where the data set has none
  * @param options.valFraction default 0.2
  * @param options.testFraction default 0.2
- * @throws IdatError with a code `data.…` and one sentence: what is wrong, where, what to do
+ * @param fetch how `hf-hub-data:ORG/NAME` is fetched when it is not on this disk; without it, it is not
+ * @throws IdatError with a code `data.…` (or `hub.…`) and one sentence: what is wrong, where, what to do
  */
-export async function openDataset(path: string, options: SplitOptions): Promise<Dataset> {
-  const tree = await openTree(path);
+export async function openDataset(path: string, options: SplitOptions, fetch?: FetchControl): Promise<Dataset> {
+  const onHub = hubDataOf(path);
+  const tree = await openTree(onHub ? await obtainData(onHub, fetch) : path);
   try {
     const layout = await readLayout(tree, options);
     return { source: path, ...layout, close: () => tree.close() };
@@ -39,6 +44,8 @@ async function readLayout(tree: FileTree, options: SplitOptions): Promise<Layout
   if (isVtab(tree)) return readVtab(tree, options);
   const tables = await readTables(tree, options);
   if (tables) return tables;
+  const parquet = await readParquet(tree, options);
+  if (parquet) return parquet;
   const inner = onlyFolder(tree);
   if (inner) return readLayout(inner, options);
   try {

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { IdatError } from '../../errors.js';
 import { checkZipEntry, openZipArchive, type ZipArchive, type ZipEntry } from '../../files/node/zip.js';
-import { addParents, type FileTree, isHiddenImage, isLitter, type Why } from '../file-tree.js';
+import { addParents, type FileTree, isHiddenImage, isLitter, MAX_IMAGE_BYTES, type Why } from '../file-tree.js';
 import { tooLarge } from './directory.js';
 
 /**
@@ -18,14 +18,19 @@ export async function openZip(path: string): Promise<FileTree> {
   });
   try {
     const listing = listEntries(path, archive);
+    const read = async (name: string, maxBytes: number) => {
+      const entry = listing.entries.get(name);
+      if (!entry) throw new IdatError('data.file.unreadable', `${path}: no entry ${name}`);
+      return readEntry(`${path}/${name}`, archive, entry, maxBytes);
+    };
     return {
       source: path,
       roots: [],
       ...listing,
-      read: async (name, maxBytes) => {
-        const entry = listing.entries.get(name);
-        if (!entry) throw new IdatError('data.file.unreadable', `${path}: no entry ${name}`);
-        return readEntry(`${path}/${name}`, archive, entry, maxBytes);
+      read,
+      open: async (name) => {
+        const bytes = await read(name, MAX_IMAGE_BYTES);
+        return { bytes: bytes.length, slice: async (start, end) => Uint8Array.from(bytes.subarray(start, end)).buffer };
       },
       close: () => archive.close(),
     };
