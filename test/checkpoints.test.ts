@@ -421,6 +421,13 @@ describe('a file is refused', () => {
   });
 });
 
+it('a repository of the hub without its prefix is told from a missing file', async () => {
+  await expect(resolveBackbone('facebook/deit-tiny-patch16-224')).rejects.toThrow(
+    /no such file or folder; a repository of the hub is written hf-hub:facebook\/deit-tiny-patch16-224$/,
+  );
+  await expect(resolveBackbone('./facebook/deit')).rejects.toThrow(/no such file/);
+});
+
 describe('a folder is refused', () => {
   it('with a pickle alone, and told how to convert it', async () => {
     const own = mkdtempSync(join(folder, 'pickle-'));
@@ -429,6 +436,13 @@ describe('a folder is refused', () => {
   });
   it('with nothing', async () => {
     await expect(backboneFromFile(mkdtempSync(join(folder, 'empty-')))).rejects.toThrow(/give the path of a/);
+  });
+  it('of a run, whose weights are an adapter’s', async () => {
+    const own = mkdtempSync(join(folder, 'run-'));
+    for (const name of ['student.safetensors', 'config.json', 'metrics.jsonl']) writeFileSync(join(own, name), '{}');
+    await expect(backboneFromFile(own)).rejects.toThrow(
+      /is the directory of a run: .* no backbone; give the checkpoint/,
+    );
   });
   it('with an index that leads out of it', async () => {
     const own = mkdtempSync(join(folder, 'index-'));

@@ -27,15 +27,32 @@ function without(file: TensorFile, besides: RegExp | undefined): TensorFile {
   return { ...file, tensors: new Map([...file.tensors].filter(([name]) => !besides.test(name))) };
 }
 
+/** What every run has written. */
+const RUN_FILES = ['student.safetensors', 'config.json', 'metrics.jsonl'];
+
 const MODEL_FILES = ['model.safetensors', 'model.safetensors.index.json'];
 
 /** The file meant by a path: itself, or that of the model in a folder. */
 async function fileAt(path: string): Promise<string> {
   const found = await stat(path).catch(() => null);
+  if (!found && /^\w[\w.-]*\/\w[\w.-]*$/.test(path) && !/\.(safetensors|npz|json)$/i.test(path)) {
+    throw new IdatError(
+      'backbone.absent',
+      `${path}: there is no such file or folder; a repository of the hub is written hf-hub:${path}`,
+    );
+  }
   if (!found?.isDirectory()) return path;
   const names = await readdir(path);
   const model = MODEL_FILES.find((name) => names.includes(name));
   if (model) return join(path, model);
+  if (RUN_FILES.every((name) => names.includes(name))) {
+    const what =
+      'is the directory of a run: its student.safetensors is what training added to a backbone, and no backbone';
+    throw new IdatError(
+      'backbone.folder',
+      `${path}: ${what}; give the checkpoint the run began with, or merge the run into one`,
+    );
+  }
   const others = names.filter((name) => /\.(safetensors|npz)$/.test(name)).sort();
   if (others.length === 1) return join(path, others[0]!);
   const pickle = names.find((name) => /\.(bin|pth|pt)$/.test(name));
