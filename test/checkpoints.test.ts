@@ -242,6 +242,12 @@ describe('what no tensor shows', () => {
       /named as DINOv3, .*no architecture.*put timm/,
     );
   });
+  it('is not asked for where it is known from elsewhere, as of models by name', async () => {
+    for (const file of ['timm-clip', 'timm-dinov3', 'timm-average-in-config']) {
+      const { config } = await backboneFromFile(fixture(file));
+      expect((await backboneFromFile(copy(file, null), { config })).config).toEqual(config);
+    }
+  });
   it('a pooling that the tensors do not allow is refused', async () => {
     const path = copy('timm-registers-with-positions', {
       architecture: 'vit',

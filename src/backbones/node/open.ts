@@ -2,6 +2,8 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { IdatError } from '../../errors.js';
+import type { BackboneSizes } from '../backbone.js';
+import { knownMetadata } from '../checkpoints/metadata.js';
 import { type Checkpoint, type TensorFile, unwrapped } from '../checkpoints/naming.js';
 import { namingOf } from '../checkpoints/namings.js';
 import { pickleAdvice, refuseOtherFormats } from '../checkpoints/refused.js';
@@ -14,13 +16,20 @@ import { openSafetensorsFile, openShards } from './safetensors.js';
  * Numbers are left where they are until they are asked for.
  *
  * @param besides names of tensors to pass over
+ * @param known sizes known from elsewhere, for what neither tensors nor the files beside them tell
  * @throws IdatError for everything else: what it is, and what to do about it
  */
-export async function openCheckpoint(path: string, besides?: RegExp): Promise<Checkpoint> {
-  const file = unwrapped(without(await openTensors(await fileAt(path)), besides));
+export async function openCheckpoint(path: string, besides?: RegExp, known: BackboneSizes = {}): Promise<Checkpoint> {
+  const file = annotated(unwrapped(without(await openTensors(await fileAt(path)), besides)), known);
   const translation = namingOf(file).translate(file, await readCompanions(dirname(file.path)));
   return { path: file.path, files: file.files, ...translation };
 }
+
+/** The file with what is known of it among its notes; its own come first. */
+const annotated = (file: TensorFile, known: BackboneSizes): TensorFile => ({
+  ...file,
+  metadata: { ...knownMetadata(known), ...file.metadata },
+});
 
 function without(file: TensorFile, besides: RegExp | undefined): TensorFile {
   if (!besides) return file;
