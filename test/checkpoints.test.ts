@@ -242,6 +242,12 @@ describe('what no tensor shows', () => {
       /named as DINOv3, .*no architecture.*put timm/,
     );
   });
+  it('is not asked for where it is known from elsewhere, as of models by name', async () => {
+    for (const file of ['timm-clip', 'timm-dinov3', 'timm-average-in-config']) {
+      const { config } = await backboneFromFile(fixture(file));
+      expect((await backboneFromFile(copy(file, null), { config })).config).toEqual(config);
+    }
+  });
   it('a pooling that the tensors do not allow is refused', async () => {
     const path = copy('timm-registers-with-positions', {
       architecture: 'vit',
@@ -421,6 +427,13 @@ describe('a file is refused', () => {
   });
 });
 
+it('a repository of the hub without its prefix is told from a missing file', async () => {
+  await expect(resolveBackbone('facebook/deit-tiny-patch16-224')).rejects.toThrow(
+    /no such file or folder; a repository of the hub is written hf-hub:facebook\/deit-tiny-patch16-224$/,
+  );
+  await expect(resolveBackbone('./facebook/deit')).rejects.toThrow(/no such file/);
+});
+
 describe('a folder is refused', () => {
   it('with a pickle alone, and told how to convert it', async () => {
     const own = mkdtempSync(join(folder, 'pickle-'));
@@ -429,6 +442,13 @@ describe('a folder is refused', () => {
   });
   it('with nothing', async () => {
     await expect(backboneFromFile(mkdtempSync(join(folder, 'empty-')))).rejects.toThrow(/give the path of a/);
+  });
+  it('of a run, whose weights are an adapter’s', async () => {
+    const own = mkdtempSync(join(folder, 'run-'));
+    for (const name of ['student.safetensors', 'config.json', 'metrics.jsonl']) writeFileSync(join(own, name), '{}');
+    await expect(backboneFromFile(own)).rejects.toThrow(
+      /is the directory of a run: .* no backbone; give the checkpoint/,
+    );
   });
   it('with an index that leads out of it', async () => {
     const own = mkdtempSync(join(folder, 'index-'));

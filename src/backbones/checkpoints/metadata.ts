@@ -2,7 +2,7 @@
  * The metadata of a safetensors file of weights, under timm's names of arguments: what idat writes, so that the file's
  * path is all that `--student` needs, and what it reads of it.
  */
-import type { Backbone, BackboneConfig } from '../backbone.js';
+import type { Backbone, BackboneConfig, BackboneSizes, ViTConfig } from '../backbone.js';
 
 /** What a file's metadata tell of its sizes; undefined where they do not. Lists are separated by commas. */
 export function metadataFacts(metadata: Readonly<Record<string, string>>) {
@@ -46,17 +46,27 @@ export function checkpointMetadata(
   };
 }
 
+/** Of sizes known from elsewhere, what no tensor shows, as metadata tell it. */
+export function knownMetadata(known: BackboneSizes): Record<string, string> {
+  return known.family === 'vit' ? hiddenFacts(known) : {};
+}
+
+/** Where a reader could take another for granted. */
+const hiddenFacts = ({ heads, activation, preNorm, pool, rotary }: Partial<ViTConfig>): Record<string, string> => ({
+  ...(heads !== undefined && { num_heads: `${heads}` }),
+  ...((activation || preNorm) && { act_layer: activation ?? 'gelu' }),
+  ...((pool || rotary !== undefined) && { global_pool: pool ?? 'token' }),
+  ...(rotary !== undefined && { rope_temperature: `${rotary}` }),
+});
+
 function sizesOf(config: BackboneConfig): Record<string, string> {
   if (config.family === 'vit') {
-    const { width, depth, heads, mlpWidth, activation, preNorm, pool, rotary } = config;
-    const texts = {
-      ...{ embed_dim: width, depth, num_heads: heads, mlp_ratio: mlpWidth / width },
-      // where a reader could take another for granted
-      ...((activation || preNorm) && { act_layer: activation ?? 'gelu' }),
-      ...((pool || rotary !== undefined) && { global_pool: pool ?? 'token' }),
-      ...(rotary !== undefined && { rope_temperature: rotary }),
+    const { width, depth, heads, mlpWidth } = config;
+    const texts = { embed_dim: width, depth, num_heads: heads, mlp_ratio: mlpWidth / width };
+    return {
+      ...Object.fromEntries(Object.entries(texts).map(([name, value]) => [name, `${value}`])),
+      ...hiddenFacts(config),
     };
-    return Object.fromEntries(Object.entries(texts).map(([name, value]) => [name, `${value}`]));
   }
   const { embedWidth, depths, heads, windowSize, mlpRatio } = config;
   return {

@@ -33,7 +33,7 @@ export interface Overrides {
  *   holds NaN or infinity
  */
 export async function backboneFromFile(path: string, overrides: Overrides = {}): Promise<Backbone> {
-  const checkpoint = await openCheckpoint(path, overrides.besides);
+  const checkpoint = await openCheckpoint(path, overrides.besides, overrides.config);
   const config = { ...checkpoint.config, ...overrides.config } as BackboneConfig;
   checkConfig(path, checkpoint.config, config);
   const weights = new CheckpointWeights(checkpoint, config);

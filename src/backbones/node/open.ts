@@ -2,6 +2,8 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { IdatError } from '../../errors.js';
+import type { BackboneSizes } from '../backbone.js';
+import { knownMetadata } from '../checkpoints/metadata.js';
 import { type Checkpoint, type TensorFile, unwrapped } from '../checkpoints/naming.js';
 import { namingOf } from '../checkpoints/namings.js';
 import { pickleAdvice, refuseOtherFormats } from '../checkpoints/refused.js';
@@ -14,28 +16,52 @@ import { openSafetensorsFile, openShards } from './safetensors.js';
  * Numbers are left where they are until they are asked for.
  *
  * @param besides names of tensors to pass over
+ * @param known sizes known from elsewhere, for what neither tensors nor the files beside them tell
  * @throws IdatError for everything else: what it is, and what to do about it
  */
-export async function openCheckpoint(path: string, besides?: RegExp): Promise<Checkpoint> {
-  const file = unwrapped(without(await openTensors(await fileAt(path)), besides));
+export async function openCheckpoint(path: string, besides?: RegExp, known: BackboneSizes = {}): Promise<Checkpoint> {
+  const file = annotated(unwrapped(without(await openTensors(await fileAt(path)), besides)), known);
   const translation = namingOf(file).translate(file, await readCompanions(dirname(file.path)));
   return { path: file.path, files: file.files, ...translation };
 }
+
+/** The file with what is known of it among its notes; its own come first. */
+const annotated = (file: TensorFile, known: BackboneSizes): TensorFile => ({
+  ...file,
+  metadata: { ...knownMetadata(known), ...file.metadata },
+});
 
 function without(file: TensorFile, besides: RegExp | undefined): TensorFile {
   if (!besides) return file;
   return { ...file, tensors: new Map([...file.tensors].filter(([name]) => !besides.test(name))) };
 }
 
+/** What every run has written. */
+const RUN_FILES = ['student.safetensors', 'config.json', 'metrics.jsonl'];
+
 const MODEL_FILES = ['model.safetensors', 'model.safetensors.index.json'];
 
 /** The file meant by a path: itself, or that of the model in a folder. */
 async function fileAt(path: string): Promise<string> {
   const found = await stat(path).catch(() => null);
+  if (!found && /^\w[\w.-]*\/\w[\w.-]*$/.test(path) && !/\.(safetensors|npz|json)$/i.test(path)) {
+    throw new IdatError(
+      'backbone.absent',
+      `${path}: there is no such file or folder; a repository of the hub is written hf-hub:${path}`,
+    );
+  }
   if (!found?.isDirectory()) return path;
   const names = await readdir(path);
   const model = MODEL_FILES.find((name) => names.includes(name));
   if (model) return join(path, model);
+  if (RUN_FILES.every((name) => names.includes(name))) {
+    const what =
+      'is the directory of a run: its student.safetensors is what training added to a backbone, and no backbone';
+    throw new IdatError(
+      'backbone.folder',
+      `${path}: ${what}; give the checkpoint the run began with, or merge the run into one`,
+    );
+  }
   const others = names.filter((name) => /\.(safetensors|npz)$/.test(name)).sort();
   if (others.length === 1) return join(path, others[0]!);
   const pickle = names.find((name) => /\.(bin|pth|pt)$/.test(name));
