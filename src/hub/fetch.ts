@@ -77,7 +77,7 @@ export async function fetchFromHub(
       if (companion) await fetchFile({ ...fetching, announced: false }, companion);
     }
     const path = await fetchFile(fetching, remote);
-    for (const name of whole ? [] : await partsOf(path)) {
+    for (const name of whole ? [] : await partsOf(path, repo)) {
       await fetchFile(fetching, await describe(fetching, { repo, file: name, revision: commit }));
     }
     await setMain(fetching.folder, commit);
@@ -108,7 +108,7 @@ async function describeWeights(fetching: Fetching, repo: string, file: string) {
 const MAX_PARTS = 1000;
 
 /** The files that an index names. @throws IdatError `hub.index` when it is none, and `hub.name` for names that are no files' */
-async function partsOf(path: string): Promise<string[]> {
+async function partsOf(path: string, repo: string): Promise<string[]> {
   const wrong = (cause?: unknown) =>
     new IdatError('hub.index', `${path}: is no index of a file's parts; report it to those who published it`, {
       cause,
@@ -122,7 +122,7 @@ async function partsOf(path: string): Promise<string[]> {
   if (typeof map !== 'object' || map === null) throw wrong();
   const names = [...new Set(Object.values(map))].sort();
   if (names.length === 0 || names.length > MAX_PARTS || !names.every((name) => typeof name === 'string')) throw wrong();
-  for (const name of names as string[]) checkFileName(name);
+  for (const name of names as string[]) checkFileName(name, repo);
   return names as string[];
 }
 

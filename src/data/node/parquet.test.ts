@@ -16,7 +16,7 @@ const fixture = (name: string) => fileURLToPath(new URL(`../../../test/fixtures/
 const levels = (items: ImageItem[]) =>
   Promise.all(
     items.map(async ({ name, label, read }): Promise<[number, number]> => {
-      const { pixels } = await decodeImage(await read(), { orient: false, name });
+      const { pixels } = await decodeImage((await read()) as Uint8Array, { orient: false, name });
       return [pixels[0]!, label];
     }),
   );
