@@ -292,7 +292,7 @@ describe('runs', () => {
 
   it('are not merged where the run is damaged, and without a card where it has no result', async () => {
     const out = join(root, 'merge-bitfit');
-    appendFileSync(join(out, 'metrics.jsonl'), '{"phase":');
+    appendFileSync(join(out, 'metrics.jsonl'), '{"phase":\n');
     const damaged = join(root, 'damaged.safetensors');
     await expect(mergeRun(out, damaged)).rejects.toThrow(/metrics\.jsonl, line 3: not JSON/);
     expect(existsSync(damaged)).toBe(false);
