@@ -429,9 +429,9 @@ describe('a file is refused', () => {
 
 it('a repository of the hub without its prefix is told from a missing file', async () => {
   await expect(resolveBackbone('facebook/deit-tiny-patch16-224')).rejects.toThrow(
-    /no such file or folder; a repository of the hub is written hf-hub:facebook\/deit-tiny-patch16-224$/,
+    /no such file or folder; if a repository of the hub is meant, write hf-hub:facebook\/deit-tiny-patch16-224$/,
   );
-  await expect(resolveBackbone('./facebook/deit')).rejects.toThrow(/no such file/);
+  await expect(resolveBackbone('../facebook/deit')).rejects.toThrow(/no such file/);
 });
 
 describe('a folder is refused', () => {

@@ -1,6 +1,6 @@
 /** Opening a checkpoint: which format it is, by its bytes; whose names it uses, by its names. */
 import { open, readdir, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { IdatError } from '../../errors.js';
 import type { BackboneSizes } from '../backbone.js';
 import { knownMetadata } from '../checkpoints/metadata.js';
@@ -44,11 +44,10 @@ const MODEL_FILES = ['model.safetensors', 'model.safetensors.index.json'];
 /** The file meant by a path: itself, or that of the model in a folder. */
 async function fileAt(path: string): Promise<string> {
   const found = await stat(path).catch(() => null);
-  if (!found && /^\w[\w.-]*\/\w[\w.-]*$/.test(path) && !/\.(safetensors|npz|json)$/i.test(path)) {
-    throw new IdatError(
-      'backbone.absent',
-      `${path}: there is no such file or folder; a repository of the hub is written hf-hub:${path}`,
-    );
+  const repo = relative(process.cwd(), path);
+  if (!found && /^\w[\w.-]*\/\w[\w.-]*$/.test(repo) && !/\.(safetensors|npz|json)$/i.test(repo)) {
+    const what = `no such file or folder; if a repository of the hub is meant, write hf-hub:${repo}`;
+    throw new IdatError('backbone.absent', `${path}: ${what}`);
   }
   if (!found?.isDirectory()) return path;
   const names = await readdir(path);
