@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { IdatError, printable } from '../../errors.js';
 import { activationByName } from '../activations.js';
 import type { Activation } from '../backbone.js';
-import { Colour } from './normalisation.js';
+import { Colour } from './colour.js';
 
 const count = z.int().min(1).max(1_000_000);
 /** Images are square: one number, or the same one twice. */

@@ -1,16 +1,11 @@
 /** Mean and deviation of a checkpoint's images, wherever and however they are written. */
-import { z } from 'zod';
 import { IdatError, printable } from '../../errors.js';
 import type { Normalisation } from '../backbone.js';
+import { Colour } from './colour.js';
 import type { Companions } from './companions.js';
 import type { TensorFile } from './naming.js';
 
 export type NormalisationFacts = Partial<Normalisation>;
-
-/** A number for each colour, or one for all, in units of the full range of a byte or of a byte's steps. */
-export const Colour = z
-  .union([z.number(), z.array(z.number()).length(3)])
-  .transform((value) => (typeof value === 'number' ? [value, value, value] : value));
 
 /**
  * What a file says of its images: its own notes first, then the preprocessor, timm's config, and what all published
