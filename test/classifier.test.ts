@@ -166,7 +166,7 @@ describe('answers', () => {
 describe('an image that cannot be read', () => {
   const broken: [string, ImageSource, string][] = [
     ['missing', join(root, 'gone.png'), 'gone.png: no such file; check the path'],
-    ['no image', Buffer.from('<html>'), 'image 2: not a JPEG, PNG or WebP'],
+    ['no image', Buffer.from('<html>'), 'image 2: not a JPEG, PNG'],
     ['short of pixels', { ...noise(1), width: 100 }, 'image 2: 100×7 pixels'],
     ['nothing', null as unknown as ImageSource, 'image 2: expected a file’s path'],
   ];

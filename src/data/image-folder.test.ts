@@ -69,7 +69,7 @@ describe('a folder a class', () => {
       ...imageFolder({ eel: 5 }, 'Test/'),
     });
     const dataset = await openForTest(root);
-    expect(dataset.note).toBe('Splits as the data set has them: 9 train, 4 val, 5 test.');
+    expect(dataset.note).toBe('Splits as the data set’s folders have them: 9 train, 4 val, 5 test.');
     expect(dataset.test.map(({ label }) => label)).toEqual([2, 2, 2, 2, 2]);
   });
 
@@ -80,7 +80,7 @@ describe('a folder a class', () => {
     });
     const dataset = await openForTest(root, { seed: 5, valFraction: 0.1 });
     expect(dataset.note).toBe(
-      'test as the data set has it, val split from train by idat (seed 5, stratified by class, 10 %): 27 train, 3 val, 4 test.',
+      'test/ as the data set has it, val split from train/ by idat (seed 5, stratified by class, 10 %): 27 train, 3 val, 4 test.',
     );
   });
 

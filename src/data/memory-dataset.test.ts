@@ -45,8 +45,8 @@ describe('lists of images', () => {
     [
       'val',
       { val: labelled(2, 0) },
-      'val as the data set has it, test split from train by idat (seed 1, stratified by class, 20 %): 20 train, 2 val, 5 test.',
-      [20, 2, 5],
+      'val is what is measured on (test), for want of a test with classes; val split from train by idat (seed 1, stratified by class, 20 %): 20 train, 5 val, 2 test.',
+      [20, 5, 2],
     ],
     [
       'test',
@@ -54,16 +54,20 @@ describe('lists of images', () => {
       'test as the data set has it, val split from train by idat (seed 1, stratified by class, 20 %): 20 train, 5 val, 2 test.',
       [20, 5, 2],
     ],
-  ])('given with %s besides train, what is missing is set aside, by class', (_, given, note, counts) => {
-    const layout = layoutOf(pets(given));
-    const { train, val, test: held } = layout;
-    expect(layout.note).toBe(note);
-    expect([train.length, val.length, held.length]).toEqual(counts);
-    const own = [...train, ...val, ...held].filter(({ key }) => key!.startsWith('train'));
-    expect(new Set(places(own)).size).toBe(25);
-    expect(layoutOf(pets(given))).toEqual(layout);
-    if (!given.test) expect(places(readImageLists(pets(given), open, { seed: 2 }).test)).not.toEqual(places(held));
-  });
+  ])(
+    'given with %s besides train, what is missing is set aside, by class, and val is measured on where there is no test',
+    (_, given, note, counts) => {
+      const layout = layoutOf(pets(given));
+      const { train, val, test: held } = layout;
+      expect(layout.note).toBe(note);
+      expect([train.length, val.length, held.length]).toEqual(counts);
+      const own = [...train, ...val, ...held].filter(({ key }) => key!.startsWith('train'));
+      expect(new Set(places(own)).size).toBe(25);
+      expect(layoutOf(pets(given))).toEqual(layout);
+      if (!given.test && !given.val)
+        expect(places(readImageLists(pets(given), open, { seed: 2 }).test)).not.toEqual(places(held));
+    },
+  );
 
   test('to test on need no others', () => {
     const layout = readTestLists({ classes: ['cat', 'dog'], test: labelled(3, 'dog') }, open);

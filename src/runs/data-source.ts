@@ -24,6 +24,10 @@ export const IN_MEMORY = '(memory)';
 export const isInMemory = (data: unknown): data is MemoryData | MemoryTestData =>
   typeof data === 'object' && data !== null;
 
+/** Whether images in memory are there to train on, and not to test on alone. */
+export const holdsTraining = (data: TestDataSource): boolean =>
+  isInMemory(data) && 'train' in data && data.train !== undefined;
+
 /** As settings store it. What is neither a path nor in memory is left to them to refuse. */
 export function dataSetting(data: TestDataSource): string {
   if (isInMemory(data)) return IN_MEMORY;
@@ -43,8 +47,7 @@ export async function openData(data: DataSource, options: SplitOptions, fetch?: 
 
 /** Opens what is given to measure on: its test images, or all of it where it has none. @throws IdatError as `openData` */
 export async function openTestData(data: TestDataSource, fetch?: FetchControl): Promise<Dataset> {
-  const onlyTest = isInMemory(data) && !('train' in data && data.train !== undefined);
-  if (onlyTest) return openMemoryTestData(data as MemoryTestData);
+  if (isInMemory(data) && !holdsTraining(data)) return openMemoryTestData(data as MemoryTestData);
   const dataset = await openData(data as DataSource, { seed: 0, valFraction: 0, testFraction: 0 }, fetch);
   return dataset.test.length > 0 ? dataset : { ...dataset, test: dataset.trainval };
 }

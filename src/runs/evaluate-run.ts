@@ -8,7 +8,7 @@ import { evaluate, loadModel, type Score } from '../train/evaluate.js';
 import { pixelInputs } from '../train/inputs.js';
 import { fetching } from './backbones.js';
 import type { RunOptions } from './classifier.js';
-import { dataOfRun, openTestData, type TestDataSource } from './data-source.js';
+import { type DataSource, dataOfRun, holdsTraining, openTestData, type TestDataSource } from './data-source.js';
 import { type OpenedRun, openRun } from './open-run.js';
 import { withPixels } from './pixels.js';
 import { openRunData } from './run-data.js';
@@ -47,9 +47,10 @@ export async function evaluateRun(
   const data = dataOfRun(run, options.data);
   const { plan, record } = run;
   const model = await run.model('student', options);
-  const own = options.data === undefined;
+  // of a run on images in memory, images to train on are its own, given again
+  const own = options.data === undefined || (record.data.kind === 'memory' && holdsTraining(options.data));
   const dataset = own
-    ? await openRunData(run, data as string, options)
+    ? await openRunData(run, data as DataSource, options)
     : await openTestData(data, fetching('data', options));
   const { source } = dataset;
   const { test } = plan.protocol;

@@ -16,9 +16,12 @@ const FILE = 'split.json';
 
 /** Name, label and sha256 of an image's file. */
 const Image = z.tuple([z.string(), z.int().min(0), z.string()]);
+const SplitNames = z.enum(['train', 'val', 'trainval', 'test']);
 const Split = z.object({
   format: z.literal('idat-split-1'),
-  splits: z.partialRecord(z.enum(['train', 'val', 'trainval', 'test']), z.array(Image).min(1)),
+  splits: z.partialRecord(SplitNames, z.array(Image).min(1)),
+  /** Names of images that could not be read, in no split but counted with it. */
+  unreadable: z.partialRecord(SplitNames, z.array(z.string())).optional(),
 });
 /** split.json */
 export type RunSplit = z.output<typeof Split>;
@@ -32,17 +35,22 @@ export const splitOf = (pixels: Pixels): RunSplit => ({
       student.keys.map((key, i) => [key, student.labels[i]!, student.fileHashes[i]!] as const),
     ]),
   ) as RunSplit['splits'],
+  unreadable: Object.fromEntries(
+    Object.entries(pixels)
+      .filter(([, { student }]) => student.skipped.length > 0)
+      .map(([name, { student }]) => [name, student.skipped.map((image) => image.name)]),
+  ) as RunSplit['unreadable'],
 });
 
 /** An image a line, so that two runs' splits can be compared by any tool. */
-export async function writeSplit(dir: string, { format, splits }: RunSplit): Promise<void> {
+export async function writeSplit(dir: string, { format, splits, unreadable = {} }: RunSplit): Promise<void> {
   const lists = Object.entries(splits).map(
     ([name, images]) =>
       `  ${JSON.stringify(name)}: [\n${images.map((image) => `   ${JSON.stringify(image)}`).join(',\n')}\n  ]`,
   );
   await writeFileAtomic(
     join(dir, FILE),
-    `{\n "format": ${JSON.stringify(format)},\n "splits": {\n${lists.join(',\n')}\n }\n}\n`,
+    `{\n "format": ${JSON.stringify(format)},\n "splits": {\n${lists.join(',\n')}\n },\n "unreadable": ${JSON.stringify(unreadable)}\n}\n`,
   );
 }
 
@@ -73,18 +81,26 @@ const keyOf = ({ key, name }: ImageItem): string => key ?? name;
 export function withSplitOf(
   dir: string,
   dataset: Dataset,
-  { splits }: RunSplit,
+  { splits, unreadable = {} }: RunSplit,
 ): { readonly dataset: Dataset; readonly others: number } {
   const there = new Map([...dataset.trainval, ...dataset.test].map((item) => [keyOf(item), item]));
   const used = new Set<string>();
-  const itemsOf = (name: SplitName): ImageItem[] =>
-    (splits[name] ?? []).map(([key, label]) => {
+  const byName = new Map([...there.values()].map((item) => [item.name, item]));
+  const unread = (name: SplitName): ImageItem[] =>
+    (unreadable[name] ?? []).flatMap((one) => {
+      const item = byName.get(one);
+      if (item) used.add(keyOf(item));
+      return item ? [item] : [];
+    });
+  const readable = (name: SplitName): ImageItem[] =>
+    (splits[name] ?? []).map(([key]) => {
       const item = there.get(key);
       used.add(key);
-      if (item) return { ...item, label };
+      if (item) return item; // with its label of now: another one is a change
       const what = `${dataset.source} has no ${printable(key)} any more, which the run's ${name} images had`;
       throw new IdatError('run.changed', `${dir}: ${what}; put the old images back or start a new run`);
     });
+  const itemsOf = (name: SplitName) => [...readable(name), ...unread(name)];
   const own = { train: itemsOf('train'), val: itemsOf('val'), trainval: itemsOf('trainval'), test: itemsOf('test') };
   return { dataset: { ...dataset, ...own }, others: [...there.keys()].filter((key) => !used.has(key)).length };
 }
