@@ -53,7 +53,8 @@ it('comes into the shared cache once, and is a data set', async () => {
 
 it('of which a part has come is fetched to its end, not taken for whole', async () => {
   hub.alter = (reply, { url }) => {
-    if (url.includes('train-00001')) Object.assign(reply, { status: 404, headers: { 'x-error-code': 'EntryNotFound' } });
+    if (url.includes('train-00001'))
+      Object.assign(reply, { status: 404, headers: { 'x-error-code': 'EntryNotFound' } });
   };
   await expect(open()).rejects.toMatchObject({ code: 'hub.missing' });
   await expect(open('hf-hub-data:tests/pets', null)).rejects.toMatchObject({ code: 'hub.offline' });
