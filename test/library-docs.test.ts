@@ -190,8 +190,10 @@ describe.each(['idat', 'idat/methods', 'idat/losses'])('importing %s', (name) =>
       const before = process.getActiveResourcesInfo();
       const listened = process.eventNames();
       const names = Object.keys(await import('${name}'));
-      await new Promise((done) => setTimeout(done, 50)); // the loader reads files
-      const own = process.getActiveResourcesInfo().filter((kind) => !before.includes(kind) && kind !== 'Timeout');
+      const held = () => process.getActiveResourcesInfo().filter((kind) => !before.includes(kind) && kind !== 'Timeout');
+      // the loader may still be reading files; what is held stays
+      for (let i = 0; i < 100 && held().length > 0; i++) await new Promise((done) => setTimeout(done, 50));
+      const own = held();
       const listens = process.eventNames().filter((event) => !listened.includes(event));
       console.log(JSON.stringify({ names: names.length > 3, started, own, listens }));
     `;
