@@ -63,7 +63,7 @@ describe('a run that is there', () => {
     ['the cache', { cacheDir: '/elsewhere/cache', prefixMemory: 3 }],
     ['looks that decide nothing', { evalEvery: 1 }],
     ['offline', { offline: true }],
-    ['distillation, as nobody teaches', { alpha: 0.5, distill: 'kl', teacherMethod: 'ssf' }],
+    ['the method of a teacher that is not there', { teacherMethod: 'ssf' }],
     ['the way its paths are written', { data: here('colours.zip'), student: here('student.safetensors') }],
     ['a default written out', { seed: 42, options: { rank: 2, targets: 'qv' } }],
   ])('is the one asked for whatever is %s', async (_, other) => {

@@ -17,6 +17,17 @@ import { STUDENT, TEACHER } from './train-support.js';
 const given = { data: 'images', student: STUDENT };
 
 describe('parseConfig', () => {
+  it('refuses what only a teacher could use where there is none, unless it is the default', () => {
+    for (const told of [{ distill: 'kl' }, { beta: 2 }, { betaEnd: 0 }, { temperature: 3 }, { featureLayers: [1] }]) {
+      const [name] = Object.keys(told);
+      expect(() => parseConfig({ ...given, ...told })).toThrow(`${name}: means something only where a teacher teaches`);
+      const taught = { ...given, ...told, teacher: TEACHER, distill: 'features' };
+      expect(() => parseConfig({ ...taught, ...('distill' in told && told) })).not.toThrow();
+    }
+    const { splitSeed: _, ...stored } = parseConfig(given);
+    expect(parseConfig(stored)).toEqual(parseConfig(given));
+  });
+
   it('has the defaults of the paper', () => {
     expect(parseConfig(given)).toMatchObject({
       epochs: 100,

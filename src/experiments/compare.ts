@@ -4,7 +4,7 @@ import { IdatError } from '../errors.js';
 import { type DataSource, nameOfData } from '../runs/data-source.js';
 import type { FineTuneResult } from '../runs/fine-tune.js';
 import { type FineTuneRequest, storedSettingsOf } from '../runs/request.js';
-import { variantName } from '../settings/config.js';
+import { variantName, withoutTeacher } from '../settings/config.js';
 import type { Progress } from '../train/progress.js';
 import { runOnce } from './run-once.js';
 
@@ -65,9 +65,7 @@ export async function compare(
     for (const seed of seeds) {
       const withTeacher: FineTuneRequest = { ...settings, data: source, seed };
       const parsed = storedSettingsOf(withTeacher);
-      // the same method, nobody beside it
-      const { variant: _, ...common } = withTeacher;
-      const without: FineTuneRequest = { ...common, method: parsed.method, teacher: null };
+      const without = withoutTeacher(withTeacher, parsed.method);
       names = { alone: variantName(storedSettingsOf(without)), taught: variantName(parsed) };
       alone.push(await run(without, join(out, name, names.alone, `seed-${seed}`)));
       taught.push(await run(withTeacher, join(out, name, names.taught, `seed-${seed}`)));

@@ -23,7 +23,27 @@ export type FineTuneSettings = Omit<z.output<typeof FineTuneConfig>, Shorthand> 
 export function parseConfig(input: FineTuneInput): FineTuneSettings {
   const settings = resolveConfig(input, SPLIT_SEED);
   checkLoss(settings);
+  checkTaught(input, settings);
   return settings;
+}
+
+/** What a teacher is told, without one: nobody means that who types it. @throws IdatError `config.field` */
+function checkTaught(input: FineTuneInput, { teacher }: FineTuneSettings): void {
+  if (teacher !== null) return;
+  for (const [name, { schema }] of distillationFields()) {
+    const value = input[name];
+    if (value === undefined || canonical(value) === canonical(schema.safeParse(undefined).data)) continue;
+    throw fieldError(name, 'unused', 'means something only where a teacher teaches; name a teacher as well');
+  }
+}
+
+const distillationFields = () => fieldRecords().filter(([, { group }]) => group === 'distillation');
+
+/** The same run with nobody beside the student. @param method what the variant's name or the default came to */
+export function withoutTeacher<Input extends object>(input: Input, method: string): Input {
+  const told = new Set<string>(['variant', 'teacher', ...distillationFields().map(([name]) => name)]);
+  const rest = Object.fromEntries(Object.entries(input).filter(([name]) => !told.has(name)));
+  return { ...(rest as Input), method, teacher: null };
 }
 
 /**
