@@ -46,6 +46,18 @@ test('whatever stands in a BMP or PNM, it is decoded or refused', async () => {
   }
 });
 
+test('an index beyond a BMP’s palette is black', async () => {
+  const bytes = Buffer.from(cases['BMP, palette']!.file, 'base64');
+  const whole = await decode(bytes);
+  bytes.writeUInt32LE(1, 46);
+  const first = [...bytes.subarray(54, 57)].reverse();
+  const { pixels } = await decode(bytes);
+  const colours = (all: Uint8Array) =>
+    new Set(Array.from({ length: all.length / 3 }, (_, i) => all.slice(3 * i, 3 * i + 3).join()));
+  expect(colours(whole.pixels).size).toBeGreaterThan(2);
+  expect([...colours(pixels)].filter((colour) => colour !== first.join())).toEqual(['0,0,0']);
+});
+
 test.each([
   ['HEIC', Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic', 'latin1'), 'HEIC, which idat does not decode; save it'],
   ['Photoshop', Buffer.from('8BPS\0\x01'), 'Photoshop file, which'],
