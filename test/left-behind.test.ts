@@ -102,6 +102,20 @@ describe('a cache folder', () => {
     expect(readdirSync(folder).some((name) => name.endsWith('.tmp'))).toBe(false);
   });
 
+  it.each(['lots', '-1'])('is left alone under a limit of %s, which is refused', async (limit) => {
+    const folder = made(`limit${limit}`);
+    const path = file(folder, 1, 0);
+    process.env.IDAT_CACHE_GB = limit;
+    try {
+      await expect(useCacheFile(folder, path)).rejects.toThrow(
+        `IDAT_CACHE_GB: expected a number of gigabytes such as 20`,
+      );
+    } finally {
+      delete process.env.IDAT_CACHE_GB;
+    }
+    expect(existsSync(path)).toBe(true);
+  });
+
   it('is listed and cleared', async () => {
     const folder = made('listed');
     file(folder, 5, 1);

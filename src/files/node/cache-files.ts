@@ -4,6 +4,7 @@
  */
 import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { IdatError, printable } from '../../errors.js';
 import { removeAbandoned } from './abandoned.js';
 
 export interface CacheFile {
@@ -21,10 +22,18 @@ const DEFAULT_LIMIT_GB = 20;
 /** In use by this process: another run's files go first, never these. */
 const inUse = new Set<string>();
 
-/** Bytes that a folder may hold; `IDAT_CACHE_GB` in the environment changes it. */
+/**
+ * Bytes that a folder may hold; `IDAT_CACHE_GB` in the environment changes it.
+ * @throws IdatError `files.environment` when that is no number from 0
+ */
 export function cacheLimitBytes(): number {
-  const given = Number(process.env.IDAT_CACHE_GB || DEFAULT_LIMIT_GB);
-  return 1e9 * (given >= 0 ? given : DEFAULT_LIMIT_GB);
+  const given = process.env.IDAT_CACHE_GB || String(DEFAULT_LIMIT_GB);
+  const gigabytes = Number(given);
+  if (gigabytes >= 0) return 1e9 * gigabytes;
+  throw new IdatError(
+    'files.environment',
+    `IDAT_CACHE_GB: expected a number of gigabytes such as 20, got ${printable(given)}`,
+  );
 }
 
 /** Last used first. None where there is no such folder. */
@@ -51,8 +60,10 @@ export async function clearCache(folder: string): Promise<CacheFile[]> {
 /**
  * Notes that a file is used now, and makes room in its folder: what killed processes left goes, and of other runs' files those
  * not used for longest, until the folder is within its limit. What cannot be removed stays.
+ * @throws IdatError as `cacheLimitBytes`
  */
 export async function useCacheFile(folder: string, path: string): Promise<void> {
+  const limit = cacheLimitBytes();
   inUse.add(path);
   const now = new Date();
   await utimes(path, now, now).catch(() => {});
@@ -60,7 +71,7 @@ export async function useCacheFile(folder: string, path: string): Promise<void> 
   const files = await listCache(folder);
   let total = files.reduce((sum, { bytes }) => sum + bytes, 0);
   for (const file of files.reverse()) {
-    if (total <= cacheLimitBytes()) return;
+    if (total <= limit) return;
     if (inUse.has(file.path)) continue;
     await rm(file.path, { force: true }).catch(() => {});
     total -= file.bytes;
