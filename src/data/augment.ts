@@ -21,15 +21,18 @@ export interface AugmentationPass {
   readonly epoch: number;
 }
 
-/** Gives an image, bytes [C, S, S], another look: a new array, or the same one where nothing changes. */
-export type ImageChange = (planar: Uint8Array, index: number) => Uint8Array;
+/**
+ * Gives an image, bytes [C, S, S], another look: a new array, or the same one where nothing changes.
+ * @param copy how often the image has come in this epoch before; default 0
+ */
+export type ImageChange = (planar: Uint8Array, index: number, copy?: number) => Uint8Array;
 
 export const augments = ({ flip, cropPadding, trivialAugment }: Augmentation): boolean =>
   flip || cropPadding > 0 || trivialAugment;
 
 /**
- * The changes of an epoch; null where there are none. What an image looks like follows from its index, and from nothing
- * that happened before.
+ * The changes of an epoch; null where there are none. What an image looks like follows from its index, from how
+ * often it has come in this epoch, and from nothing else that happened before.
  *
  * @param fill byte of each channel that stands for what lies outside the image
  * @see He et al. 2016, arXiv:1512.03385, section 4.2: four pixels padded on each side, a random crop, a random flip
@@ -41,8 +44,8 @@ export function imageChange(
 ): ImageChange | null {
   if (!augments(augmentation)) return null;
   const { flip, cropPadding: padding, trivialAugment: trivial } = augmentation;
-  return (planar, index) => {
-    const random = randomStream(seed, 'augment', phase, epoch, index);
+  return (planar, index, copy = 0) => {
+    const random = randomStream(seed, 'augment', phase, epoch, index, ...(copy > 0 ? [copy] : []));
     const flipped = flip && random.below(2) === 1;
     const [down, right] = padding > 0 ? [0, 1].map(() => random.below(2 * padding + 1) - padding) : [0, 0];
     const view = moved(planar, fill, flipped, down!, right!);

@@ -4,6 +4,7 @@
  * Each setting that changes results belongs in a row, or among the model's properties (model-card.ts);
  * test/model-card.test.ts holds it.
  */
+import type { Balance } from '../data/balance.js';
 import { allLosses } from '../distill/index.js';
 import type { DistillationLoss } from '../distill/loss.js';
 import { allMethods } from '../methods/index.js';
@@ -12,6 +13,7 @@ import { planOf } from '../settings/plan.js';
 import type { BackboneRecord, RunRecord } from '../settings/record.js';
 import type { FrozenPrecision } from '../step/compile.js';
 import type { GradientFlow } from '../step/distillation.js';
+import type { HeadStart } from '../step/model.js';
 
 /** Settings in words. */
 interface RecipeRow {
@@ -45,8 +47,15 @@ const MODEL: readonly RecipeRow[] = [
     const known = allMethods().find(({ name }) => name === method);
     return known ? `${known.title}: ${known.paper}` : null;
   }),
-  row('starting values of the head', ({ head }) => (head === 'published' ? 'those published with the method' : null)),
+  row('starting values of the head', ({ head }) => HEADS[head]),
 ];
+
+const HEADS: Readonly<Record<HeadStart, string | null>> = {
+  default: null,
+  published: 'those published with the method',
+  'class-means': 'the classes’ mean directions among the features of the training images before training',
+  ridge: 'ridge regression of the classes on the features of the training images before training',
+};
 
 const TEACHING: readonly RecipeRow[] = [
   {
@@ -66,7 +75,14 @@ const TRAINING: readonly RecipeRow[] = [
   row('epochs', ({ epochs, cooldownEpochs: after }) =>
     after > 0 ? `${epochs}, and ${after} more at the lowest learning rate` : `${epochs}`,
   ),
+  row('length chosen with patience', ({ patience }) =>
+    patience > 0 ? `the search for the best epoch ended ${patience} epochs after the last better one` : null,
+  ),
+  row('parameters kept', ({ averageEpochs: last }) =>
+    last > 1 ? `the mean of those after each of the last ${last} epochs` : null,
+  ),
   row('images for each update', ({ batchSize }) => `${batchSize}`),
+  row('classes of unequally many images', ({ balance }) => BALANCE_WORDS[balance]),
   row('optimiser', ({ weightDecay }) => `AdamW, weight decay ${weightDecay} on matrices`),
   row('learning rate', rateInWords),
   row('gradient clipping', ({ clipNorm }) =>
@@ -81,6 +97,12 @@ const TRAINING: readonly RecipeRow[] = [
     return rate > 0 ? `branches left out at random, at rate ${rate} in the last block and less before it` : null;
   }),
 ];
+
+const BALANCE_WORDS: Readonly<Record<Balance, string | null>> = {
+  none: null,
+  sampling: 'drawn equally often in each epoch',
+  weights: 'weighted by the inverse of their frequency, in every loss',
+};
 
 const IMAGES: readonly RecipeRow[] = [
   row('photographs', ({ orient }) => (orient ? null : 'read as stored, not turned as their EXIF tag says')),
@@ -145,11 +167,13 @@ function featuresInWords(settings: FineTuneSettings): string | null {
   return `${blocks}, ${featureTokens === 'all' ? 'all tokens' : 'class tokens alone'}`;
 }
 
-function weightsInWords({ alpha, beta, betaEnd, betaShape, epochs }: FineTuneSettings): string {
-  const terms = `1 for the student’s cross-entropy, ${alpha} for the teacher’s, ${beta} for distillation`;
+function weightsInWords(settings: FineTuneSettings): string {
+  const { alpha, beta, betaEnd, betaShape, epochs, teacherWarmupEpochs: without } = settings;
+  const begins = without > 0 ? ` from epoch ${without + 1} on` : '';
+  const terms = `1 for the student’s cross-entropy, ${alpha} for the teacher’s, ${beta} for distillation${begins}`;
   if (betaEnd === undefined) return terms;
   const along = betaShape === 'linear' ? 'a straight line' : 'half a cosine';
-  return `${terms} in the first epoch, which goes to ${betaEnd} in epoch ${epochs} along ${along}`;
+  return `${terms}${without > 0 ? '' : ' in the first epoch'}, which goes to ${betaEnd} in epoch ${epochs} along ${along}`;
 }
 
 const FLOWS: Readonly<Record<GradientFlow, string | null>> = {

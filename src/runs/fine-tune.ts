@@ -16,6 +16,7 @@ import { loadPrograms } from '../train/compiled.js';
 import type { RunControl } from '../train/progress.js';
 import { type RunParts, runProtocol, withSplits } from '../train/protocol.js';
 import { modelSpecs, prefixesOf } from '../train/specs.js';
+import { keptParameters } from '../train/state.js';
 import { backboneRecord, fetching, openBackbones } from './backbones.js';
 import { createRunDirectory, lockRun, refuseExisting } from './claim-directory.js';
 import { type DataSource, dataOfRun, nameOfData, openData } from './data-source.js';
@@ -184,7 +185,7 @@ async function finish({ dir, record, classes }: OpenedRun, parts: RunParts): Pro
   const result = { ...reached, ...(leftOut > 0 && { leftOut }) };
   if (parts.plan.models.student.scratch) {
     const facts = { record, classes, result, metrics: state.metrics };
-    await writeModel(dir, parts.compiled.models.student, state.student.parameters, facts);
+    await writeModel(dir, parts.compiled.models.student, keptParameters(state, 'student')!, facts);
   }
   await parts.store.finish(result);
   return { runDir: dir, ...result };

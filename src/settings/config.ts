@@ -72,6 +72,7 @@ export function resolveConfig(input: FineTuneInput, splitSeed?: number): FineTun
   const warmupEpochs = config.warmupEpochs ?? Math.min(10, Math.floor(config.epochs / 10));
   const cooldownEpochs = config.cooldownEpochs ?? Math.min(10, Math.floor(config.epochs / 10));
   checkFullTokenEpochs(config, config.epochs + cooldownEpochs);
+  checkEpochCounts(config, config.epochs + cooldownEpochs);
   const ofSplits = config.splitSeed ?? splitSeed ?? config.seed;
   return { ...config, ...methods, splitSeed: ofSplits, distill, warmupEpochs, cooldownEpochs };
 }
@@ -116,6 +117,34 @@ function checkFullTokenEpochs(
   if (dropTokens === 0 || fullTokenEpochs < epochs) return;
   const expected = `fewer than the ${epochs} epochs there are, or dropTokens 0`;
   throw fieldError('fullTokenEpochs', 'too_big', `expected ${expected}, got ${fullTokenEpochs}`);
+}
+
+/** What a protocol has no use for, and what would never begin or end. @throws IdatError `config.field` */
+function checkEpochCounts(
+  {
+    protocol,
+    patience,
+    averageEpochs,
+    teacherWarmupEpochs,
+  }: Pick<FineTuneSettings, 'protocol' | 'patience' | 'averageEpochs' | 'teacherWarmupEpochs'>,
+  epochs: number,
+): void {
+  if (patience > 0 && protocol !== 'val') {
+    const what = `waits for val to get better, at which protocol ${protocol} does not look`;
+    throw fieldError('patience', 'unused', `${what}; choose protocol val`);
+  }
+  if (averageEpochs > 1 && protocol === 'paper') {
+    const what = 'protocol paper keeps the parameters of one epoch, the best on test';
+    throw fieldError('averageEpochs', 'unused', `${what}; choose protocol last or val`);
+  }
+  const tooMany = (field: string, expected: string, got: number) =>
+    fieldError(field, 'too_big', `expected ${expected}, got ${got}`);
+  if (averageEpochs > epochs) {
+    throw tooMany('averageEpochs', `at most the ${epochs} epochs there are`, averageEpochs);
+  }
+  if (teacherWarmupEpochs >= epochs) {
+    throw tooMany('teacherWarmupEpochs', `fewer than the ${epochs} epochs there are`, teacherWarmupEpochs);
+  }
 }
 
 /** The paper's letters for where the adapter sits. */

@@ -5,6 +5,7 @@
  * card, the benchmark, and the comparison of runs.
  */
 import { z } from 'zod';
+import { BALANCES } from '../data/balance.js';
 import { LOSSES, WEIGHT_SHAPES } from '../distill/index.js';
 import { PASS_NAMES } from '../graph/passes/index.js';
 import { METHODS } from '../methods/index.js';
@@ -195,7 +196,7 @@ export const FIELDS = {
     'tuning method',
     'result',
     z.enum(HEAD_STARTS).default('default'),
-    'starting values of the head: N(0, 0.02²), or those published with the method',
+    'starting values of the head: N(0, 0.02²), those published with the method, or what fits the training images’ features before training: the classes’ means, or ridge regression',
   ),
   distill: field(
     'distillation',
@@ -232,6 +233,13 @@ export const FIELDS = {
     'result',
     z.enum(WEIGHT_SHAPES).default('linear'),
     'how that weight goes from the first epoch to the last',
+    taught,
+  ),
+  teacherWarmupEpochs: field(
+    'distillation',
+    'result',
+    epochCount.default(0),
+    'first epochs without distillation, in which both models learn by themselves; what beta says of the first epoch is of the one after',
     taught,
   ),
   distillGradient: field(
@@ -277,6 +285,18 @@ export const FIELDS = {
     z.boolean().default(false),
     'follow the schedule from step to step instead of from epoch to epoch',
   ),
+  patience: field(
+    'schedule',
+    'result',
+    epochCount.default(0),
+    'with protocol val: epochs without a better accuracy on val, those of the warm-up not counted, after which the search for the best epoch ends (0: never)',
+  ),
+  averageEpochs: field(
+    'schedule',
+    'result',
+    count.default(1),
+    'last epochs whose student is averaged: what is kept is the mean of its parameters after each of them (1: the last one’s)',
+  ),
   weightDecay: field('optimiser', 'result', factor.default(5e-5), 'AdamW’s weight decay'),
   clipNorm: field(
     'optimiser',
@@ -317,6 +337,12 @@ export const FIELDS = {
     'speed',
     z.union([z.literal('auto'), count]).default('auto'),
     'images for each call of the runtime; auto: measured; does not change the mathematics',
+  ),
+  balance: field(
+    'batches',
+    'result',
+    z.enum(BALANCES).default('none'),
+    'makes classes of unequally many training images count alike: by how often each is drawn, or by its weight in every loss',
   ),
   seed: field(
     'batches',

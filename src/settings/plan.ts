@@ -3,6 +3,7 @@
  * part of this, and not the whole.
  */
 import type { Augmentation } from '../data/augment.js';
+import type { Balance } from '../data/balance.js';
 import type { WeightSchedule } from '../distill/index.js';
 import type { Device } from '../runtime/runtime.js';
 import type { FrozenPrecision } from '../step/compile.js';
@@ -111,10 +112,15 @@ export interface RunPlan {
   readonly optimiser: OptimiserPlan;
   readonly augmentation: Augmentation;
   readonly tokens: TokenPlan;
+  readonly balance: Balance;
+  /** Last epochs over which the student's parameters are averaged; 1: what is kept is the last epoch's. */
+  readonly averageEpochs: number;
   readonly batch: BatchPlan;
   readonly compile: CompilePlan;
   readonly engine: EnginePlan;
   readonly protocol: Protocol;
+  /** Epochs without a better one after which the phase that looks for the best ends; 0: it does not. */
+  readonly patience: number;
   /** Epochs between looks at the test images that decide nothing; 0: none. */
   readonly evalEvery: number;
   /** Path of the data set. */
@@ -128,7 +134,7 @@ export interface RunPlan {
 /** What the training loop needs of it. */
 export type TrainingPlan = Pick<
   RunPlan,
-  'seed' | 'objective' | 'schedule' | 'optimiser' | 'augmentation' | 'tokens' | 'batch'
+  'seed' | 'objective' | 'schedule' | 'optimiser' | 'augmentation' | 'tokens' | 'balance' | 'batch'
 >;
 
 /** Sorts the settings of a run. The only place that reads them one by one. */
@@ -174,10 +180,13 @@ export function planOf(settings: FineTuneSettings): RunPlan {
     optimiser: { weightDecay: settings.weightDecay, clipNorm: settings.clipNorm ?? null },
     augmentation: { flip, cropPadding, trivialAugment },
     tokens: { drop: dropTokens, fullEpochs: settings.fullTokenEpochs },
+    balance: settings.balance,
+    averageEpochs: settings.averageEpochs,
     batch: { size: settings.batchSize, microBatch: settings.microBatch },
     compile: { frozen: settings.frozen, disable: settings.disable },
     engine: { device: settings.device, threads: settings.threads, replicas: settings.replicas },
     protocol: PROTOCOLS[settings.protocol],
+    patience: settings.patience,
     evalEvery: settings.evalEvery,
     data: settings.data,
     images: { orient: settings.orient, strict: settings.strict },
@@ -190,18 +199,19 @@ export function planOf(settings: FineTuneSettings): RunPlan {
 const reachable = (method: string, dropPath: number): number => (method === 'linear' ? 0 : dropPath);
 
 function objectiveOf(settings: FineTuneSettings): ObjectivePlan {
-  const { labelSmoothing, betaEnd, betaShape, epochs } = settings;
+  const { labelSmoothing, beta, betaEnd, betaShape, epochs, teacherWarmupEpochs: without } = settings;
+  const changes = betaEnd !== undefined || without > 0;
   if (settings.teacher === null) return { labelSmoothing, distillation: null, weight: null };
   const distillation: Distillation = {
     loss: settings.distill,
     temperature: settings.temperature,
     squaredTemperature: settings.squaredTemperature,
     alpha: settings.alpha,
-    beta: betaEnd === undefined ? settings.beta : 'fed',
+    beta: changes ? 'fed' : beta,
     featureLayers: settings.featureLayers,
     featureTokens: settings.featureTokens,
     gradient: settings.distillGradient,
   };
-  const weight = betaEnd === undefined ? null : { beta: settings.beta, betaEnd, betaShape, epochs };
+  const weight = changes ? { without, beta, betaEnd: betaEnd ?? beta, betaShape, epochs } : null;
   return { labelSmoothing, distillation, weight };
 }

@@ -25,6 +25,8 @@ export const PretrainConfig = z.strictObject({
     fullTokenEpochs: true,
     microBatch: true,
     disable: true,
+    averageEpochs: true,
+    balance: true,
     seed: true,
     splitSeed: true,
     evalEvery: true,

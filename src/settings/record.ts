@@ -156,6 +156,8 @@ export const ProgressSchema = z.object({
   metrics: z.array(EpochMetricsSchema),
   /** Updates made by each optimiser. */
   updates: count,
+  /** Epochs of which the state has the mean of the student's parameters; missing where it has none. */
+  averaged: positive.optional(),
 });
 
 /** classes.json */

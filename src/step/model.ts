@@ -36,8 +36,11 @@ export interface ModelSpec {
   readonly dropTokens?: number;
 }
 
-/** Where a head's starting values come from: iDAT, or the method's own paper where that differs. */
-export const HEAD_STARTS = ['default', 'published'] as const;
+/**
+ * Where a head's starting values come from: iDAT, the method's own paper where that differs, or a fit to the training
+ * images' features (train/head-start.ts), in whose place the layout's starting values are iDAT's.
+ */
+export const HEAD_STARTS = ['default', 'published', 'class-means', 'ridge'] as const;
 export type HeadStart = (typeof HEAD_STARTS)[number];
 
 /**

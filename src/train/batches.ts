@@ -3,6 +3,7 @@
  */
 import { blocks, droppablePatches } from '../backbones/architecture.js';
 import { type Augmentation, type ImageChange, imageChange } from '../data/augment.js';
+import { type Balance, balancedOrder, classWeights, copiesBefore } from '../data/balance.js';
 import { methodByName } from '../methods/index.js';
 import { randomStream } from '../random.js';
 import type { Feed } from '../runtime/runtime.js';
@@ -38,6 +39,8 @@ export interface EpochPlan {
   microBatch: number;
   /** Null or left out: images as they are. */
   augmentation?: Augmentation | null;
+  /** Default: none. */
+  balance?: Balance;
   seed: number;
   phase: Phase;
   epoch: number;
@@ -48,9 +51,18 @@ export interface EpochPlan {
 /** The images of each batch of an epoch: shuffled, and those that fill no whole batch left out. */
 export function epochOrder(count: number, batchSize: number, seed: number, phase: Phase, epoch: number): number[][] {
   const order = randomStream(seed, 'order', phase, epoch).shuffled(Array.from({ length: count }, (_, i) => i));
-  return Array.from({ length: Math.floor(count / batchSize) }, (_, step) =>
-    order.slice(step * batchSize, (step + 1) * batchSize),
-  );
+  return inBatches(order, batchSize);
+}
+
+const inBatches = <T>(items: readonly T[], size: number): T[][] =>
+  Array.from({ length: Math.floor(items.length / size) }, (_, at) => items.slice(at * size, (at + 1) * size));
+
+/** The images of each batch of an epoch, and how often each has come before in it: null where each comes once. */
+function plannedOrder({ data, batchSize, balance, seed, phase, epoch }: EpochPlan) {
+  const { count, labels } = data.student;
+  if (balance !== 'sampling') return { order: epochOrder(count, batchSize, seed, phase, epoch), copies: null };
+  const order = balancedOrder(labels, randomStream(seed, 'balanced order', phase, epoch));
+  return { order: inBatches(order, batchSize), copies: inBatches(copiesBefore(order), batchSize) };
 }
 
 /**
@@ -59,7 +71,8 @@ export function epochOrder(count: number, batchSize: number, seed: number, phase
  */
 export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch> {
   const { data, models, draws, batchSize, microBatch, seed, phase, epoch, firstStep } = plan;
-  const order = epochOrder(data.student.count, batchSize, seed, phase, epoch);
+  const { order, copies } = plannedOrder(plan);
+  const perClass = plan.balance === 'weights' ? classWeights(data.student.labels) : null;
   const roles = ROLES.filter((role) => models[role]);
   const changes = roles.map((role) => changeOf(plan, models[role]!));
   const calls = pieces(batchSize, microBatch);
@@ -67,12 +80,16 @@ export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch>
     const multipliers = roles.map((role) =>
       branchMultipliers(models[role]!, batchSize, seed, role, phase, epoch, step),
     );
-    for (const [call, { positions, weights }] of calls.entries()) {
+    for (const [call, { positions, weights: shares }] of calls.entries()) {
       const indices = positions.map((at) => order[step]![at]!);
+      const before = copies && positions.map((at) => copies[step]![at]!);
+      const weights = perClass
+        ? shares.map((share, i) => share * perClass.get(data.student.labels[indices[i]!]!)!)
+        : shares;
       const labels = BigInt64Array.from(indices, (index) => BigInt(data.student.labels[index]!));
       const feeds: Record<string, Feed> = { labels, weights };
       for (const [i, role] of roles.entries()) {
-        const inputs = await data[role]!.read(indices, changes[i]);
+        const inputs = await data[role]!.read(indices, changes[i], before);
         for (const [name, values] of Object.entries(inputs)) feeds[`${role}.${name}`] = values;
         for (const [name, values] of multipliers[i]!)
           feeds[`${role}.${name}`] = pickColumns(values, batchSize, positions);
@@ -81,7 +98,7 @@ export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch>
             randomStream(seed, 'draw', role, phase, epoch, step, ...purpose),
           );
         }
-        const kept = patchesKept(models[role]!, indices, seed, role, phase, epoch);
+        const kept = patchesKept(models[role]!, indices, before, seed, role, phase, epoch);
         if (kept) feeds[`${role}.keptPatches`] = kept;
       }
       yield { feeds, labels, weights, last: call === calls.length - 1 };
@@ -140,12 +157,18 @@ function changeOf({ augmentation, ...pass }: EpochPlan, model: ModelSpec): Image
 function patchesKept(
   { dropTokens = 0, backbone: { config } }: ModelSpec,
   indices: readonly number[],
+  copies: readonly number[] | null,
   seed: number,
   ...when: (string | number)[]
 ): BigInt64Array | null {
   if (dropTokens === 0) return null;
   const patches = droppablePatches(config);
-  return keptPatches(indices, patches, keptPatchCount(patches, dropTokens), seed, ...when);
+  const kept = keptPatchCount(patches, dropTokens);
+  const rows = keptPatches(indices, patches, kept, seed, ...when);
+  for (const [row, copy] of (copies ?? []).entries()) {
+    if (copy > 0) rows.set(keptPatches([indices[row]!], patches, kept, seed, ...when, 'copy', copy), row * kept);
+  }
+  return rows;
 }
 
 /** […, columns] -> […, positions] */

@@ -8,7 +8,7 @@ import { buildPrefix } from '../step/prefix.js';
 import { mapPair, type Pair, type Role } from '../step/roles.js';
 import type { TrainStep } from '../step/train-step.js';
 import { type LoadedModel, loadModel } from './evaluate.js';
-import { loadPrefix } from './prefix-store.js';
+import { type LoadedPrefix, loadPrefix } from './prefix-store.js';
 import { type Prefixes, stepOf, tunedModels } from './specs.js';
 import type { LoadedPrefixes } from './splits.js';
 
@@ -33,6 +33,8 @@ export interface Compiled {
   readonly steps: Steps;
   /** Loaded when it is first asked for: it holds the student's weights once more. */
   student(): Promise<LoadedModel>;
+  /** A model up to what its head reads, and the prefix it reads behind; loaded anew each time, to be closed by who asks. */
+  features(role: Role): Promise<{ readonly model: LoadedModel; readonly prefix: LoadedPrefix | null }>;
 }
 
 /** Compiles and loads what training and its evaluation run. */
@@ -46,7 +48,9 @@ export async function loadPrograms(
   const { compile } = plan;
   const { student } = specs;
   // rounded as a finished run is evaluated, a model gives the same accuracy there: all of it then, and no prefix in float32
-  const evaluation = compile.frozen === 'float32' ? evaluationPrefix(student, prefixes.student, compile.disable) : null;
+  const evaluationOf = (role: Role) =>
+    compile.frozen === 'float32' ? evaluationPrefix(specs[role]!, prefixes[role], compile.disable) : null;
+  const evaluation = evaluationOf('student');
   let loadedStudent: Promise<LoadedModel> | undefined;
   if (compile.frozen !== 'float32') await checkInt8(runtime);
   const load = async (of: Pair<ModelSpec>) => {
@@ -57,12 +61,8 @@ export async function loadPrograms(
     });
     return { session, step: step! };
   };
-  const loadedPrefixes = await loadPrefixes(
-    runtime.withThreads(prefixThreads ?? runtime.threads),
-    specs,
-    prefixes,
-    evaluation,
-  );
+  const prefixRuntime = runtime.withThreads(prefixThreads ?? runtime.threads);
+  const loadedPrefixes = await loadPrefixes(prefixRuntime, specs, prefixes, evaluation);
   const { session, step } = await load(specs);
   const somePatches: LoadedStep = { session, draws: step.draws };
   const whole = mapPair(specs, (spec) => ({ ...spec, dropTokens: 0 }));
@@ -85,6 +85,13 @@ export async function loadPrograms(
     student: () => {
       loadedStudent ??= loadModel(runtime, student, { prefix: evaluation, ...compile });
       return loadedStudent;
+    },
+    features: async (role) => {
+      const spec = specs[role]!;
+      const cut = evaluationOf(role);
+      const known = role === 'student' ? loadedPrefixes.evaluation : loadedPrefixes.teacher;
+      const prefix = cut && (await loadPrefix(prefixRuntime, spec, cut, known));
+      return { prefix, model: await loadModel(runtime, spec, { prefix: cut, features: true, ...compile }) };
     },
   };
 }

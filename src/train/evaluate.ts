@@ -86,15 +86,15 @@ export function streamOf(model: ModelSpec, prefix: Prefix | null = null): number
 }
 
 /**
- * The logits of all images of a split, a batch at a time.
- * @returns for each batch the first image's index and the logits of the images there are, without the padding
+ * What a model gives for all images of a split, logits or features, a batch at a time.
+ * @returns for each batch the first image's index and the rows of the images there are, without the padding
  */
-export async function* allLogits(
+export async function* allOutputs(
   loaded: LoadedModel,
   split: ModelInputs,
   parameters: Float32Array,
-): AsyncGenerator<{ start: number; logits: Float32Array }> {
-  const { batch, model } = loaded;
+): AsyncGenerator<{ start: number; values: Float32Array }> {
+  const { batch } = loaded;
   async function* batches() {
     for (let start = 0; start < split.count; start += batch) {
       const indices = Array.from({ length: batch }, (_, i) => Math.min(start + i, split.count - 1));
@@ -102,8 +102,8 @@ export async function* allLogits(
     }
   }
   const run = ({ inputs }: { inputs: Record<string, Float32Array> }) => loaded.output(inputs, parameters);
-  for await (const [{ start }, logits] of inOrder(ahead(batches()), loaded.atOnce, run)) {
-    yield { start, logits: logits.subarray(0, Math.min(batch, split.count - start) * model.classes) };
+  for await (const [{ start }, values] of inOrder(ahead(batches()), loaded.atOnce, run)) {
+    yield { start, values: values.subarray(0, Math.min(batch, split.count - start) * (values.length / batch)) };
   }
 }
 
@@ -120,7 +120,7 @@ export async function evaluate(
   { of, onProgress, signal }: EvaluateOptions,
 ): Promise<Score | null> {
   let correct = 0;
-  for await (const { start, logits } of allLogits(loaded, split, parameters)) {
+  for await (const { start, values: logits } of allOutputs(loaded, split, parameters)) {
     if (signal?.aborted) return null;
     refuseDiverged(logits, `the logits of the ${of} images`);
     const end = start + logits.length / loaded.model.classes;

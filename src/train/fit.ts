@@ -14,11 +14,11 @@ import { epochBatches, nextBatch } from './batches.js';
 import type { Steps } from './compiled.js';
 import { evaluate, type LoadedModel } from './evaluate.js';
 import type { ModelInputs, SplitInputs } from './inputs.js';
-import { bestEpoch, epochMetrics, meansOf } from './metrics.js';
+import { bestEpoch, epochMetrics, meansOf, patienceIsOver } from './metrics.js';
 import type { RunControl } from './progress.js';
 import { learningRate } from './schedule.js';
 import { layoutsOf } from './specs.js';
-import { emptySums, type TrainState } from './state.js';
+import { emptySums, type TrainState, takeIntoAverage } from './state.js';
 import { stepClock } from './step-clock.js';
 import type { Store } from './store.js';
 import { LOSS_NAMES, updateStep } from './update-step.js';
@@ -43,6 +43,10 @@ export interface PhasePlan {
   readonly epochs: number;
   /** The split to measure the student on after every so many epochs. */
   readonly look: { split: 'val' | 'test'; data: ModelInputs; every: number; keepBest: boolean } | null;
+  /** Epochs without a better one on what is looked at, after which the phase ends; 0 or left out: it does not. */
+  readonly patience?: number;
+  /** The epoch from which on the student's parameters are averaged; null or left out: they are not. */
+  readonly averageFrom?: number | null;
 }
 
 /** Trains from where `state` is to the end of its phase, saving after each epoch. */
@@ -53,21 +57,24 @@ export async function trainPhase(
   phase: PhasePlan,
 ): Promise<void> {
   const { plan, control } = run;
-  const { seed, augmentation, optimiser, tokens } = plan;
+  const { seed, augmentation, optimiser, tokens, balance } = plan;
+  const { patience = 0, averageFrom = null } = phase;
+  const ended = () =>
+    patienceIsOver(state.metrics, state.phase, { patience, warmupEpochs: plan.schedule.warmupEpochs });
   const batchSize = Math.min(plan.batch.size, phase.data.student.count);
   const steps = Math.floor(phase.data.student.count / batchSize);
   const from = { epoch: state.epoch, step: state.step };
   const pace = stepClock({ from, epochs: phase.epochs, steps, batchSize, tokens });
   const layouts = layoutsOf(run.models);
 
-  while (state.epoch < phase.epochs) {
+  while (state.epoch < phase.epochs && !ended()) {
     const started = performance.now();
     await run.checkSources?.();
     const allPatches = state.epoch >= phase.epochs - tokens.fullEpochs;
     const { session, draws } = allPatches ? await run.steps.allPatches() : run.steps.somePatches;
     const models = mapPair(run.models, ({ spec }) => (allPatches ? { ...spec, dropTokens: 0 } : spec));
     const order = { seed, phase: state.phase, epoch: state.epoch, firstStep: state.step };
-    const shape = { draws, batchSize, microBatch: run.microBatch, augmentation };
+    const shape = { draws, batchSize, microBatch: run.microBatch, augmentation, balance };
     const calls = ahead(epochBatches({ data: phase.data, models, ...shape, ...order }));
     const target = { session, models: { student: state.student, teacher: state.teacher }, optimizers, layouts };
     const fed = scheduledFeeds(plan.objective, state.epoch);
@@ -99,6 +106,7 @@ export async function trainPhase(
     const lastRate = rateOf(plan.schedule, state.epoch, (steps - 1) / steps);
     state.metrics.push(epochMetrics(state, lastRate, look && { split: look.split, accuracy: accuracy! }));
     if (look?.keepBest) keepBest(state);
+    if (averageFrom !== null && state.epoch >= averageFrom) takeIntoAverage(state);
     const seconds = (performance.now() - started) / 1000;
     run.timings.push({ phase: state.phase, epoch: state.epoch, seconds });
     state.epoch++;

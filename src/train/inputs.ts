@@ -14,8 +14,13 @@ export interface ModelInputs {
   /**
    * What the graph reads for these images, by name without the role: each [images, …]. An image may come twice.
    * @param change makes each image another; only where pixels are read, which no frozen prefix stands for
+   * @param copies how often each has come in this epoch before; default: none has
    */
-  read(indices: readonly number[], change?: ImageChange | null): Promise<Record<string, Float32Array>>;
+  read(
+    indices: readonly number[],
+    change?: ImageChange | null,
+    copies?: readonly number[] | null,
+  ): Promise<Record<string, Float32Array>>;
   /** Does what can be done once and for all for these images, where there is such a thing. */
   prepare?(indices: readonly number[]): Promise<void>;
 }
@@ -31,13 +36,13 @@ export function pixelInputs(store: PixelStore, { backbone: { mean, std } }: Pick
   return {
     count: store.count,
     labels: store.labels,
-    async read(indices, change) {
+    async read(indices, change, copies) {
       const planar = await store.read(indices);
       const images = new Float32Array(planar.length);
       const length = planar.length / indices.length;
       indices.forEach((index, i) => {
         const image = planar.subarray(i * length, (i + 1) * length);
-        normaliseInto(change ? change(image, index) : image, mean, std, images, i * length);
+        normaliseInto(change ? change(image, index, copies?.[i]) : image, mean, std, images, i * length);
       });
       return { images };
     },

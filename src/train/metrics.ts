@@ -41,4 +41,19 @@ export function bestEpoch(metrics: readonly EpochMetrics[], phase: Phase): Epoch
   return best;
 }
 
+/**
+ * Whether a phase has gone on for `patience` epochs without a better accuracy on what it looks at. An equal one is no
+ * better, and epochs of the warm-up are not counted, as the rate has hardly begun to rise.
+ */
+export function patienceIsOver(
+  metrics: readonly EpochMetrics[],
+  phase: Phase,
+  { patience, warmupEpochs }: { readonly patience: number; readonly warmupEpochs: number },
+): boolean {
+  const accuracies = metrics.filter((line) => line.phase === phase).map(looked);
+  if (patience === 0 || accuracies.length === 0) return false;
+  const first = accuracies.indexOf(Math.max(...accuracies));
+  return accuracies.length - Math.max(first + 1, warmupEpochs) >= patience;
+}
+
 const looked = ({ valAccuracy, testAccuracy }: EpochMetrics) => valAccuracy ?? testAccuracy ?? 0;

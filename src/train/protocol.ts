@@ -4,13 +4,14 @@
  */
 import { IdatError } from '../errors.js';
 import type { CachePlan, RunPlan } from '../settings/plan.js';
-import { looksEvery } from '../settings/protocols.js';
+import { looksEvery, type SplitName } from '../settings/protocols.js';
 import type { RunResult } from '../settings/record.js';
 import { TRAINING_ONLY, type TrainableLayout } from '../step/model.js';
 import { type Pair, ROLES } from '../step/roles.js';
 import type { Compiled } from './compiled.js';
 import { evaluate, type Score } from './evaluate.js';
 import { interrupted, type Run, trainPhase } from './fit.js';
+import { fitHeads } from './head-start.js';
 import { bestEpoch } from './metrics.js';
 import type { PrefixFiles } from './prefix-store.js';
 import type { RunControl } from './progress.js';
@@ -60,27 +61,35 @@ export async function runProtocol(parts: RunParts): Promise<Reached> {
   );
   const run: Run = { ...parts, ...compiled, timings };
   await store.publish(state);
+  const begin = async (splits: Splits, split: SplitName) => {
+    if (!(await fitHeads(parts, state, splits, split))) throw await interrupted(run, state);
+  };
 
   let epochs = totalEpochs(schedule);
   if (protocol.select && state.phase === 'select') {
     const { train, look } = protocol.select;
-    await withSplits(parts, async (splits) =>
-      trainPhase(run, state, optimizersOf(plan, layouts, state), {
+    await withSplits(parts, async (splits) => {
+      await begin(splits, train);
+      await trainPhase(run, state, optimizersOf(plan, layouts, state), {
         data: await splits.training(train),
         epochs,
         look: { split: look, data: await splits.evaluation(look, true), every: 1, keepBest: false },
-      }),
-    );
+        patience: plan.patience,
+      });
+    });
+    if (state.epoch < epochs) control.onProgress?.({ kind: 'note', text: endedEarly(state, plan.patience) });
     state = initialState('final', seed, layouts, state.metrics);
   }
   if (protocol.select) epochs = bestEpoch(state.metrics, 'select')!.epoch + 1;
   const score = await withSplits(parts, async (splits) => {
     const every = looksEvery(protocol, plan.evalEvery);
     const test = await splits.evaluation(protocol.test, every > 0);
+    await begin(splits, protocol.train);
     await trainPhase(run, state, optimizersOf(plan, layouts, state), {
       data: await splits.training(protocol.train),
       epochs,
       look: every > 0 ? { split: protocol.test, data: test, every, keepBest: protocol.keepsBest } : null,
+      averageFrom: plan.averageEpochs > 1 ? epochs - plan.averageEpochs : null,
     });
     const report = (done: number, total: number) =>
       control.onProgress?.({ kind: 'evaluate', done, total, split: protocol.test });
@@ -95,6 +104,12 @@ export async function runProtocol(parts: RunParts): Promise<Reached> {
   await parts.checkSources?.();
   const selectedEpoch = protocol.keepsBest ? bestEpoch(state.metrics, 'final')!.epoch : epochs - 1;
   return { state, result: resultOf(plan, layouts, { ...score, selectedEpoch }, timings) };
+}
+
+function endedEarly({ metrics, epoch }: TrainState, patience: number): string {
+  const { valAccuracy, epoch: best } = bestEpoch(metrics, 'select')!;
+  const what = `val was best after epoch ${best + 1} (${(100 * valAccuracy!).toFixed(2)} %)`;
+  return `${what} and no better for ${patience} epochs: the search ended after ${epoch}, what is kept trains ${best + 1}`;
 }
 
 function resultOf(

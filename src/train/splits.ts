@@ -34,6 +34,8 @@ export interface Splits {
   training(split: SplitName): Promise<SplitInputs>;
   /** A split to evaluate the student on. @param again whether it will be looked at more than once */
   evaluation(split: SplitName, again: boolean): Promise<ModelInputs>;
+  /** A split as one model reads it behind this prefix, or as pixels. */
+  reading(split: SplitName, role: Role, prefix: LoadedPrefix | null): Promise<ModelInputs>;
   /** Frees what was kept in memory and in temporary files. */
   close(): Promise<void>;
 }
@@ -66,6 +68,7 @@ export function openSplits(
       student: await open(split, 'student', prefixes.student, true),
       teacher: models.teacher && (await open(split, 'teacher', prefixes.teacher, true)),
     }),
+    reading: (split, role, prefix) => open(split, role, prefix, true),
     evaluation: (split, again) => open(split, 'student', prefixes.evaluation, again),
     close: async () => {
       for (const store of stores.values()) await (await store).close();

@@ -38,6 +38,8 @@ export interface TrainState {
   teacher: ModelState | null;
   /** Protocol `paper`: the parameters of the best epoch so far. */
   best: { student: Float32Array; teacher: Float32Array | null } | null;
+  /** Where the last epochs are averaged: the mean of the student's parameters after each of those so far. */
+  average: { epochs: number; student: Float32Array } | null;
 }
 
 export const emptySums = (): EpochSums => ({
@@ -71,12 +73,13 @@ export function initialState(
     student: start(layouts.student, 'student'),
     teacher: layouts.teacher && start(layouts.teacher, 'teacher'),
     best: null,
+    average: null,
   };
 }
 
 /** @param of what the state is of, as text */
 export async function encodeState(
-  { student, teacher, best, ...counters }: TrainState,
+  { student, teacher, best, average, ...counters }: TrainState,
   of: string | null = null,
 ): Promise<Uint8Array> {
   const tensors: TensorSource[] = [];
@@ -88,8 +91,10 @@ export async function encodeState(
     add(`${role}.second-moment`, model.adamw.secondMoment);
   }
   for (const [role, parameters] of Object.entries(best ?? {})) if (parameters) add(`best.${role}`, parameters);
+  if (average) add('average.student', average.student);
   const updates = student.adamw.steps; // both models are updated together
-  const facts = { state: JSON.stringify({ ...counters, updates }), ...(of !== null && { of }) };
+  const state = JSON.stringify({ ...counters, updates, ...(average && { averaged: average.epochs }) });
+  const facts = { state, ...(of !== null && { of }) };
   const numbers = new Map(tensors.map(({ name, data }) => [name, data as Float32Array]));
   return encodeSafetensors(tensors, { format: 'idat-state-1', ...facts, sha256: await checksum(facts, numbers) });
 }
@@ -123,7 +128,7 @@ export async function readState(opened: SafetensorsReader): Promise<TrainState> 
   if (metadata.format !== 'idat-state-1' || metadata.state === undefined) {
     throw new IdatError('run.state', `${name}: not a state of this version of idat; start the run again`);
   }
-  const { updates, ...counters } = parseProgress(metadata.state, name);
+  const { updates, averaged, ...counters } = parseProgress(metadata.state, name);
   const numbers = new Map<string, Float32Array>();
   const read = async (tensor: string) => {
     const values = await opened.readFloat32(tensor);
@@ -140,14 +145,16 @@ export async function readState(opened: SafetensorsReader): Promise<TrainState> 
   });
   const best = async (role: Role) => (tensors.has(`best.${role}`) ? read(`best.${role}`) : null);
   const bestStudent = await best('student');
-  const state = {
+  const state: TrainState = {
     ...counters,
     student: await model('student'),
     teacher: tensors.has('teacher.parameters') ? await model('teacher') : null,
     best: bestStudent && { student: bestStudent, teacher: await best('teacher') },
+    average: averaged === undefined ? null : { epochs: averaged, student: await read('average.student') },
   };
   for (const { parameters, adamw } of [state.student, ...(state.teacher ? [state.teacher] : [])]) {
     const lengths = [adamw.firstMoment.length, adamw.secondMoment.length];
+    if (parameters === state.student.parameters && state.average) lengths.push(state.average.student.length);
     if (lengths.every((length) => length === parameters.length)) continue;
     throw new IdatError('run.state', `${name}: its tensors do not fit each other; copy the run again`);
   }
@@ -171,7 +178,24 @@ function parseProgress(text: string, name: string) {
   throw new IdatError('run.state', `${name}: ${inWords(issues.slice(0, 1))}; copy the run again`, { issues });
 }
 
-/** What a run hands out: the best epoch's where the protocol keeps it, otherwise the latest. */
+/**
+ * Takes the student's parameters, as they are after an epoch, into the mean: m ← m + (θ − m)/k for the kth of them. So a
+ * number that did not change is its own mean, to the last bit.
+ */
+export function takeIntoAverage(state: TrainState): void {
+  const { parameters } = state.student;
+  if (!state.average) {
+    state.average = { epochs: 1, student: parameters.slice() };
+    return;
+  }
+  const { average } = state;
+  average.epochs++;
+  const mean = average.student;
+  for (let i = 0; i < mean.length; i++) mean[i]! += (parameters[i]! - mean[i]!) / average.epochs;
+}
+
+/** What a run hands out: the mean or the best epoch's where it keeps one, otherwise the latest. */
 export function keptParameters(state: TrainState, role: Role): Float32Array | null {
+  if (state.average && role === 'student') return state.average.student;
   return state.best ? state.best[role] : (state[role]?.parameters ?? null);
 }
