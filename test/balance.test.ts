@@ -96,7 +96,13 @@ async function firstBatch(settings: Partial<FineTuneInput>, microBatch: number) 
   const calls: Call[] = [];
   await withSplits({ plan, compiled, pixels: pixels('a'), prefixFiles: null, control: {} }, async (splits) => {
     const specs = { student: models.student.spec, teacher: compiled.models.teacher?.spec ?? null };
-    const shape = { draws, batchSize: 10, microBatch, augmentation: plan.augmentation, balance: plan.balance };
+    const shape = {
+      draws,
+      batchSize: plan.batch.size,
+      microBatch,
+      augmentation: plan.augmentation,
+      balance: plan.balance,
+    };
     const data = await splits.training('trainval');
     const epoch = { data, models: specs, ...shape, seed: 1, phase: 'final' as const, epoch: 0, firstStep: 0 };
     for await (const call of epochBatches(epoch)) {
@@ -149,16 +155,16 @@ describe('a weighted batch', () => {
 
 it('an image that comes again in an epoch is changed in another way', async () => {
   const settings = { balance: 'sampling', flip: true, cropPadding: 3, trivialAugment: true, dropTokens: 0.5 } as const;
-  const { calls } = await firstBatch(settings, 1);
-  const order = balancedOrder(UNEQUAL, randomStream(1, 'balanced order', 'final', 0)).slice(0, 10);
+  const { calls } = await firstBatch({ ...settings, batchSize: 30 }, 1);
+  const order = balancedOrder(UNEQUAL, randomStream(1, 'balanced order', 'final', 0));
   const again = [...copiesBefore(order).entries()].filter(([, copy]) => copy > 0).map(([at]) => at);
-  expect(again.length).toBeGreaterThan(1);
+  expect(again.length).toBeGreaterThan(5);
   for (const input of ['student.images', 'student.keptPatches']) {
-    const alike = again.map((at) => {
+    const alike = again.filter((at) => {
       const [one, other] = [calls[order.indexOf(order[at]!)]!, calls[at]!].map(({ feeds }) => String(feeds[input]));
       return one === other;
     });
-    expect(alike).toContain(false); // some are by chance
+    expect(alike.length).toBeLessThan(again.length / 2); // some are by chance
   }
 });
 
