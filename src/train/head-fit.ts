@@ -4,7 +4,7 @@
  * Both kinds end with a factor on their logits. It, and what else is chosen, makes the cross-entropy smallest that images
  * have when each is left out of the fit, so that a head which has seen the images is not taken for sure of them.
  */
-import { cholesky, choleskySolve, forwardSubstitution } from './cholesky.js';
+import { cholesky, choleskySolve, dot, forwardSubstitution } from './cholesky.js';
 
 export interface Examples {
   /** A row for each image [N, D]. */
@@ -51,7 +51,7 @@ export function classMeans(examples: Examples): FittedHead {
   const looked = spaced(count);
   const without = looked.map((i) => {
     const own = normalised(addScaled(sums[labels[i]!]!.slice(), row(i), -1));
-    return means.map((other, k) => dot(k === labels[i] ? own : other, row(i)));
+    return Float64Array.from(means, (other, k) => dot(k === labels[i] ? own : other, row(i)));
   });
   const { factor } = bestFactor(
     without,
@@ -101,7 +101,7 @@ export function ridge(examples: Examples): FittedHead {
     const without = looked.map((i) => {
       const solved = forwardSubstitution(lower, row(i).slice());
       const h = Math.min(1 / count + dot(solved, solved), 1 - 1e-9);
-      return weights.map((w, k) => (shares[k]! + dot(w, row(i)) - (k === labels[i] ? h : 0)) / (1 - h));
+      return Float64Array.from(weights, (w, k) => (shares[k]! + dot(w, row(i)) - (k === labels[i] ? h : 0)) / (1 - h));
     });
     const found = { ...bestFactor(without, targets), lambda, weights };
     if (best === null || found.entropy < best.entropy) best = found;
@@ -120,22 +120,29 @@ function toHead(weights: readonly Float64Array[], biases: readonly number[], mea
 }
 
 /** The factor from 1 to the largest that makes the mean cross-entropy of these logits smallest, in which it is convex. */
-function bestFactor(logits: readonly number[][], labels: readonly number[]): { factor: number; entropy: number } {
-  const entropyAt = (factor: number) =>
-    logits.reduce((sum, row, i) => {
-      const scaled = row.map((value) => factor * value);
-      const largest = Math.max(...scaled);
-      const total = scaled.reduce((all, value) => all + Math.exp(value - largest), 0);
-      return sum + Math.log(total) + largest - scaled[labels[i]!]!;
-    }, 0) / logits.length;
+function bestFactor(logits: readonly Float64Array[], labels: readonly number[]): { factor: number; entropy: number } {
+  const at = (factor: number) => {
+    let [entropy, slope] = [0, 0];
+    for (const [i, row] of logits.entries()) {
+      const own = row[labels[i]!]!;
+      let [total, weighted] = [0, 0];
+      for (const value of row) {
+        const share = Math.exp(factor * (value - own));
+        total += share;
+        weighted += share * (value - own);
+      }
+      entropy += Math.log(total) / logits.length;
+      slope += weighted / total;
+    }
+    return { factor, entropy, slope };
+  };
   let [low, high] = [1, MAX_FACTOR];
-  for (let round = 0; round < 40; round++) {
-    const [a, b] = [low + (high - low) / 3, high - (high - low) / 3];
-    if (entropyAt(a) <= entropyAt(b)) high = b;
-    else low = a;
+  for (let round = 0; round < 20; round++) {
+    const middle = (low + high) / 2;
+    if (at(middle).slope < 0) low = middle;
+    else high = middle;
   }
-  const factor = (low + high) / 2;
-  return { factor, entropy: entropyAt(factor) };
+  return at((low + high) / 2);
 }
 
 /** Features less their mean. */
@@ -152,12 +159,6 @@ function centred({ features, labels }: Examples) {
 function spaced(count: number): number[] {
   const looked = Math.min(count, LEFT_OUT);
   return Array.from({ length: looked }, (_, i) => Math.floor((i * count) / looked));
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
 }
 
 const normOf = (a: Float64Array): number => Math.sqrt(dot(a, a));
