@@ -66,6 +66,26 @@ test.each(['cat/a.jpg', 'red fox/a.jpg', '"red fox/a b.png"', 'apple_pie/100564'
   expect(() => parse(line)).toThrow(/^pets\/train800\.txt:1: .*which has no label; add it to each line/);
 });
 
+describe('several labels for an image', () => {
+  const said = 'idat trains single-label classifiers';
+  test.each(['a b.jpg 0 3', 'a b.jpg 0,3', 'a b.jpg,0,3', '"a b.jpg" 0|3', 'a b.jpg\t0\t3'])(
+    '%s is refused',
+    (line) => {
+      expect(() => parse(`c.jpg 1\n${line}`)).toThrow(`txt:2: a b.jpg has several labels (0, 3); ${said}`);
+    },
+  );
+  test('in two lines are refused, and the same label twice is not', () => {
+    expect(() => parse('a.jpg 0\nb.jpg 1\n./a.jpg 1')).toThrow(`:3: "a.jpg" has another label in line 1; ${said}`);
+    expect(parse('a.jpg 0\nb.jpg 1\n./a.jpg 0')).toHaveLength(3);
+  });
+  test('are not numbers in a name, and a long line is looked at quickly', () => {
+    expect(parse('2020 1 2.jpg 3')).toMatchObject([{ path: '2020 1 2.jpg', label: 3 }]);
+    const started = performance.now();
+    expect(() => parse(`${'1 '.repeat(200_000)}x`)).toThrow();
+    expect(performance.now() - started).toBeLessThan(2000);
+  });
+});
+
 test('a label one too large hears where counting begins', () => {
   expect(() => parse('a.jpg 10', 10)).toThrow('got "10"; labels are counted from 0');
 });

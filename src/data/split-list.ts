@@ -3,6 +3,7 @@
  */
 import { IdatError } from '../errors.js';
 import { isImagePath } from './file-tree.js';
+import { SINGLE_LABEL, severalLabels } from './multi-label.js';
 
 export interface ListedImage {
   /** Normalised, with forward slashes, inside the data set. */
@@ -14,6 +15,9 @@ export interface ListedImage {
 
 /** Without a classes.txt the largest label decides how wide the head is; a slip of the pen should not make it a million. */
 const MAX_CLASSES = 100_000;
+
+/** Lines in which several labels are looked for, which takes the square of a line's length. */
+const LONGEST = 4096;
 
 export interface ListOptions {
   /** Labels must be below it; `null` when no classes.txt says. */
@@ -27,10 +31,12 @@ export interface ListOptions {
  * and stand in quotes. Blank lines are skipped, a byte-order mark and Windows line ends are taken as they come.
  *
  * @param source what errors call the list, e.g. `caltech101/train800.txt`
- * @throws IdatError naming source:line — `data.list.line`, `data.list.label`, `data.list.escape`; `data.list.empty`
+ * @throws IdatError naming source:line — `data.list.line`, `data.list.label`, `data.list.escape`, `data.multi-label`;
+ *   `data.list.empty`
  */
 export function parseSplitList(text: string, source: string, { classCount, roots = [] }: ListOptions): ListedImage[] {
   const images: ListedImage[] = [];
+  const known = new Map<string, ListedImage>();
   text
     .replace(/^\uFEFF/, '')
     .split('\n')
@@ -38,11 +44,18 @@ export function parseSplitList(text: string, source: string, { classCount, roots
       if (raw.trim() === '') return;
       const where = `${source}:${index + 1}`;
       const { path, label } = divide(raw.replace(/\r$/, ''), where);
-      images.push({
+      const image = {
         path: safePath(withoutRoot(unquoted(path), roots), where),
         label: parseLabel(label, where, classCount),
         line: index + 1,
-      });
+      };
+      const before = known.get(image.path);
+      if (before && before.label !== image.label) {
+        const what = `${quote(image.path)} has another label in line ${before.line}`;
+        throw new IdatError('data.multi-label', `${where}: ${what}; ${SINGLE_LABEL}`);
+      }
+      known.set(image.path, image);
+      images.push(image);
     });
   if (images.length === 0) throw new IdatError('data.list.empty', `${source}: lists no images`);
   return images;
@@ -57,6 +70,10 @@ function divide(content: string, where: string): { path: string; label: string }
     .replace(/,$/, '')
     .trimEnd();
   const isAllPath = isImagePath(unquoted(line));
+  const [, one, numbers] = (line.length < LONGEST && /^(.*?)((?:[\s,;|]+\d+){2,})$/.exec(line)) || [];
+  if (one !== undefined && isImagePath(unquoted(one.trim()))) {
+    throw severalLabels(where, unquoted(one.trim()), numbers!.split(/[\s,;|]+/).slice(1));
+  }
   if (path.trim() !== '' && label !== '' && !isAllPath) return { path: path.trim(), label };
   throw new IdatError(
     'data.list.line',

@@ -97,7 +97,7 @@ test.each<[string, string, string]>([
   ['data.table.missing-image', 'labels.csv:3: there is no image "99.png"', 'file,label\n1.png,a\n99.png,b'],
   ['data.table.label', 'labels.csv:3: has no label', 'file,label\n1.png,a\n2.png,'],
   ['data.table.twice', 'labels.csv:3: 1.png has another label in line 2', 'file,label\n1.png,a\n1.png,b\n2.png,b'],
-  ['data.table.columns', 'It has file, x, y; call one "label"', 'file,x,y\n1.png,1,0\n2.png,0,1'],
+  ['data.table.columns', 'It has file, x, y; call one "label"', 'file,x,y\n1.png,1,7\n2.png,0,1'],
   ['data.table.split', 'labels.csv:2: expected train, val or test, got "holdout"', 'file,label,split\n1.png,a,holdout'],
   ['data.table.which', 'its tables name images but have no labels', 'file\n1.png\n2.png'],
   ['data.table.unmatched', 'labels.csv: no column of it names images', 'file,label\nx,a\ny,b'],
@@ -106,4 +106,59 @@ test.each<[string, string, string]>([
 ])('%s: %s', async (code, message, table) => {
   const root = await folderWith({ ...pictures(), 'labels.csv': table });
   await expect(openDataset(root, { seed: 1 })).rejects.toMatchObject(refusal(code, message));
+});
+
+describe('several labels for an image are refused, in a sentence that says why', () => {
+  const said = 'idat trains single-label classifiers';
+  const one = (line: number, image: string, labels: string) =>
+    `labels.csv:${line}: ${image} has several labels (${labels}); ${said}`;
+  test.each<[string, string, string]>([
+    ['a bar', one(3, '2.png', 'cat, dog'), 'file,label\n1.png,cat\n2.png,cat|dog\n3.png,dog'],
+    [
+      'a comma in a quoted cell',
+      one(3, '2.png', 'cat, dog'),
+      'file,label\n1.png,cat\n2.png,"cat,dog"\n3.png,"bird, dog"',
+    ],
+    [
+      'combinations alone',
+      one(2, '1.png', 'cat, dog'),
+      'file,label\n1.png,"cat,dog"\n2.png,"dog,eel"\n3.png,"eel,cat"',
+    ],
+    ['semicolons', one(4, '3.png', 'a, b'), 'file,label\n1.png,a\n2.png,b\n3.png,a;b'],
+    [
+      'blanks',
+      one(2, '1.png', 'haze, primary'),
+      'file,tags\n1.png,haze primary\n2.png,clear haze primary\n3.png,primary',
+    ],
+    ['a list', one(2, '1.png', 'cat, dog'), "file,label\n1.png,\"['cat', 'dog']\"\n2.png,x"],
+    ['numbers', one(3, '2.png', '0, 1'), 'file,label\n1.png,0\n2.png,"0,1"\n3.png,1'],
+    ['two rows', `1.png has another label in line 2; ${said}`, 'file,label\n1.png,a\n1.png,b\n2.png,b'],
+    [
+      'a column for each',
+      `yes or no for each class (cat, dog); ${said}`,
+      'file,cat,dog\n1.png,1,0\n2.png,1,1\n3.png,0,1',
+    ],
+    ['without a header', `(column 2, column 3, column 4); ${said}`, '1.png,1,0,0\n2.png,0,1,0\n3.png,0,0,1'],
+    ['six of them', '(a, b, c, d, e, …); ', 'file,a,b,c,d,e,f\n1.png,1,-1,1,1,1,1\n2.png,-1,1,1,1,1,1'],
+  ])('%s', async (_, message, table) => {
+    const root = await folderWith({ ...pictures(), 'labels.csv': table });
+    const refused = openDataset(root, { seed: 1 });
+    await expect(refused).rejects.toMatchObject({ message: expect.stringContaining(message) });
+    await expect(refused).rejects.toMatchObject({ message: expect.stringMatching(/^[^\n]*single-label[^\n]*$/) });
+  });
+
+  test.each([
+    [
+      'names with commas',
+      ['maillot', 'maillot, tank suit', 'goldfish, Carassius auratus', 'Bulldog, French', 'Bulldog, old'],
+    ],
+    ['names with blanks', ['red fox', 'fox', 'great white shark', 'white shark']],
+    ['semicolons and colons', ['a;1', 'b;2', 'c: d']],
+  ])('but not %s', async (_, labels) => {
+    const lines = Array.from({ length: 12 }, (_, i) => `${i}.png,"${labels[i % labels.length]}"`);
+    const { classes } = await openForTest(
+      await folderWith({ ...pictures(), 'x.csv': ['f,label', ...lines].join('\n') }),
+    );
+    expect(classes).toEqual([...labels].sort());
+  });
 });

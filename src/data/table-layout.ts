@@ -18,6 +18,7 @@ import {
 } from './file-tree.js';
 import { type ImageIndex, indexImages } from './image-index.js';
 import { elsewhere } from './left-out.js';
+import { isYesOrNo, SINGLE_LABEL, severalIn, severalLabels } from './multi-label.js';
 
 type Split = 'train' | 'val' | 'test';
 
@@ -50,6 +51,8 @@ const SPLIT_WORDS: Record<string, Split> = {
 /** `train.csv`, `train_labels.csv`, `trainLabels.csv`. */
 const SPLIT_TABLE = /^(train|training|val|valid|validation|dev|test|testing)([_-]?(labels?|set|data|annotations?))?$/i;
 const LABEL_COLUMN = /^(label|labels|class|classes|class_?name|category|target|species|breed|diagnosis)$/i;
+/** Where words are labels each, as in no column of classes. */
+const TAG_COLUMN = /^(tags|attributes|keywords)$/i;
 const SPLIT_COLUMN = /^(split|subset|set|partition)$/i;
 /** Folders that are parts of a data set rather than classes. */
 const PART_FOLDER =
@@ -119,10 +122,12 @@ async function readTable(tree: FileTree, name: string, index: ImageIndex): Promi
   const fileColumn = columnOfFiles(rows, find);
   if (fileColumn === null) return null;
   const header = find(rows[0]!.fields[fileColumn]) === null ? rows.shift()!.fields : null;
-  const labelColumn = columnOfLabels(header ?? rows[0]!.fields.map(() => ''), fileColumn, source, split);
+  const labelColumn = columnOfLabels(header ?? rows[0]!.fields.map(() => ''), rows, fileColumn, source, split);
   if (labelColumn === null) return { name, split, rows: null };
   const splitColumn = header?.findIndex((field) => SPLIT_COLUMN.test(field)) ?? -1;
-  return { name, split, rows: labelledRows(rows, { fileColumn, labelColumn, splitColumn }, find, source) };
+  const found = labelledRows(rows, { fileColumn, labelColumn, splitColumn }, find, source);
+  requireSingleLabels(found, TAG_COLUMN.test(header?.[labelColumn] ?? ''), source);
+  return { name, split, rows: found };
 }
 
 function columnOfFiles(rows: readonly CsvRow[], find: (value: string | undefined) => string | null): number | null {
@@ -138,17 +143,32 @@ function columnOfFiles(rows: readonly CsvRow[], find: (value: string | undefined
   return most === 0 ? null : hits.indexOf(most);
 }
 
-function columnOfLabels(header: string[], fileColumn: number, source: string, split: Split | null): number | null {
+function columnOfLabels(
+  header: readonly string[],
+  rows: readonly CsvRow[],
+  fileColumn: number,
+  source: string,
+  split: Split | null,
+): number | null {
   const others = header.map((_, column) => column).filter((column) => column !== fileColumn);
   const named = others.filter((column) => LABEL_COLUMN.test(header[column]!));
   if (named.length === 1) return named[0]!;
   const candidates = others.filter((column) => !SPLIT_COLUMN.test(header[column]!));
   if (candidates.length === 1 && named.length === 0) return candidates[0]!;
   if (candidates.length === 0 || split === 'test') return null;
+  const yesOrNo = candidates.filter((column) => isYesOrNo(rows.map(({ fields }) => fields[column])));
+  if (yesOrNo.length > 1) {
+    const names = yesOrNo.slice(0, 5).map((column) => printable(header[column]!) || `column ${column + 1}`);
+    const which = `${names.join(', ')}${yesOrNo.length > names.length ? ', …' : ''}`;
+    throw new IdatError(
+      'data.multi-label',
+      `${source}: has a column of yes or no for each class (${which}); ${SINGLE_LABEL}, in one column called "label"`,
+    );
+  }
   const columns = header.map(printable).join(', ');
   throw new IdatError(
     'data.table.columns',
-    `${source}: which column is the class? It has ${columns || 'no header'}; call one "label" (idat learns one class an image)`,
+    `${source}: which column is the class? It has ${columns || 'no header'}; call one "label", as idat trains single-label classifiers`,
   );
 }
 
@@ -183,12 +203,20 @@ function labelledRows(
     if (before && before.label !== label) {
       throw new IdatError(
         'data.table.twice',
-        `${where}: ${printable(image)} has another label in line ${before.line}; idat learns one class an image`,
+        `${where}: ${printable(image)} has another label in line ${before.line}; ${SINGLE_LABEL}`,
       );
     }
     if (!before) seen.set(image, { image, label, split, line });
   }
   return [...seen.values()];
+}
+
+/** @param blanks whether they divide labels, too. @throws IdatError `data.multi-label` */
+function requireSingleLabels(rows: readonly LabelledRow[], blanks: boolean, source: string): void {
+  const labels = rows.map(({ label }) => label);
+  const several = severalIn(labels, blanks);
+  const first = rows.find(({ label }) => several.has(label));
+  if (first) throw severalLabels(`${source}:${first.line}`, first.image, several.get(first.label)!);
 }
 
 interface SplitRows {

@@ -44,6 +44,12 @@ describeWithShared('VTAB-mini', () => {
 });
 
 describe('VTAB lists', () => {
+  /** Four images of each of two classes, and their list. */
+  const eight = Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`images/${i}.png`, dot(i)]));
+  const train = Object.keys(eight)
+    .map((name, i) => `${name} ${i % 2}`)
+    .join('\n');
+
   test('without classes.txt and train800val200.txt', async () => {
     const dataset = await openForTest(await folderWith(VTAB_FILES));
     expect(dataset.classes).toEqual(['0', '1', '2']);
@@ -59,23 +65,23 @@ describe('VTAB lists', () => {
 
   test('lists of plain names are read alike; without val.txt a part of train validates', async () => {
     const { 'train800.txt': _, 'val200.txt': __, ...rest } = VTAB_FILES;
-    const train = ['a', 'b c', 'c', 'd'].flatMap((name) => [`images/${name}.png 0`, `images/${name}.png 1`]).join('\n');
-    const made = await openForTest(await folderWith({ ...rest, 'train.txt': train }));
+    const made = await openForTest(await folderWith({ ...rest, ...eight, 'train.txt': train }));
     expect([made.train.length, made.val.length, made.trainval.length, made.test.length]).toEqual([6, 2, 8, 1]);
     expect(made.val.map(({ label }) => label).sort()).toEqual([0, 1]);
     expect(made.note).toBe(
       'Lists as the data set has them, val split from train by idat (seed 1): 6 train, 2 val, 1 test.',
     );
-    const given = await openForTest(await folderWith({ ...rest, 'train.txt': train, 'val.txt': 'images/c.png 1' }));
+    const given = await openForTest(
+      await folderWith({ ...rest, ...eight, 'train.txt': train, 'val.txt': 'images/c.png 1' }),
+    );
     expect([given.train.length, given.val.length]).toEqual([8, 1]);
   });
 
   const { 'train800.txt': train800, 'val200.txt': _val, 'test.txt': _test, ...pictures } = VTAB_FILES;
 
   test('train.txt and val.txt without test.txt: measured on val.txt, and said', async () => {
-    const train = ['a', 'b c', 'c', 'd'].flatMap((name) => [`images/${name}.png 0`, `images/${name}.png 1`]).join('\n');
     const dataset = await openForTest(
-      await folderWith({ ...pictures, 'train.txt': train, 'val.txt': 'images/a.png 0\nimages/c.png 1' }),
+      await folderWith({ ...pictures, ...eight, 'train.txt': train, 'val.txt': 'images/a.png 0\nimages/c.png 1' }),
     );
     expect(dataset.note).toBe(
       'val.txt is what is measured on (test), for want of a test.txt; val split from train by idat (seed 1): 6 train, 2 val, 2 test.',

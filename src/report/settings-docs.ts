@@ -25,6 +25,27 @@ What another value **changes**:
 
 Settings of distillation, and of the teacher, mean something only where \`--teacher\` is given.`;
 
+/** What a table has no room for. */
+const MORE = `## More on some of them
+
+- **\`balance\`.** \`sampling\`: an epoch has as many images as there are, equally many of each class up to one; of a class all come before one comes again,
+  and which of a large class come is drawn anew in each epoch. An image that comes again is augmented in another way. Training accuracy is that of what
+  was drawn. \`weights\`: an image of a class with n of N images, among C classes, weighs N/(C·n), 1 on average, in both models' cross-entropy and in the
+  distillation loss alike. Val and test are measured as they are. Classes are counted in the images the phase trains on.
+- **\`patience\`.** Protocol val first looks for the best epoch on val, then trains anew on train and val together up to that epoch. The search ends after so many
+  epochs without a better accuracy; an equal one is no better, and the count begins after the warm-up. Both phases follow the schedule of
+  all \`epochs\`: where the search ends early, the learning rate has not come down, so choose \`epochs\` near the length you expect, and patience
+  for when it was too long.
+- **\`averageEpochs\`.** The mean of the student's parameters after each of the last epochs is what is kept, measured and predicted with; training does not
+  change, and looks on the way are at the epoch's own parameters. With protocol val the search is as without, and a best epoch before the
+  so-manieth averages all there are. The teacher keeps its last ones.
+- **\`head\`.** \`class-means\` and \`ridge\` fit each model's head, before it trains, to what it reads of the training images as they are (with the method's
+  tensors at their starting values). \`class-means\`: the mean direction of each class's features, less the mean of all. \`ridge\`: least squares to one-hot labels with
+  an intercept and λ‖W‖², of λ in 10⁻³, 10⁻², … 10² times N times the mean variance of a feature. Logits are multiplied by a factor from 1 to 30. Factor and λ are those of the
+  smallest cross-entropy of images that are left out of the fit one by one, of 500 evenly spaced ones at most. Classes are not weighted, whatever \`balance\` is.
+  All features lie in memory in float64: 6 kB an image of ViT-B, twice that for \`class-means\`.
+- **\`teacherWarmupEpochs\`.** The weight of the distillation loss is 0 in so many epochs, then \`beta\`, and goes from there to \`betaEnd\` if that is given.`;
+
 const END =
   'This file is made of `src/settings/fields.ts` by `node tools/make-docs/settings.mjs`, after `npm run build`; a test compares them.';
 
@@ -35,7 +56,7 @@ export function settingsDocs(): string {
     const own = fields.filter(({ name }) => recordOf(name)?.group === group);
     return `## ${group[0]!.toUpperCase()}${group.slice(1)}\n\n${markdownTable([...HEAD, 'changes'], own.map(rowOf))}`;
   });
-  return `${[INTRODUCTION, ...groups, methodOptions(), pretraining(), END].join('\n\n')}\n`;
+  return `${[INTRODUCTION, ...groups, MORE, methodOptions(), pretraining(), END].join('\n\n')}\n`;
 }
 
 function rowOf(field: SchemaField): string[] {
