@@ -69,11 +69,11 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
   const settings = storedSettingsOf(request);
   const plan = planOf(settings);
   const onNote = (text: string) => control.onProgress?.({ kind: 'note', text });
-  if (request.student === undefined)
-    control.onProgress?.({ kind: 'note', text: PRESET_STUDENT, code: 'student.preset' });
   if (settings.out !== undefined) await refuseExisting(settings.out);
   const fetch = plan.offline ? undefined : fetching(nameOfData(request.data), control);
   const dataset = await openData(request.data, { seed: plan.splitSeed }, fetch); // before weights are fetched in vain
+  if (request.student === undefined)
+    control.onProgress?.({ kind: 'note', text: PRESET_STUDENT, code: 'student.preset' });
   const backbones = await openBackbones(plan.models, plan, control).catch(async (error: unknown) => {
     await dataset.close();
     throw error;
