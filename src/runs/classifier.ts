@@ -273,11 +273,12 @@ async function readAll(
   return read;
 }
 
-const notNumbers = (name: string): IdatError =>
-  new IdatError(
-    'classifier.numbers',
-    `${name}: the model’s answer is no finite numbers: training has diverged, or the run’s tensors are damaged`,
-  );
+const NOT_NUMBERS = 'the model’s answer is no finite numbers: training has diverged, or the run’s tensors are damaged';
+
+const notNumbers = (name: string): IdatError => new IdatError('classifier.numbers', `${name}: ${NOT_NUMBERS}`);
+
+/** Whether an image was read and the model had no numbers for it. */
+export const isWithoutNumbers = ({ error }: ImagePrediction): boolean => error?.endsWith(`: ${NOT_NUMBERS}`) ?? false;
 
 /** Softmax, and the most probable first; of equal ones the first. */
 function mostProbable(logits: Float32Array, classes: readonly string[], top: number): ClassProbability[] {
