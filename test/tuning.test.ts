@@ -7,8 +7,17 @@ import { cacheFolder } from '../src/files/node/cache-folder.js';
 import { identityText, thisProcess } from '../src/files/node/process-identity.js';
 import { fineTune, type Progress, resume } from '../src/index.js';
 import { type Call, searchCall } from '../src/measure/call-search.js';
-import { recallTuning, rememberTuning } from '../src/measure/node/tuning-cache.js';
+import { forgetTuning, recallTuning, rememberTuning } from '../src/measure/node/tuning-cache.js';
 import { makeImageFolder, settings, temporaryFolder } from './train-support.js';
+
+/** A machine at rest on which each call takes the same time, whatever else this one does: its readings stand still but for the clock. */
+vi.mock('../src/measure/node/tuning-host.js', async (original) => {
+  const { tuningHost } = await original<typeof import('../src/measure/node/tuning-host.js')>();
+  let at = 0;
+  const load = () => ({ wallMs: at, ownMs: at, allMs: at });
+  const atRest = { load, now: () => (at += 20), wait: async () => {} };
+  return { tuningHost: (onNote?: (text: string) => void) => ({ ...tuningHost(onNote), began: load(), ...atRest }) };
+});
 
 describe('the search', () => {
   const name = ({ microBatch, threads, replicas }: Call) =>
@@ -105,6 +114,7 @@ describe('the cache', () => {
     microBatch,
     threads: 2,
     replicas: 1,
+    msPerImage: 1.5,
     why: 'because',
     measured: '2026-01-31',
   });
@@ -123,16 +133,27 @@ describe('the cache', () => {
 
   it.each([
     '',
-    '{"format": "idat-tuning-2", "entr',
+    '{"format": "idat-tuning-3", "entr',
     '{"format": "idat-tuning-1", "entries": {"a": {"microBatch": 1, "threads": 1, "why": "", "measured": ""}}}',
+    // what was measured beside other programs was remembered as well
+    '{"format": "idat-tuning-2", "entries": {"a": {"microBatch": 1, "threads": 1, "replicas": 1, "why": "", "measured": ""}}}',
     '[]',
-    '{"format": "idat-tuning-2", "entries": {"a": {"threads": 0}}}',
+    '{"format": "idat-tuning-3", "entries": {"a": {"threads": 0}}}',
   ])('takes a damaged file (%s) for an empty one and replaces it', async (text) => {
     mkdirSync(join(root, 'idat'), { recursive: true });
     writeFileSync(file(), text);
     expect(await recallTuning('a')).toBe(null);
     await rememberTuning('a', entry(2));
     expect(await recallTuning('a')).toEqual(entry(2));
+  });
+
+  it('forgets an entry, and no other', async () => {
+    await rememberTuning('wrong', entry(4));
+    await rememberTuning('right', entry(8));
+    await forgetTuning('wrong');
+    await forgetTuning('never there');
+    expect(await recallTuning('wrong')).toBe(null);
+    expect(await recallTuning('right')).toEqual(entry(8));
   });
 
   it('is not held up for long by a lock that a killed process left', async () => {

@@ -4,8 +4,9 @@
 import { augments } from '../data/augment.js';
 import { IdatError } from '../errors.js';
 import { tuningHost } from '../measure/node/tuning-host.js';
+import { paceNote, watchPace } from '../measure/pace.js';
 import { profileSteps } from '../measure/profile.js';
-import { tuneCall } from '../measure/tuning.js';
+import { type TunedCall, tuneCall } from '../measure/tuning.js';
 import type { StepProfile } from '../report/profile-record.js';
 import { withRuntime } from '../runtime/node/start.js';
 import { versions } from '../runtime/node/versions.js';
@@ -13,6 +14,7 @@ import { BUNDLED } from '../settings/fields.js';
 import { planOf, type RunPlan } from '../settings/plan.js';
 import type { RunRecord, RunResult } from '../settings/record.js';
 import { loadPrograms } from '../train/compiled.js';
+import type { OnCalls } from '../train/fit.js';
 import type { RunControl } from '../train/progress.js';
 import { type RunParts, runProtocol, withSplits } from '../train/protocol.js';
 import { modelSpecs, prefixesOf } from '../train/specs.js';
@@ -69,6 +71,7 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
   const settings = storedSettingsOf(request);
   const plan = planOf(settings);
   const onNote = (text: string) => control.onProgress?.({ kind: 'note', text });
+  const host = tuningHost(onNote);
   if (settings.out !== undefined) await refuseExisting(settings.out);
   const fetch = plan.offline ? undefined : fetching(nameOfData(request.data), control);
   const dataset = await openData(request.data, { seed: plan.splitSeed }, fetch); // before weights are fetched in vain
@@ -85,12 +88,14 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
       const specs = modelSpecs(plan.models, backbones, dataset.classes.length);
       const prefixes = prefixesOf(specs, plan);
       const images = pixels[plan.protocol.train]!.student.count;
-      const host = tuningHost(onNote);
-      const { microBatch, threads, replicas, why } = await tuneCall(started, plan, specs, prefixes, images, host);
+      const tuned = await tuneCall(started, plan, specs, prefixes, images, host);
+      const { microBatch, threads, replicas, why } = tuned;
       if (why !== null) onNote(why);
       if (augments(plan.augmentation) && settings.method !== 'full') onNote(AUGMENTED);
       const runtime = started.withThreads(threads, replicas);
-      const resolved = { device: runtime.device, threads, microBatch, replicas, prefixThreads: started.threads };
+      // records of a lasting folder are of so many threads, and not found by others
+      const prefixThreads = plan.cache.folder === null ? tuned.freeCores : started.threads;
+      const resolved = { device: runtime.device, threads, microBatch, replicas, prefixThreads };
       const compiled = await loadPrograms(runtime, plan, specs, prefixes, resolved);
       const record: RunRecord = {
         format: 'idat-run-1',
@@ -107,7 +112,8 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
         await writeSplit(dir, splitOf(pixels));
         await writeRecord(dir, record, dataset.classes);
         const store = directoryStore(dir, record, compiled.models);
-        const parts = partsOf(plan, { compiled, microBatch, pixels, store, control, checkSources });
+        const onCalls = callWatch(tuned, prefixes.student !== null || prefixes.teacher !== null, onNote);
+        const parts = partsOf(plan, { compiled, microBatch, pixels, store, control, checkSources, onCalls });
         if (control.onProfile) {
           const profile = await withSplits(parts, async (splits) =>
             profileSteps(runtime, plan, specs, prefixes, microBatch, await splits.training(plan.protocol.train)),
@@ -168,6 +174,17 @@ async function goOn(run: OpenedRun, control: ResumeControl): Promise<FineTuneRes
       return finish({ ...run, record }, partsOf(plan, { compiled, microBatch, pixels, store, control, checkSources }));
     });
   });
+}
+
+/** Tells when training goes far otherwise than was measured, and has that measured again by the next run. */
+function callWatch({ measured }: TunedCall, prefix: boolean, onNote: (text: string) => void): OnCalls | undefined {
+  if (measured === null) return undefined;
+  const watch = watchPace(measured.msPerCall, (msPerCall) => {
+    onNote(paceNote(measured.msPerCall, msPerCall));
+    void measured.forget();
+  });
+  // what frozen prefixes compute meanwhile slows the calls down
+  return (spent, firstEpoch) => (prefix && firstEpoch ? undefined : watch(spent));
 }
 
 /** What a run is made of on this platform: what does not fit into memory goes to files. */

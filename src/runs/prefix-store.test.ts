@@ -63,6 +63,7 @@ function counted(identity = 'model') {
           'prefix.1': Float32Array.from(values.flatMap((value) => [-value, value * 3])),
         };
       },
+      spent: () => ({ calls: calls.length, ms: 0 }),
       close: async () => {},
     },
   };

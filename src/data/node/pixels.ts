@@ -1,10 +1,11 @@
 /**
  * The images of a split as the network reads them, decoded and resized once and then at hand for every epoch.
  */
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { IdatError } from '../../errors.js';
 import { sha256 } from '../../files/node/sha256.js';
+import { usableCores } from '../../files/node/usable-cores.js';
 import { eachConcurrently } from '../concurrently.js';
 import type { ImageItem } from '../dataset.js';
 import type { PixelStore } from '../pixels.js';
@@ -18,7 +19,7 @@ import { fileStorage, memoryStorage, type PixelStorage } from './pixel-storage.j
 const PIPELINE_VERSION = 2;
 const DEFAULT_MEMORY_BYTES = 2 ** 30;
 /** Decoding runs beside this thread, resizing in it: one image more than there are cores keeps both busy. */
-export const IMAGES_AT_ONCE = availableParallelism() + 1;
+export const IMAGES_AT_ONCE = usableCores() + 1;
 
 export interface LoadOptions {
   /** Side of the square the images are resized to, in pixels. */
