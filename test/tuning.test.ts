@@ -19,6 +19,19 @@ vi.mock('../src/measure/node/tuning-host.js', async (original) => {
   return { tuningHost: (onNote?: (text: string) => void) => ({ ...tuningHost(onNote), began: load(), ...atRest }) };
 });
 
+/** What the watch on training's pace was told, where nobody waits half a minute: it finds every pace far off when asked to. */
+const pace = vi.hoisted(() => ({ promisedMs: 0, spent: [] as { calls: number; ms: number }[], farOff: false }));
+vi.mock('../src/measure/pace.js', async (original) => ({
+  ...(await original<typeof import('../src/measure/pace.js')>()),
+  watchPace: (promisedMs: number, onFar: (ms: number) => void) => {
+    Object.assign(pace, { promisedMs, spent: [] });
+    return (spent: { calls: number; ms: number }) => {
+      pace.spent.push(spent);
+      if (pace.farOff && pace.spent.length === 1) onFar(8 * promisedMs);
+    };
+  },
+}));
+
 describe('the search', () => {
   const name = ({ microBatch, threads, replicas }: Call) =>
     `${microBatch}/${threads}${replicas > 1 ? `×${replicas}` : ''}`;
@@ -171,7 +184,7 @@ describe('the cache', () => {
   });
 });
 
-describe('a run', () => {
+describe('a run', { timeout: 240_000 }, () => {
   const root = temporaryFolder();
   beforeAll(() => void vi.stubEnv('XDG_CACHE_HOME', root));
   afterAll(() => {
@@ -211,6 +224,35 @@ describe('a run', () => {
     });
     await resume(join(root, 'first'));
     expect(resolved(join(root, 'first'))).toEqual(first);
+  });
+
+  it('watches its pace from the second epoch on, and has what is far off measured again', async () => {
+    const data = await makeImageFolder(root);
+    const entries = () => JSON.parse(readFileSync(join(root, 'idat', 'tuning.json'), 'utf8')).entries as object;
+    const run = (name: string) => ({ ...settings(data, join(root, name)), microBatch: 'auto' as const, epochs: 2 });
+    rmSync(join(root, 'idat', 'tuning.json'), { force: true }); // the next start measures
+    const notes: string[] = [];
+    const onProgress = (event: Progress) => event.kind === 'note' && notes.push(event.text);
+
+    await fineTune(run('watched'), { onProgress });
+    const { microBatch } = resolved(join(root, 'watched'));
+    expect(pace.promisedMs).toBe(20); // by the clock above
+    expect(pace.spent).toHaveLength(4); // of 39 images, 8 an update
+    for (const { calls, ms } of pace.spent) {
+      expect(calls).toBe(Math.ceil(8 / microBatch));
+      expect(ms).toBeGreaterThan(0);
+    }
+    expect(Object.keys(entries())).toHaveLength(1);
+    expect(notes.join('\n')).not.toMatch(/measures again/);
+
+    pace.farOff = true;
+    await fineTune(run('far-off'), { onProgress });
+    pace.farOff = false;
+    expect(notes.filter((text) => /a call takes 160 ms, 8\.0 times more .*measures again/.test(text))).toHaveLength(1);
+    expect(resolved(join(root, 'far-off')).microBatch).toBe(microBatch);
+    expect(entries()).toEqual({});
+    for (const name of ['student.safetensors', 'metrics.jsonl'])
+      expect(readFileSync(join(root, 'far-off', name)).equals(readFileSync(join(root, 'watched', name)))).toBe(true);
   });
 
   it('measures nothing where both are given', async () => {

@@ -27,9 +27,10 @@ export async function runOnce(
   const wanted = storedSettingsOf(request);
   const { settings } = await readRecord(dir);
   const differing = differingSettings(wanted, settings);
-  const { data } = request;
+  const { data, cacheDir } = request;
   // settings do not tell images in memory apart
-  if (differing.length === 0) return resume(dir, { ...control, ...(isInMemory(data) && { data }) });
+  if (differing.length === 0)
+    return resume(dir, { ...control, ...(isInMemory(data) && { data }), ...(cacheDir !== undefined && { cacheDir }) });
   const names = differing.map((name) => `${flagOf(name)} ${shown(settings[name as keyof typeof settings])}`);
   const what = `the run here was made with other settings (${names.join(', ')})`;
   throw new IdatError('run.settings', `${dir}: ${what}; remove it or keep the new one elsewhere`, {

@@ -11,7 +11,7 @@ import type { ModelSpec } from '../step/model.js';
 import type { Role } from '../step/roles.js';
 import { evaluationBatch, loadModel } from '../train/evaluate.js';
 import type { RunControl } from '../train/progress.js';
-import { type OpenedRun, openRun } from './open-run.js';
+import { type OpenedRun, openRun, threadsOf } from './open-run.js';
 
 export interface RunOptions extends RunControl {
   /** Default: where the run was trained. */
@@ -86,7 +86,7 @@ export async function openClassifier(
   const model = await opened.model(role, options);
   const runtime = await startRuntime({
     device: device ?? record.resolved.device,
-    threads: threads ?? record.resolved.threads,
+    threads: threads ?? threadsOf(record),
   });
   try {
     if (plan.compile.frozen !== 'float32') await checkInt8(runtime);

@@ -3,6 +3,7 @@
  */
 import { augments } from '../data/augment.js';
 import { IdatError } from '../errors.js';
+import { usableCores } from '../files/node/usable-cores.js';
 import { tuningHost } from '../measure/node/tuning-host.js';
 import { paceNote, watchPace } from '../measure/pace.js';
 import { profileSteps } from '../measure/profile.js';
@@ -19,6 +20,7 @@ import type { RunControl } from '../train/progress.js';
 import { type RunParts, runProtocol, withSplits } from '../train/protocol.js';
 import { modelSpecs, prefixesOf } from '../train/specs.js';
 import { backboneRecord, fetching, openBackbones } from './backbones.js';
+import { cacheOfRun } from './cache-of-run.js';
 import { createRunDirectory, lockRun, refuseExisting } from './claim-directory.js';
 import { type DataSource, dataOfRun, nameOfData, openData } from './data-source.js';
 import { type MovedWeights, type OpenedRun, openRun } from './open-run.js';
@@ -48,6 +50,8 @@ export interface ResumeControl extends RunControl {
   /** Paths of the weights, where they lie elsewhere now. */
   student?: string;
   teacher?: string;
+  /** Folder for decoded images and what frozen prefixes compute; default: the run's own, where it may choose it (cache-of-run.ts). */
+  cacheDir?: string;
   /** For one operation of the step. */
   threads?: number;
   /** Images in one call. */
@@ -150,11 +154,13 @@ export async function resume(runDir: string, control: ResumeControl = {}): Promi
 }
 
 async function goOn(run: OpenedRun, control: ResumeControl): Promise<FineTuneResult> {
-  const { dir, plan, result } = run;
+  const { dir, result } = run;
+  const plan = { ...run.plan, cache: await cacheOfRun(run, control.cacheDir, control) };
   if (result && control.data === undefined) return { runDir: dir, ...result };
   const data = dataOfRun(run, control.data);
   const record = goingOn(run.record, control);
   const { resolved } = record;
+  tellOfThreads(run, resolved, control);
   const backbones = {
     student: await run.backbone('student', control),
     teacher: plan.models.teacher && (await run.backbone('teacher', control)),
@@ -165,7 +171,7 @@ async function goOn(run: OpenedRun, control: ResumeControl): Promise<FineTuneRes
     checkData(dir, record, fingerprints(pixels));
     if (result) return { runDir: dir, ...result };
     return withRuntime(resolved, async (started) => {
-      const runtime = started.withThreads(resolved.threads, resolved.replicas);
+      const runtime = started.withThreads(resolved.threads, control.replicas ?? replicasHere(resolved));
       const specs = modelSpecs(plan.models, backbones, record.classes);
       const compiled = await loadPrograms(runtime, plan, specs, prefixesOf(specs, plan), resolved);
       if (record !== run.record) await writeRecord(dir, record, dataset.classes);
@@ -220,6 +226,23 @@ function goingOn(record: RunRecord, { threads, microBatch, replicas }: ResumeCon
   const before = same ? earlier : [...earlier, { threads: resolved.threads, microBatch: resolved.microBatch }];
   const changed = { ...now, replicas: replicas ?? resolved.replicas ?? 1, earlier: before, prefixThreads };
   return { ...record, resolved: { ...resolved, ...changed } };
+}
+
+/** As many copies as the run had, where there are cores for them: each holds the weights, and none changes a number. */
+const replicasHere = ({ threads, replicas = 1 }: RunRecord['resolved']): number =>
+  Math.max(1, Math.min(replicas, Math.floor(usableCores() / threads)));
+
+/** A run keeps to its threads, so that its bytes stay the same; on a smaller machine that has a price. */
+function tellOfThreads(
+  { dir }: OpenedRun,
+  { threads, device }: RunRecord['resolved'],
+  { onProgress }: RunControl,
+): void {
+  const cores = usableCores();
+  if (device !== 'cpu' || threads <= cores) return;
+  const what = `${dir}: the run works on ${threads} threads, and there are ${cores} cores, on which they wait for each other`;
+  const text = `${what}; fewer would be faster, and its numbers differ in rounding`;
+  onProgress?.({ kind: 'note', text, code: 'threads.more' });
 }
 
 function checkData(dir: string, { data }: RunRecord, now: Record<string, string>): void {
