@@ -77,7 +77,10 @@ const fitsInMemory = (shape: CacheShape, options: LoadOptions) =>
 const cachePath = (shape: CacheShape, cacheDir: string) => join(cacheDir, `pixels-${shape.key.slice(0, 32)}.bin`);
 
 /** sha256 of each image; one that cannot be read counts by the error it gives, which decoding will report. */
-async function hashImages(items: readonly ImageItem[], { strict, signal }: LoadOptions): Promise<string[]> {
+async function hashImages(
+  items: readonly ImageItem[],
+  { strict, signal }: { strict: boolean; signal?: AbortSignal | undefined },
+): Promise<string[]> {
   const hashes = new Array<string>(items.length);
   await eachConcurrently(items.length, IMAGES_AT_ONCE, signal, async (index) => {
     try {
@@ -203,8 +206,6 @@ function toStore(
       `none of the ${items.length} images can be read; the first, ${first!.name}: ${first!.reason}`,
     );
   }
-  const keyOf = ({ key, name }: ImageItem) => key ?? name;
-  const identity = records.map((record) => [keyOf(items[record]!), items[record]!.label, hashes[record]]);
   return {
     count: records.length,
     size: options.size,
@@ -213,7 +214,10 @@ function toStore(
     keys: records.map((record) => keyOf(items[record]!)),
     fileHashes: records.map((record) => hashes[record]!),
     skipped,
-    fingerprint: sha256(JSON.stringify(identity)),
+    fingerprint: fingerprint(
+      records.map((record) => items[record]!),
+      records.map((record) => hashes[record]!),
+    ),
     pixelsKey: pixelsKey(
       options,
       records.map((record) => hashes[record]!),
@@ -231,6 +235,17 @@ function toStore(
     },
     close: () => storage.close(),
   };
+}
+
+const keyOf = ({ key, name }: ImageItem): string => key ?? name;
+
+/** Of images by their names, labels and bytes. */
+const fingerprint = (items: readonly ImageItem[], hashes: readonly string[]): string =>
+  sha256(JSON.stringify(items.map((item, i) => [keyOf(item), item.label, hashes[i]])));
+
+/** The fingerprint that a store of these images has, where all of them can be read; without decoding one. */
+export async function fingerprintOf(items: readonly ImageItem[], signal?: AbortSignal): Promise<string> {
+  return fingerprint(items, await hashImages(items, { strict: false, signal }));
 }
 
 const pixelsKey = ({ size, orient }: LoadOptions, hashes: readonly string[]): string =>
