@@ -123,7 +123,7 @@ async function decodeIntoMemory(items: readonly ImageItem[], shape: CacheShape, 
     // The pixels are at hand, so a disk that is full or not ours costs the next run its time, not this run its life.
     await saveCache(cachePath(shape, options.cacheDir), shape, storage, failures).catch(
       (error: NodeJS.ErrnoException) => {
-        cacheProblem = `${options.cacheDir}: cannot keep decoded images here (${error.code ?? error.message})`;
+        cacheProblem = cannotKeep(options.cacheDir!, error);
       },
     );
   }
@@ -131,24 +131,38 @@ async function decodeIntoMemory(items: readonly ImageItem[], shape: CacheShape, 
 }
 
 async function decodeIntoFile(items: readonly ImageItem[], shape: CacheShape, options: LoadOptions): Promise<Loaded> {
-  const folder = options.cacheDir ?? tmpdir();
-  const kept = options.cacheDir !== null;
-  const temporary = await createTemporary(folder, kept).catch((error) => {
-    throw noRoom(folder, shape, error);
-  });
+  let folder = options.cacheDir ?? tmpdir();
+  let kept = options.cacheDir !== null;
+  let cacheProblem: string | null = null;
+  const temporary = await createTemporary(folder, kept)
+    .catch((error: NodeJS.ErrnoException) => {
+      if (!kept || !NOT_OURS.includes(error.code ?? '')) throw error;
+      cacheProblem = cannotKeep(folder, error);
+      [folder, kept] = [tmpdir(), false];
+      return createTemporary(folder, kept);
+    })
+    .catch((error) => {
+      throw noRoom(folder, shape, error);
+    });
   const storage = fileStorage(temporary.handle, shape.records, shape.recordBytes, kept ? undefined : temporary.discard);
   try {
     // Full length from the start: an unreadable last image is not written, and its record must still be there.
     await temporary.handle.truncate(shape.records * shape.recordBytes);
     const failures = await decodeInto(storage, items, options);
-    if (options.cacheDir !== null) await seal(temporary, cachePath(shape, options.cacheDir), shape, storage, failures);
-    return { storage, failures, fromCache: false, cacheProblem: null };
+    if (kept) await seal(temporary, cachePath(shape, folder), shape, storage, failures);
+    return { storage, failures, fromCache: false, cacheProblem };
   } catch (error) {
     await temporary.discard();
     const onDisk = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS'].includes((error as NodeJS.ErrnoException)?.code ?? '');
     throw onDisk ? noRoom(folder, shape, error) : error;
   }
 }
+
+/** A folder that can be read at most: what is there serves, and what is not goes elsewhere for as long as the run. */
+const NOT_OURS = ['EROFS', 'EACCES', 'EPERM'];
+
+const cannotKeep = (folder: string, { code, message }: NodeJS.ErrnoException): string =>
+  `${folder}: cannot keep decoded images here (${code ?? message})`;
 
 function noRoom(folder: string, shape: CacheShape, error: unknown): IdatError {
   const gigabytes = ((shape.records * shape.recordBytes) / 1e9).toFixed(1);
