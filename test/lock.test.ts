@@ -124,7 +124,7 @@ describe('who else asks whether a process lives', () => {
     const { XDG_CACHE_HOME: before } = process.env;
     process.env.XDG_CACHE_HOME = folder;
     mkdirSync(join(folder, 'idat', 'tuning.json.lock'), { recursive: true }); // what no unlink removes
-    const entry = { microBatch: 1, threads: 1, replicas: 1, why: '', measured: '' };
+    const entry = { microBatch: 1, threads: 1, replicas: 1, msPerImage: 1, why: '', measured: '' };
     const began = performance.now();
     await expect(rememberTuning('key', entry)).rejects.toThrow();
     expect(performance.now() - began).toBeLessThan(5000);

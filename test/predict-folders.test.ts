@@ -1,9 +1,14 @@
 /** What predict takes of folders: links, names in any encoding, and nothing without a word. */
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { backboneFromFile } from '../src/backbones/node/checkpoint.js';
+import { openDataset } from '../src/data/node/index.js';
 import { predict } from '../src/index.js';
 
 const fixture = fileURLToPath(new URL('./fixtures/run-0.1', import.meta.url));
@@ -40,6 +45,44 @@ it('answers links to files and folders, deeper folders, and names that are no UT
     [join(links, 'sub/green.png'), 'green'],
   ]);
 });
+
+it('passes over pipes, sockets and devices among pictures, and waits for none', async () => {
+  const odd = folder('odd');
+  cpSync(image('red.png'), join(odd, 'red.png'));
+  const [pipe, socket] = [join(odd, 'pipe.png'), join(odd, 'socket.png')];
+  execFileSync('mkfifo', [pipe]);
+  const server = createServer().listen(socket);
+  await once(server, 'listening');
+  symlinkSync('/dev/zero', join(odd, 'zero.png'));
+  symlinkSync(pipe, join(odd, 'to-pipe.png'));
+  try {
+    expect((await predict(run, [odd], { top: 1 })).map(({ path }) => path)).toEqual([join(odd, 'red.png')]);
+    const answers = await predict(run, [join(odd, 'red.png'), pipe, socket, '/dev/zero', join(odd, 'to-pipe.png')]);
+    expect(answers.map(({ error }) => error)).toEqual([
+      undefined,
+      ...[pipe, socket, '/dev/zero', join(odd, 'to-pipe.png')].map(
+        (path) => `${path}: is a folder, a pipe, a socket or a device; give the path of a file`,
+      ),
+    ]);
+    const classes = folder('odd-classes');
+    for (const name of ['red', 'green']) {
+      mkdirSync(join(classes, name));
+      for (let i = 0; i < 5; i++) cpSync(image(`${name}.png`), join(classes, name, `${i}.png`));
+      execFileSync('mkfifo', [join(classes, name, 'pipe.png')]);
+    }
+    const dataset = await openDataset(classes, { seed: 1 });
+    expect(dataset.trainval.length + dataset.test.length).toBe(10);
+    expect(dataset.note).toMatch(/pipe\.png/);
+    await dataset.close();
+    await expect(openDataset(pipe, { seed: 1 })).rejects.toMatchObject({ code: 'data.path.kind' });
+    const weights = folder('odd-weights');
+    cpSync(join(fixture, 'student.safetensors'), join(weights, 'model.safetensors'));
+    execFileSync('mkfifo', [join(weights, 'config.json')]);
+    await expect(backboneFromFile(weights)).rejects.toThrow(/config\.json.*is no file/);
+  } finally {
+    server.close();
+  }
+}, 30_000);
 
 it('refuses to answer nothing', async () => {
   const empty = folder('empty');

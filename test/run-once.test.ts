@@ -1,13 +1,14 @@
 /** Runs of experiments that are there already: taken up where they are the ones asked for, and refused where they are not. */
 import { execFile } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { IdatError } from '../src/errors.js';
 import { runOnce } from '../src/experiments/run-once.js';
-import type { FineTuneInput, RunRecord } from '../src/index.js';
+import { type FineTuneInput, fineTune, type Progress, type RunRecord } from '../src/index.js';
+import { makeImageFolder } from './train-support.js';
 
 const fixture = fileURLToPath(new URL('./fixtures/run-0.1', import.meta.url));
 const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
@@ -69,6 +70,53 @@ describe('a run that is there', () => {
   ])('is the one asked for whatever is %s', async (_, other) => {
     expect(await runOnce({ ...wanted(), ...other }, dir)).toMatchObject(finished());
     expect(stored().settings).toMatchObject({ threads: 1, microBatch: 4 });
+  });
+
+  it('is the one asked for wherever copies of its images and weights lie', async () => {
+    const [data, student] = [join(root, 'copy.zip'), join(root, 'copy.safetensors')];
+    cpSync(wanted().data, data);
+    cpSync(wanted().student!, student);
+    for (const gone of ['colours.zip', 'student.safetensors']) rmSync(join(root, gone));
+    expect(await runOnce({ ...wanted(), data, student }, dir)).toMatchObject(finished());
+  });
+
+  it('is gone on with where they lie now', async () => {
+    const moved = { data: join(root, 'moved.zip'), student: join(root, 'moved.safetensors') };
+    const unfinished = join(root, 'unfinished');
+    const stop = new AbortController();
+    const onProgress = ({ kind }: Progress) => kind === 'epoch' && stop.abort();
+    await fineTune({ ...wanted(), out: unfinished }, { signal: stop.signal, onProgress }).catch(() => {});
+    renameSync(wanted().data, moved.data);
+    renameSync(wanted().student!, moved.student);
+    expect(await runOnce({ ...wanted(), ...moved }, unfinished)).toMatchObject({ protocol: 'val' });
+    // and of runs that keep their split, one image more makes another run, as it would make other splits
+    const folder = await makeImageFolder(root, 4);
+    const request = { ...wanted(), data: folder, student: moved.student };
+    const other = join(root, 'other-run');
+    await runOnce(request, other);
+    const result = JSON.parse(readFileSync(join(other, 'result.json'), 'utf8')) as object;
+    const { of: _, ...told } = result as { of: unknown };
+    expect(await runOnce(request, other)).toMatchObject(told);
+    cpSync(join(folder, 'red', '0.png'), join(folder, 'red', 'one-more.png'));
+    await expect(runOnce(request, other)).rejects.toThrow(/\(data .*, where other images are now\)/);
+  }, 240_000);
+
+  it('is another where other images or weights lie, though their names are the same', async () => {
+    const { data, student } = wanted();
+    const bytes = readFileSync(student!);
+    bytes[bytes.length - 1]! ^= 1;
+    writeFileSync(student!, bytes);
+    expect((await refusal(wanted())).message).toContain(`(student ${student}, where other weights are now)`);
+    rmSync(data as string);
+    const folder = await makeImageFolder(join(root, 'elsewhere'), 4);
+    renameSync(folder, data as string);
+    const { message } = await refusal(wanted());
+    expect(message).toContain(
+      `(data ${data}, where other images are now, student ${student}, where other weights are now)`,
+    );
+    const named = join(root, 'elsewhere', 'colours.zip');
+    cpSync(data as string, named, { recursive: true });
+    expect((await refusal({ ...wanted(), data: named })).message).toContain(`(data ${data}, student`);
   });
 
   it.each<[Partial<FineTuneInput>, told: string]>([

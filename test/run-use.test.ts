@@ -1,10 +1,12 @@
 /** Using runs: several at once in a process, runs that have not ended, a stranger's run, images that cannot be read. */
 import { execFile } from 'node:child_process';
-import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { evaluateRun, fineTune, type Progress, predict, resume } from '../src/index.js';
+import { usableCores } from '../src/files/node/usable-cores.js';
+import { evaluateRun, fineTune, type Progress, predict, type ResumeControl, resume } from '../src/index.js';
+import { openRun, threadsOf } from '../src/runs/open-run.js';
 import { makeImageFolder, runBytes, settings, temporaryFolder } from './train-support.js';
 
 const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
@@ -65,6 +67,86 @@ it('a run does not choose where measuring it writes; who measures does', async (
   await evaluateRun(dir, { cacheDir: own });
   await predict(dir, [join(data, 'red', '0.png')]);
   expect([existsSync(chosen), existsSync(own)]).toEqual([false, true]);
+});
+
+describe('a run that is gone on with does not choose where is kept what can be made again', {
+  timeout: 240_000,
+}, () => {
+  const [within, chosen, own, cache] = ['strange-two/cache', 'chosen', 'mine', 'cache'].map((name) => join(root, name));
+  const dir = join(root, 'strange-two');
+  const kept = (folder: string) => (existsSync(folder) ? readdirSync(folder) : null);
+
+  /** The notes of going on with the run, which names this folder. */
+  async function notesWith(cacheDir: string, control: ResumeControl = {}): Promise<Progress[]> {
+    const stop = new AbortController();
+    rmSync(dir, { recursive: true, force: true });
+    const onStep = ({ kind }: Progress) => kind === 'step' && stop.abort();
+    await fineTune({ ...short('strange-two'), cacheDir }, { signal: stop.signal, onProgress: onStep }).catch(() => {});
+    if (cacheDir !== within && cacheDir !== cache) rmSync(cacheDir, { recursive: true });
+    const notes: Progress[] = [];
+    await resume(dir, { ...control, onProgress: (event) => event.kind === 'note' && notes.push(event) });
+    return notes.filter((event) => 'code' in event && event.code === 'cache.unasked');
+  }
+
+  it('in a folder of others', async () => {
+    expect(await notesWith(chosen!)).toEqual([expect.objectContaining({ text: expect.stringContaining(chosen!) })]);
+    expect(kept(chosen!)).toBe(null);
+    const [link, target] = [join(dir, 'link'), join(root, 'target')];
+    mkdirSync(target);
+    const config = join(root, 'one', 'config.json');
+    const record = JSON.parse(readFileSync(config, 'utf8')) as { settings: object };
+    rmSync(dir, { recursive: true });
+    cpSync(join(root, 'one'), dir, { recursive: true });
+    rmSync(join(dir, 'result.json'));
+    symlinkSync(target, link);
+    writeFileSync(
+      join(dir, 'config.json'),
+      JSON.stringify({ ...record, settings: { ...record.settings, cacheDir: link } }),
+    );
+    await resume(dir);
+    expect(kept(target)).toEqual([]);
+  });
+
+  it('but it may use one of its own, one that is a cache already, and one that is named again', async () => {
+    expect(await notesWith(within!)).toEqual([]);
+    expect(kept(within!)).not.toEqual([]);
+    expect(await notesWith(cache!)).toEqual([]);
+    expect(await notesWith(chosen!, { cacheDir: own! })).toEqual([]);
+    expect([kept(chosen!), kept(own!)?.length]).toEqual([null, expect.any(Number)]);
+  });
+});
+
+describe('threads of a run', () => {
+  const dir = join(root, 'many-threads');
+  function write(resolved: object): void {
+    rmSync(dir, { recursive: true, force: true });
+    cpSync(join(root, 'one'), dir, { recursive: true });
+    rmSync(join(dir, 'result.json'));
+    const config = join(dir, 'config.json');
+    const record = JSON.parse(readFileSync(config, 'utf8')) as { resolved: object };
+    writeFileSync(config, JSON.stringify({ ...record, resolved: { ...record.resolved, ...resolved } }));
+  }
+
+  it('are bounded, all copies together', async () => {
+    write({ threads: 100_000 });
+    await expect(resume(dir)).rejects.toMatchObject({ code: 'run.config' });
+    write({ threads: 1000, replicas: 1000 });
+    await expect(resume(dir)).rejects.toThrow(
+      /resolved\.replicas: expected at most 1024 threads in all, got 1000 times 1000/,
+    );
+  });
+
+  it('are no more than there are cores where nothing depends on them, and otherwise told', async () => {
+    const cores = usableCores();
+    const notes: Progress[] = [];
+    const onProgress = (event: Progress) => event.kind === 'note' && notes.push(event);
+    write({ threads: cores + 1, replicas: 1 });
+    expect(threadsOf((await openRun(dir)).record)).toBe(cores);
+    await resume(dir, { onProgress });
+    expect(notes).toContainEqual(
+      expect.objectContaining({ code: 'threads.more', text: expect.stringContaining(`on ${cores + 1} threads`) }),
+    );
+  });
 });
 
 it('test images that cannot be read are counted beside the result', async () => {

@@ -96,12 +96,22 @@ describe('fineTune', () => {
     await expect(fineTune(config)).rejects.toMatchObject(diverged('test images'));
     expect(existsSync(join(out, 'result.json'))).toBe(false);
     await expect(evaluateRun(out)).rejects.toMatchObject(diverged('test images'));
-    expect(await predict(out, [join(data, 'red', '3.png')])).toEqual([
-      { path: expect.any(String), predictions: [], error: expect.stringMatching(/no finite numbers/) },
-    ]);
+    writeFileSync(join(root, 'unread.png'), 'no picture');
+    await expect(predict(out, [join(data, 'red'), join(root, 'unread.png')])).rejects.toMatchObject({
+      code: 'train.diverged',
+      message: expect.stringMatching(/diverged-at-last: .*no finite numbers.*; train again with a lower lr$/),
+    });
     // where an epoch is looked at, it fails there
     const looking = { ...config, out: join(root, 'diverged-val'), protocol: 'val' as const };
     await expect(fineTune(looking)).rejects.toMatchObject(diverged('val images'));
+  });
+
+  it('looks for the data before it advises on anything else', async () => {
+    const notes: Progress[] = [];
+    const onProgress = (event: Progress) => event.kind === 'note' && notes.push(event);
+    const start = (folder: string) => fineTune({ data: folder, out: join(root, 'nowhere') }, { onProgress });
+    await expect(start(join(root, 'absent'))).rejects.toMatchObject({ code: 'data.path.missing' });
+    expect(notes).toEqual([]);
   });
 
   it('refuses wrong settings before anything else', async () => {

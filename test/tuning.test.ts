@@ -7,8 +7,30 @@ import { cacheFolder } from '../src/files/node/cache-folder.js';
 import { identityText, thisProcess } from '../src/files/node/process-identity.js';
 import { fineTune, type Progress, resume } from '../src/index.js';
 import { type Call, searchCall } from '../src/measure/call-search.js';
-import { recallTuning, rememberTuning } from '../src/measure/node/tuning-cache.js';
+import { forgetTuning, recallTuning, rememberTuning } from '../src/measure/node/tuning-cache.js';
 import { makeImageFolder, settings, temporaryFolder } from './train-support.js';
+
+/** A machine at rest on which each call takes the same time, whatever else this one does: its readings stand still but for the clock. */
+vi.mock('../src/measure/node/tuning-host.js', async (original) => {
+  const { tuningHost } = await original<typeof import('../src/measure/node/tuning-host.js')>();
+  let at = 0;
+  const load = () => ({ wallMs: at, ownMs: at, allMs: at });
+  const atRest = { load, now: () => (at += 20), wait: async () => {} };
+  return { tuningHost: (onNote?: (text: string) => void) => ({ ...tuningHost(onNote), began: load(), ...atRest }) };
+});
+
+/** What the watch on training's pace was told, where nobody waits half a minute: it finds every pace far off when asked to. */
+const pace = vi.hoisted(() => ({ promisedMs: 0, spent: [] as { calls: number; ms: number }[], farOff: false }));
+vi.mock('../src/measure/pace.js', async (original) => ({
+  ...(await original<typeof import('../src/measure/pace.js')>()),
+  watchPace: (promisedMs: number, onFar: (ms: number) => void) => {
+    Object.assign(pace, { promisedMs, spent: [] });
+    return (spent: { calls: number; ms: number }) => {
+      pace.spent.push(spent);
+      if (pace.farOff && pace.spent.length === 1) onFar(8 * promisedMs);
+    };
+  },
+}));
 
 describe('the search', () => {
   const name = ({ microBatch, threads, replicas }: Call) =>
@@ -105,6 +127,7 @@ describe('the cache', () => {
     microBatch,
     threads: 2,
     replicas: 1,
+    msPerImage: 1.5,
     why: 'because',
     measured: '2026-01-31',
   });
@@ -123,16 +146,27 @@ describe('the cache', () => {
 
   it.each([
     '',
-    '{"format": "idat-tuning-2", "entr',
+    '{"format": "idat-tuning-3", "entr',
     '{"format": "idat-tuning-1", "entries": {"a": {"microBatch": 1, "threads": 1, "why": "", "measured": ""}}}',
+    // what was measured beside other programs was remembered as well
+    '{"format": "idat-tuning-2", "entries": {"a": {"microBatch": 1, "threads": 1, "replicas": 1, "why": "", "measured": ""}}}',
     '[]',
-    '{"format": "idat-tuning-2", "entries": {"a": {"threads": 0}}}',
+    '{"format": "idat-tuning-3", "entries": {"a": {"threads": 0}}}',
   ])('takes a damaged file (%s) for an empty one and replaces it', async (text) => {
     mkdirSync(join(root, 'idat'), { recursive: true });
     writeFileSync(file(), text);
     expect(await recallTuning('a')).toBe(null);
     await rememberTuning('a', entry(2));
     expect(await recallTuning('a')).toEqual(entry(2));
+  });
+
+  it('forgets an entry, and no other', async () => {
+    await rememberTuning('wrong', entry(4));
+    await rememberTuning('right', entry(8));
+    await forgetTuning('wrong');
+    await forgetTuning('never there');
+    expect(await recallTuning('wrong')).toBe(null);
+    expect(await recallTuning('right')).toEqual(entry(8));
   });
 
   it('is not held up for long by a lock that a killed process left', async () => {
@@ -150,7 +184,7 @@ describe('the cache', () => {
   });
 });
 
-describe('a run', () => {
+describe('a run', { timeout: 240_000 }, () => {
   const root = temporaryFolder();
   beforeAll(() => void vi.stubEnv('XDG_CACHE_HOME', root));
   afterAll(() => {
@@ -190,6 +224,35 @@ describe('a run', () => {
     });
     await resume(join(root, 'first'));
     expect(resolved(join(root, 'first'))).toEqual(first);
+  });
+
+  it('watches its pace from the second epoch on, and has what is far off measured again', async () => {
+    const data = await makeImageFolder(root);
+    const entries = () => JSON.parse(readFileSync(join(root, 'idat', 'tuning.json'), 'utf8')).entries as object;
+    const run = (name: string) => ({ ...settings(data, join(root, name)), microBatch: 'auto' as const, epochs: 2 });
+    rmSync(join(root, 'idat', 'tuning.json'), { force: true }); // the next start measures
+    const notes: string[] = [];
+    const onProgress = (event: Progress) => event.kind === 'note' && notes.push(event.text);
+
+    await fineTune(run('watched'), { onProgress });
+    const { microBatch } = resolved(join(root, 'watched'));
+    expect(pace.promisedMs).toBe(20); // by the clock above
+    expect(pace.spent).toHaveLength(4); // of 39 images, 8 an update
+    for (const { calls, ms } of pace.spent) {
+      expect(calls).toBe(Math.ceil(8 / microBatch));
+      expect(ms).toBeGreaterThan(0);
+    }
+    expect(Object.keys(entries())).toHaveLength(1);
+    expect(notes.join('\n')).not.toMatch(/measures again/);
+
+    pace.farOff = true;
+    await fineTune(run('far-off'), { onProgress });
+    pace.farOff = false;
+    expect(notes.filter((text) => /a call takes 160 ms, 8\.0 times more .*measures again/.test(text))).toHaveLength(1);
+    expect(resolved(join(root, 'far-off')).microBatch).toBe(microBatch);
+    expect(entries()).toEqual({});
+    for (const name of ['student.safetensors', 'metrics.jsonl'])
+      expect(readFileSync(join(root, 'far-off', name)).equals(readFileSync(join(root, 'watched', name)))).toBe(true);
   });
 
   it('measures nothing where both are given', async () => {

@@ -40,6 +40,8 @@ export function messageOf(error: IdatError): string {
 const FOR_NOTES: Readonly<Partial<Record<NoteCode, string>>> = {
   'student.preset': 'choose it with --student NAME (idat models lists them)',
   'run.unfinished': 'finish it with idat resume',
+  'cache.unasked': 'that is --cache-dir FOLDER',
+  'threads.more': 'that is --threads NUMBER',
   'prefix.uncached': 'free space, choose another --cache-dir or raise --prefix-memory',
 };
 

@@ -1,8 +1,8 @@
 /** What the environment says about the Hugging Face hub, by the variables its own tools read. */
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { IdatError } from '../errors.js';
+import { homeFolder } from '../files/node/home-folder.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -58,8 +58,8 @@ async function tokenOf(env: Environment): Promise<string | null> {
 }
 
 const hubHome = (env: Environment): string =>
-  path(env.HF_HOME || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'huggingface'));
+  path(env.HF_HOME || join(env.XDG_CACHE_HOME || join(homeFolder(), '.cache'), 'huggingface'));
 
-const path = (text: string): string => resolve(text.replace(/^~(?=$|[\\/])/, homedir()));
+const path = (text: string): string => resolve(text.replace(/^~(?=$|[\\/])/, () => homeFolder()));
 
 const isTrue = (text: string | undefined): boolean => /^(1|on|yes|true)$/i.test(text ?? '');

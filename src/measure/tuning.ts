@@ -16,12 +16,13 @@ import { mapPair, type Pair } from '../step/roles.js';
 import type { TrainStep } from '../step/train-step.js';
 import { microBatchOf, type Prefixes, prefixesOf, stepOf } from '../train/specs.js';
 import { type Call, type Reading, searchCall } from './call-search.js';
+import { type Cores, disturbance, freeCores, type LoadReading, type TimedCalls } from './load.js';
 
 /** What of a plan decides how a batch is worked through. */
 export type TunedPlan = Pick<RunPlan, 'objective' | 'compile' | 'augmentation' | 'batch' | 'engine'>;
 
 /** A choice that was measured earlier. */
-export interface TuningEntry extends Call {
+export interface TuningEntry extends Reading {
   /** What was measured, in words. */
   readonly why: string;
   /** ISO date. */
@@ -31,19 +32,34 @@ export interface TuningEntry extends Call {
 /** What the platform knows of the machine and remembers of it. */
 export interface TuningHost {
   readonly machine: Machine;
+  readonly cores: Cores;
+  /** When it was asked first: what other programs do is judged from then on. */
+  readonly began: LoadReading;
+  load(): LoadReading;
+  /** Milliseconds of the clock that calls are timed with. */
+  now(): number;
+  wait(ms: number): Promise<void>;
   availableBytes(): number;
   recall(key: string): Promise<TuningEntry | null>;
   /** Never throws: what cannot be remembered is measured again. */
   remember(key: string, entry: TuningEntry): Promise<void>;
+  /** So that it is measured again. Never throws. */
+  forget(key: string): Promise<void>;
 }
 
 export interface TunedCall extends Call {
   /** Why so, in a sentence; null where both were given. */
   readonly why: string | null;
+  /** Cores that other programs leave to this one, for what else it computes. */
+  readonly freeCores: number;
+  /** What was measured of the choice, to be held against the pace of training; null where nothing was. */
+  readonly measured: { readonly msPerCall: number; forget(): Promise<void> } | null;
 }
 
 /** Candidates are begun within this time. */
 const BUDGET_MS = 2000;
+/** The system counts CPU time in hundredths of a second: to see what others use, a look has to last. */
+const LOOK_MS = 250;
 /** A step with more work than this in its first call would take over a second to load and time on two cores. */
 const LARGEST_MEASURED_FLOPS = 2e10;
 /** A candidate is called at least so often and for so long, after once to warm up; a hopeless one less often. */
@@ -69,55 +85,94 @@ export async function tuneCall(
 ): Promise<TunedCall> {
   const { microBatch: wanted, size: whole } = plan.batch;
   const batchSize = Math.min(whole, images);
-  const [usual, ...others] = concurrencies(runtime, plan.engine);
+  const free = await coresLeft(runtime, plan.engine, host);
+  const [usual, ...others] = concurrencies(runtime, plan.engine, free);
   const first = { microBatch: microBatchOf(plan.batch, specs, prefixes, images), ...usual! };
-  if (wanted !== 'auto' && others.length === 0) return { ...first, why: null };
+  const unmeasured = { ...first, freeCores: free, measured: null };
+  if (wanted !== 'auto' && others.length === 0) return { ...unmeasured, why: null };
 
   const unit = unitStep(plan, specs);
   const key = await keyOf(runtime, plan, unit, batchSize, host.machine);
+  const tuned = ({ microBatch, threads, replicas, msPerImage }: Reading, why: string): TunedCall => {
+    const msPerCall = (msPerImage * batchSize) / Math.ceil(batchSize / microBatch / replicas);
+    const measured = { msPerCall, forget: () => host.forget(key) };
+    return { microBatch, threads, replicas, why, freeCores: free, measured };
+  };
   const known = thorough ? null : await host.recall(key);
-  if (known) {
-    const { microBatch, threads, replicas, why, measured } = known;
-    return { microBatch, threads, replicas, why: `${why}, on ${measured}` };
-  }
+  // what was best on a machine at rest is not where its threads would wait for cores that others have
+  const fits = known && (free === runtime.threads || known.threads * known.replicas <= free);
+  if (known && fits) return tuned(known, `${known.why}, on ${known.measured}`);
   if (!thorough && unit.program.flops * first.microBatch > LARGEST_MEASURED_FLOPS) {
-    return { ...first, why: `${inWords(first)}, by rule; idat bench measures what is best and remembers it` };
+    const busy = free < runtime.threads ? `, as other programs leave it ${counted(free, 'core')}` : '';
+    const why = `${inWords(first)}, by rule${busy}; idat bench measures what is best and remembers it`;
+    return { ...unmeasured, why };
   }
 
   const given = wanted !== 'auto';
   const fitting = host.availableBytes() / unit.program.activationBytes;
-  const started = performance.now();
+  const timed: TimedCalls[] = [];
+  const started = host.now();
   const { best, readings } = await searchCall({
     batchSize,
     first,
     others,
     smallest: given ? first.microBatch : 1,
     largest: given ? first.microBatch : Math.max(first.microBatch, Math.min(batchSize, fitting)),
-    measure: ({ microBatch, threads, replicas }, hopelessMs) =>
-      timeCall(
+    measure: async ({ microBatch, threads, replicas }, hopelessMs) => {
+      const calls = await timeCall(
         runtime.withThreads(threads, replicas),
         (sink) => stepOf(plan, specs, prefixes, microBatch, sink),
         hopelessMs,
         thorough ? THOROUGH : QUICK,
-      ),
-    outOfTime: () => !thorough && performance.now() - started > BUDGET_MS,
+        host,
+      );
+      timed.push(calls);
+      // the shortest, as all else that the machine does only adds
+      return Math.min(...calls.times);
+    },
+    outOfTime: () => !thorough && host.now() - started > BUDGET_MS,
   });
-  const entry = { ...best, why: explain(best, readings), measured: new Date().toISOString().slice(0, 10) };
-  await host.remember(key, entry);
-  return { microBatch: best.microBatch, threads: best.threads, replicas: best.replicas, why: entry.why };
+  const why = explain(best, readings);
+  const disturbed = disturbance(timed, host.cores, runtime.device === 'cpu');
+  if (disturbed !== null) return tuned(best, `${why} for this run alone and not remembered: ${disturbed}`);
+  await host.remember(key, { ...best, why, measured: new Date().toISOString().slice(0, 10) });
+  return tuned(best, why);
 }
 
-/** How calls may share the cores: as the settings say, or else first the usual way, then what may be faster. */
-function concurrencies({ device, threads: cores }: Runtime, { threads, replicas }: EnginePlan) {
-  if (threads !== undefined || device !== 'cpu' || cores === 1) return [{ threads: cores, replicas: replicas ?? 1 }];
+/** Whether threads and replicas are up to us. */
+const areChosen = ({ device, threads: cores }: Pick<Runtime, 'device' | 'threads'>, { threads }: EnginePlan) =>
+  threads === undefined && device === 'cpu' && cores > 1;
+
+/** Cores that other programs leave to this one, as far as that matters. */
+async function coresLeft(runtime: Runtime, engine: EnginePlan, host: TuningHost): Promise<number> {
+  if (!areChosen(runtime, engine)) return runtime.threads;
+  const missing = LOOK_MS - (host.load().wallMs - host.began.wallMs);
+  if (missing > 0) await host.wait(missing);
+  return Math.min(runtime.threads, freeCores(host.began, host.load(), host.cores));
+}
+
+/**
+ * How calls may share the cores: as the settings say, or else first the usual way, then what may be faster. Threads that
+ * outnumber the free cores wait for each other, so that these come first, and all cores last.
+ * @param free cores that other programs leave
+ */
+export function concurrencies(
+  runtime: Pick<Runtime, 'device' | 'threads'>,
+  engine: EnginePlan,
+  free: number,
+): Omit<Call, 'microBatch'>[] {
+  const { threads: cores } = runtime;
+  const { replicas } = engine;
+  if (!areChosen(runtime, engine)) return [{ threads: cores, replicas: replicas ?? 1 }];
   if (replicas !== undefined) {
-    const share = Math.max(1, Math.floor(cores / replicas));
+    const share = Math.max(1, Math.floor(free / replicas));
     return [{ threads: share, replicas }, ...(share > 1 ? [{ threads: 1, replicas }] : [])];
   }
+  const single = { threads: 1, replicas: 1 };
   return [
-    { threads: cores, replicas: 1 },
-    { threads: 1, replicas: 1 },
-    { threads: 1, replicas: cores },
+    { threads: free, replicas: 1 },
+    ...(free > 1 ? [single, { threads: 1, replicas: free }] : []),
+    ...(free < cores ? [{ threads: cores, replicas: 1 }] : []),
   ];
 }
 
@@ -154,13 +209,14 @@ async function keyOf(
   return (await sha256(JSON.stringify(all))).slice(0, 32);
 }
 
-/** Milliseconds of a call in each replica: the shortest of several, as all else that the machine does only adds. */
+/** Milliseconds of a call in each replica, several times. */
 async function timeCall(
   runtime: Runtime,
   compile: (sink: WeightSink) => TrainStep,
   hopelessMs: number,
   { calls, ms, hopelessCalls }: { calls: number; ms: number; hopelessCalls: number },
-): Promise<number> {
+  { now, load }: TuningHost,
+): Promise<TimedCalls> {
   let step: TrainStep | undefined;
   const session = await runtime.load((sink) => {
     step = compile(sink);
@@ -171,13 +227,14 @@ async function timeCall(
     const run = () => Promise.all(Array.from({ length: runtime.replicas }, () => session.run(feeds)));
     await run();
     const times: number[] = [];
-    for (const began = performance.now(); times.length < calls || performance.now() - began < ms; ) {
-      const started = performance.now();
+    const before = load();
+    for (const began = now(); times.length < calls || now() - began < ms; ) {
+      const started = now();
       await run();
-      times.push(performance.now() - started);
+      times.push(now() - started);
       if (times.length === hopelessCalls && Math.min(...times) > hopelessMs) break;
     }
-    return Math.min(...times);
+    return { times, before, after: load() };
   } finally {
     await session.close();
   }

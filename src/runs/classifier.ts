@@ -11,7 +11,7 @@ import type { ModelSpec } from '../step/model.js';
 import type { Role } from '../step/roles.js';
 import { evaluationBatch, loadModel } from '../train/evaluate.js';
 import type { RunControl } from '../train/progress.js';
-import { type OpenedRun, openRun } from './open-run.js';
+import { type OpenedRun, openRun, threadsOf } from './open-run.js';
 
 export interface RunOptions extends RunControl {
   /** Default: where the run was trained. */
@@ -86,7 +86,7 @@ export async function openClassifier(
   const model = await opened.model(role, options);
   const runtime = await startRuntime({
     device: device ?? record.resolved.device,
-    threads: threads ?? record.resolved.threads,
+    threads: threads ?? threadsOf(record),
   });
   try {
     if (plan.compile.frozen !== 'float32') await checkInt8(runtime);
@@ -273,11 +273,12 @@ async function readAll(
   return read;
 }
 
-const notNumbers = (name: string): IdatError =>
-  new IdatError(
-    'classifier.numbers',
-    `${name}: the model’s answer is no finite numbers: training has diverged, or the run’s tensors are damaged`,
-  );
+const NOT_NUMBERS = 'the model’s answer is no finite numbers: training has diverged, or the run’s tensors are damaged';
+
+const notNumbers = (name: string): IdatError => new IdatError('classifier.numbers', `${name}: ${NOT_NUMBERS}`);
+
+/** Whether an image was read and the model had no numbers for it. */
+export const isWithoutNumbers = ({ error }: ImagePrediction): boolean => error?.endsWith(`: ${NOT_NUMBERS}`) ?? false;
 
 /** Softmax, and the most probable first; of equal ones the first. */
 function mostProbable(logits: Float32Array, classes: readonly string[], top: number): ClassProbability[] {

@@ -9,7 +9,7 @@ import { pixelInputs } from '../train/inputs.js';
 import { fetching } from './backbones.js';
 import type { RunOptions } from './classifier.js';
 import { type DataSource, dataOfRun, holdsTraining, openTestData, type TestDataSource } from './data-source.js';
-import { type OpenedRun, openRun } from './open-run.js';
+import { type OpenedRun, openRun, threadsOf } from './open-run.js';
 import { withPixels } from './pixels.js';
 import { openRunData } from './run-data.js';
 import { readSplit, trainedOn } from './split-file.js';
@@ -67,7 +67,7 @@ export async function evaluateRun(
     else await tellOfTraining(run, fileHashes, options);
     const engine = {
       device: options.device ?? record.resolved.device,
-      threads: options.threads ?? record.resolved.threads,
+      threads: options.threads ?? threadsOf(record),
     };
     return withRuntime(engine, async (runtime) => {
       if (plan.compile.frozen !== 'float32') await checkInt8(runtime);

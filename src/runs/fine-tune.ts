@@ -3,9 +3,11 @@
  */
 import { augments } from '../data/augment.js';
 import { IdatError } from '../errors.js';
+import { usableCores } from '../files/node/usable-cores.js';
 import { tuningHost } from '../measure/node/tuning-host.js';
+import { paceNote, watchPace } from '../measure/pace.js';
 import { profileSteps } from '../measure/profile.js';
-import { tuneCall } from '../measure/tuning.js';
+import { type TunedCall, tuneCall } from '../measure/tuning.js';
 import type { StepProfile } from '../report/profile-record.js';
 import { withRuntime } from '../runtime/node/start.js';
 import { versions } from '../runtime/node/versions.js';
@@ -13,11 +15,13 @@ import { BUNDLED } from '../settings/fields.js';
 import { planOf, type RunPlan } from '../settings/plan.js';
 import type { RunRecord, RunResult } from '../settings/record.js';
 import { loadPrograms } from '../train/compiled.js';
+import type { OnCalls } from '../train/fit.js';
 import type { RunControl } from '../train/progress.js';
 import { type RunParts, runProtocol, withSplits } from '../train/protocol.js';
 import { modelSpecs, prefixesOf } from '../train/specs.js';
 import { keptParameters } from '../train/state.js';
 import { backboneRecord, fetching, openBackbones } from './backbones.js';
+import { cacheOfRun } from './cache-of-run.js';
 import { createRunDirectory, lockRun, refuseExisting } from './claim-directory.js';
 import { type DataSource, dataOfRun, nameOfData, openData } from './data-source.js';
 import { type MovedWeights, type OpenedRun, openRun } from './open-run.js';
@@ -47,6 +51,8 @@ export interface ResumeControl extends RunControl {
   /** Paths of the weights, where they lie elsewhere now. */
   student?: string;
   teacher?: string;
+  /** Folder for decoded images and what frozen prefixes compute; default: the run's own, where it may choose it (cache-of-run.ts). */
+  cacheDir?: string;
   /** For one operation of the step. */
   threads?: number;
   /** Images in one call. */
@@ -70,11 +76,12 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
   const settings = storedSettingsOf(request);
   const plan = planOf(settings);
   const onNote = (text: string) => control.onProgress?.({ kind: 'note', text });
-  if (request.student === undefined)
-    control.onProgress?.({ kind: 'note', text: PRESET_STUDENT, code: 'student.preset' });
+  const host = tuningHost(onNote);
   if (settings.out !== undefined) await refuseExisting(settings.out);
   const fetch = plan.offline ? undefined : fetching(nameOfData(request.data), control);
   const dataset = await openData(request.data, { seed: plan.splitSeed }, fetch); // before weights are fetched in vain
+  if (request.student === undefined)
+    control.onProgress?.({ kind: 'note', text: PRESET_STUDENT, code: 'student.preset' });
   const backbones = await openBackbones(plan.models, plan, control).catch(async (error: unknown) => {
     await dataset.close();
     throw error;
@@ -86,12 +93,14 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
       const specs = modelSpecs(plan.models, backbones, dataset.classes.length);
       const prefixes = prefixesOf(specs, plan);
       const images = pixels[plan.protocol.train]!.student.count;
-      const host = tuningHost(onNote);
-      const { microBatch, threads, replicas, why } = await tuneCall(started, plan, specs, prefixes, images, host);
+      const tuned = await tuneCall(started, plan, specs, prefixes, images, host);
+      const { microBatch, threads, replicas, why } = tuned;
       if (why !== null) onNote(why);
       if (augments(plan.augmentation) && settings.method !== 'full') onNote(AUGMENTED);
       const runtime = started.withThreads(threads, replicas);
-      const resolved = { device: runtime.device, threads, microBatch, replicas, prefixThreads: started.threads };
+      // records of a lasting folder are of so many threads, and not found by others
+      const prefixThreads = plan.cache.folder === null ? tuned.freeCores : started.threads;
+      const resolved = { device: runtime.device, threads, microBatch, replicas, prefixThreads };
       const compiled = await loadPrograms(runtime, plan, specs, prefixes, resolved);
       const record: RunRecord = {
         format: 'idat-run-1',
@@ -108,7 +117,8 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
         await writeSplit(dir, splitOf(pixels));
         await writeRecord(dir, record, dataset.classes);
         const store = directoryStore(dir, record, compiled.models);
-        const parts = partsOf(plan, { compiled, microBatch, pixels, store, control, checkSources });
+        const onCalls = callWatch(tuned, prefixes.student !== null || prefixes.teacher !== null, onNote);
+        const parts = partsOf(plan, { compiled, microBatch, pixels, store, control, checkSources, onCalls });
         if (control.onProfile) {
           const profile = await withSplits(parts, async (splits) =>
             profileSteps(runtime, plan, specs, prefixes, microBatch, await splits.training(plan.protocol.train)),
@@ -145,11 +155,13 @@ export async function resume(runDir: string, control: ResumeControl = {}): Promi
 }
 
 async function goOn(run: OpenedRun, control: ResumeControl): Promise<FineTuneResult> {
-  const { dir, plan, result } = run;
+  const { dir, result } = run;
+  const plan = { ...run.plan, cache: await cacheOfRun(run, control.cacheDir, control) };
   if (result && control.data === undefined) return { runDir: dir, ...result };
   const data = dataOfRun(run, control.data);
   const record = goingOn(run.record, control);
   const { resolved } = record;
+  tellOfThreads(run, resolved, control);
   const backbones = {
     student: await run.backbone('student', control),
     teacher: plan.models.teacher && (await run.backbone('teacher', control)),
@@ -160,7 +172,7 @@ async function goOn(run: OpenedRun, control: ResumeControl): Promise<FineTuneRes
     checkData(dir, record, fingerprints(pixels));
     if (result) return { runDir: dir, ...result };
     return withRuntime(resolved, async (started) => {
-      const runtime = started.withThreads(resolved.threads, resolved.replicas);
+      const runtime = started.withThreads(resolved.threads, control.replicas ?? replicasHere(resolved));
       const specs = modelSpecs(plan.models, backbones, record.classes);
       const compiled = await loadPrograms(runtime, plan, specs, prefixesOf(specs, plan), resolved);
       if (record !== run.record) await writeRecord(dir, record, dataset.classes);
@@ -169,6 +181,17 @@ async function goOn(run: OpenedRun, control: ResumeControl): Promise<FineTuneRes
       return finish({ ...run, record }, partsOf(plan, { compiled, microBatch, pixels, store, control, checkSources }));
     });
   });
+}
+
+/** Tells when training goes far otherwise than was measured, and has that measured again by the next run. */
+function callWatch({ measured }: TunedCall, prefix: boolean, onNote: (text: string) => void): OnCalls | undefined {
+  if (measured === null) return undefined;
+  const watch = watchPace(measured.msPerCall, (msPerCall) => {
+    onNote(paceNote(measured.msPerCall, msPerCall));
+    void measured.forget();
+  });
+  // what frozen prefixes compute meanwhile slows the calls down
+  return (spent, firstEpoch) => (prefix && firstEpoch ? undefined : watch(spent));
 }
 
 /** What a run is made of on this platform: what does not fit into memory goes to files. */
@@ -204,6 +227,23 @@ function goingOn(record: RunRecord, { threads, microBatch, replicas }: ResumeCon
   const before = same ? earlier : [...earlier, { threads: resolved.threads, microBatch: resolved.microBatch }];
   const changed = { ...now, replicas: replicas ?? resolved.replicas ?? 1, earlier: before, prefixThreads };
   return { ...record, resolved: { ...resolved, ...changed } };
+}
+
+/** As many copies as the run had, where there are cores for them: each holds the weights, and none changes a number. */
+const replicasHere = ({ threads, replicas = 1 }: RunRecord['resolved']): number =>
+  Math.max(1, Math.min(replicas, Math.floor(usableCores() / threads)));
+
+/** A run keeps to its threads, so that its bytes stay the same; on a smaller machine that has a price. */
+function tellOfThreads(
+  { dir }: OpenedRun,
+  { threads, device }: RunRecord['resolved'],
+  { onProgress }: RunControl,
+): void {
+  const cores = usableCores();
+  if (device !== 'cpu' || threads <= cores) return;
+  const what = `${dir}: the run works on ${threads} threads, and there are ${cores} cores, on which they wait for each other`;
+  const text = `${what}; fewer would be faster, and its numbers differ in rounding`;
+  onProgress?.({ kind: 'note', text, code: 'threads.more' });
 }
 
 function checkData(dir: string, { data }: RunRecord, now: Record<string, string>): void {

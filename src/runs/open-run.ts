@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { Backbone } from '../backbones/backbone.js';
 import { IdatError } from '../errors.js';
+import { usableCores } from '../files/node/usable-cores.js';
 import { planOf, type RunPlan } from '../settings/plan.js';
 import type { EpochMetrics, RunRecord, RunResult } from '../settings/record.js';
 import type { ModelSpec, TrainableLayout } from '../step/model.js';
@@ -80,6 +81,9 @@ export async function openRun(runDir: string, moved: MovedWeights = {}): Promise
     parameters: (role, layout) => readTuned(dir, role, layout),
   };
 }
+
+/** Threads to use a run with: those it was trained on, and no more than there are cores here, whoever made it. */
+export const threadsOf = ({ resolved }: RunRecord): number => Math.min(resolved.threads, usableCores());
 
 /** Weights that were packed with the run lie below it; all other paths in a run are absolute. */
 const packedWeights = (name: string): string | null => (/^weights\/[^/\\]+$/.test(name) ? name : null);

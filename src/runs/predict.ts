@@ -6,7 +6,7 @@ import { leftOut } from '../data/left-out.js';
 import { openDirectory } from '../data/node/directory.js';
 import { type ImageSource, nameOfSource } from '../data/node/image-source.js';
 import { IdatError } from '../errors.js';
-import { type ImagePrediction, openClassifier, type RunOptions } from './classifier.js';
+import { type ImagePrediction, isWithoutNumbers, openClassifier, type RunOptions } from './classifier.js';
 import { openRun } from './open-run.js';
 import { noteUnfinished } from './unfinished.js';
 
@@ -20,7 +20,7 @@ export interface Prediction extends ImagePrediction {
  * @param images image files, folders of them, bytes of files, or pixels
  * @param options.top how many classes to name for each; default 5
  * @throws IdatError as `openClassifier`; `predict.path` when there is no such file or folder, `predict.empty` when there is
- *   no image in them
+ *   no image in them; `train.diverged` when the model gives no numbers for any of those that can be read
  */
 export async function predict(
   runDir: string,
@@ -39,6 +39,7 @@ export async function predict(
       signal: options.signal,
       onProgress: (done, total) => options.onProgress?.({ kind: 'evaluate', done, total, split: 'images' }),
     });
+    refuseDiverged(run.dir, predictions);
     return predictions.map((prediction, i) => ({
       path: found[i]!.name ?? nameOfSource(sources[i]!, i),
       ...prediction,
@@ -46,6 +47,14 @@ export async function predict(
   } finally {
     await classifier.close();
   }
+}
+
+/** What answers no image at all is no matter of the images: one sentence, and not one for each. */
+function refuseDiverged(dir: string, predictions: readonly ImagePrediction[]): void {
+  const answered = predictions.some(({ error }) => error === undefined);
+  if (answered || !predictions.some(isWithoutNumbers)) return;
+  const what = 'its answers are no finite numbers, whatever the image: training has diverged';
+  throw new IdatError('train.diverged', `${dir}: ${what}; train again with a lower lr`);
 }
 
 /** An image to answer for. `name` is what it is called where the source itself cannot tell. */

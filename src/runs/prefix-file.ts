@@ -38,14 +38,14 @@ export const prefixFiles = (folder: string | null): PrefixFiles => ({
 });
 
 /**
- * Opens the file of this key, or makes it.
+ * Opens the file of this key, or makes it. One that may not be written is read.
  * @param folder null: a file without a name in the system's temporary folder, gone when closed or when the process ends
  * @throws the system's error; ENOSPC also when the file would take more than half of the free space
  */
 async function openPrefixFile(folder: string | null, shape: PrefixFileShape): Promise<PrefixFile> {
-  const handle = folder === null ? await openTemporary() : await openNamed(folder, shape.key);
+  const { handle, refused } = folder === null ? await openTemporary() : await openNamed(folder, shape.key);
   try {
-    await checkSpace(folder ?? tmpdir(), handle, shape);
+    if (!refused) await checkSpace(folder ?? tmpdir(), handle, shape);
   } catch (error) {
     await handle.close();
     throw error;
@@ -63,6 +63,7 @@ async function openPrefixFile(folder: string | null, shape: PrefixFileShape): Pr
       return mark === MARK && checksum === checksumOf(record, shape.key, index) ? record : null;
     },
     async write(index, record) {
+      if (refused) throw refused;
       const trailer = trailerOf(record);
       trailer[0] = MARK;
       trailer[1] = checksumOf(record, shape.key, index);
@@ -72,19 +73,33 @@ async function openPrefixFile(folder: string | null, shape: PrefixFileShape): Pr
   };
 }
 
-async function openNamed(folder: string, key: string) {
-  await mkdir(folder, { recursive: true });
-  const path = join(folder, `prefix-${key.slice(0, 32)}.bin`);
-  const handle = await open(path, constants.O_RDWR | constants.O_CREAT);
-  await useCacheFile(folder, path);
-  return handle;
+/** A file, and why it cannot be written where it can only be read. */
+interface Opened {
+  readonly handle: FileHandle;
+  readonly refused?: Error;
 }
 
-async function openTemporary() {
+async function openNamed(folder: string, key: string): Promise<Opened> {
+  const path = join(folder, `prefix-${key.slice(0, 32)}.bin`);
+  const opened = await openToWrite(folder, path).catch(async (refused: Error): Promise<Opened> => {
+    const handle = await open(path, constants.O_RDONLY).catch(() => null);
+    if (!handle) throw refused;
+    return { handle, refused };
+  });
+  await useCacheFile(folder, path);
+  return opened;
+}
+
+async function openToWrite(folder: string, path: string): Promise<Opened> {
+  await mkdir(folder, { recursive: true });
+  return { handle: await open(path, constants.O_RDWR | constants.O_CREAT) };
+}
+
+async function openTemporary(): Promise<Opened> {
   const path = join(tmpdir(), `idat-prefix-${randomBytes(8).toString('hex')}.tmp`);
   const handle = await open(path, 'wx+');
   await rm(path); // an open file outlives its name, and so cannot be left behind
-  return handle;
+  return { handle };
 }
 
 async function checkSpace(folder: string, handle: FileHandle, { records, size }: PrefixFileShape): Promise<void> {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import type { PixelStore } from '../data/pixels.js';
 import type { Feed } from '../runtime/runtime.js';
 import {
@@ -39,6 +39,31 @@ const expected = (indices: readonly number[]) => ({
   'prefix.1': Float32Array.from(indices.flatMap((i) => [-Math.fround(i / 255), Math.fround(i / 255) * 3])),
 });
 
+/** A folder that cannot be written, also for root, whom access rights do not stop. */
+const readOnly = vi.hoisted(() => ({ folder: null as string | null }));
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof import('node:fs/promises')>();
+  const refuse = (path: unknown) => {
+    if (readOnly.folder === null || !String(path).startsWith(readOnly.folder)) return;
+    throw Object.assign(new Error(`EROFS: read-only file system, open '${path}'`), { code: 'EROFS' });
+  };
+  const writes = (flags: unknown) => (typeof flags === 'number' ? flags !== 0 : /[wa+]/.test(String(flags ?? 'r')));
+  return {
+    ...real,
+    open: async (...args: Parameters<typeof real.open>) => {
+      if (writes(args[1])) refuse(args[0]);
+      return real.open(...args);
+    },
+    utimes: async (...args: Parameters<typeof real.utimes>) => {
+      refuse(args[0]);
+      return real.utimes(...args);
+    },
+  };
+});
+afterEach(() => {
+  readOnly.folder = null;
+});
+
 /** A prefix that keeps a list of the images it was run on. */
 function counted(identity = 'model') {
   const calls: number[][] = [];
@@ -63,6 +88,7 @@ function counted(identity = 'model') {
           'prefix.1': Float32Array.from(values.flatMap((value) => [-value, value * 3])),
         };
       },
+      spent: () => ({ calls: calls.length, ms: 0 }),
       close: async () => {},
     },
   };
@@ -243,6 +269,17 @@ describe('a file of records', () => {
     }
     await Promise.all(stores.map((store) => store.close()));
     expect(await readThrough(all, storage(folder))).toEqual([]);
+  });
+
+  it('that may only be read is read, and what it lacks is computed', async () => {
+    const folder = newFolder();
+    expect(await readThrough([0, 1, 2, 3], storage(folder, 0))).not.toEqual([]);
+    readOnly.folder = folder;
+    const problems: string[] = [];
+    expect(await readThrough([0, 1, 2, 3], storage(folder, 0, problems))).toEqual([]);
+    expect(problems).toEqual([]);
+    expect(await readThrough([9, 10], storage(folder, 0, problems))).toContain(9);
+    expect(problems).toEqual([expect.stringMatching(/cannot keep .*EROFS/)]);
   });
 
   it('that cannot be made is reported once, and all goes on without', async () => {

@@ -20,6 +20,7 @@ import {
   EpochMetricsSchema,
   EpochTimingSchema,
   factsOf,
+  MAX_THREADS,
   RunFactsSchema,
   type RunRecord,
   RunRecordSchema,
@@ -71,6 +72,11 @@ function contradictionIn({ settings, resolved, teacher }: RunRecord): Issue | nu
   if ((settings.teacher === null) !== (teacher === null)) {
     const expected = settings.teacher === null ? 'null, as the settings name none' : `that of ${settings.teacher}`;
     return { path: ['teacher'], code: 'contradiction', message: `expected ${expected}` };
+  }
+  const { threads, replicas = 1 } = resolved;
+  if (threads * replicas > MAX_THREADS) {
+    const message = `expected at most ${MAX_THREADS} threads in all, got ${replicas} times ${threads}`;
+    return { path: ['resolved', 'replicas'], code: 'too_big', message };
   }
   if (resolved.microBatch > settings.batchSize) {
     const message = `expected at most the batch size ${settings.batchSize}, got ${resolved.microBatch}`;

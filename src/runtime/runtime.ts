@@ -11,6 +11,12 @@ export type Provider = Exclude<Device, 'auto'>;
 
 export type Feed = Float32Array | BigInt64Array | Uint8Array;
 
+/** What a session's runs have taken so far, of the engine's own time: not the way to it, nor waiting for others. */
+export interface Spent {
+  readonly calls: number;
+  readonly ms: number;
+}
+
 export interface Session {
   /** How many runs to begin before the first has ended: one for each copy of the program and, of several, one to follow. */
   readonly atOnce: number;
@@ -20,6 +26,8 @@ export interface Session {
    * @returns each output's numbers
    */
   run(feeds: Readonly<Record<string, Feed>>): Promise<Record<string, Float32Array>>;
+  /** Of all runs that have ended, over all copies. */
+  spent(): Spent;
   /** Frees the session's memory. */
   close(): Promise<void>;
 }

@@ -22,7 +22,8 @@ const BackboneRecord = z.object({
 export type BackboneRecord = z.output<typeof BackboneRecord>;
 
 /** No machine has more cores, and threads are started before anybody could complain. */
-const threads = positive.max(1024);
+export const MAX_THREADS = 1024;
+const threads = positive.max(MAX_THREADS);
 
 const Resolved = z.object({
   device: z.enum(['cpu', 'cuda', 'webgpu']),

@@ -4,7 +4,7 @@
 import { distillationWeight } from '../distill/index.js';
 import { IdatError } from '../errors.js';
 import { ahead } from '../runtime/ahead.js';
-import type { Feed } from '../runtime/runtime.js';
+import type { Feed, Spent } from '../runtime/runtime.js';
 import type { ObjectivePlan, SchedulePlan, TrainingPlan } from '../settings/plan.js';
 import type { EpochTiming } from '../settings/record.js';
 import type { TunedModel } from '../step/model.js';
@@ -34,7 +34,14 @@ export interface Run {
   readonly timings: EpochTiming[];
   readonly control: RunControl;
   readonly checkSources?: (() => Promise<void>) | undefined;
+  readonly onCalls?: OnCalls | undefined;
 }
+
+/**
+ * Told what the calls of each update took, those with patches left out where some are.
+ * @param firstEpoch of this sitting, in which frozen prefixes are computed beside them
+ */
+export type OnCalls = (spent: Spent, firstEpoch: boolean) => void;
 
 /** One pass through a protocol's epochs. */
 export interface PhasePlan {
@@ -84,8 +91,11 @@ export async function trainPhase(
       while (state.step < steps) {
         const lr = rateOf(plan.schedule, state.epoch, state.step / steps);
         const { clipNorm } = optimiser;
+        const before = session.spent();
         const { losses, correct } = await updateStep(target, nextBatch(calls), { lr, fed, clipNorm, where });
 
+        if (session === run.steps.somePatches.session)
+          run.onCalls?.(spentSince(before, session.spent()), state.epoch === from.epoch);
         state.step++;
         state.sums.images += batchSize;
         state.sums.correct += correct.student;
@@ -118,6 +128,8 @@ export async function trainPhase(
     if (control.signal?.aborted) throw await interrupted(run, state);
   }
 }
+
+const spentSince = (before: Spent, now: Spent): Spent => ({ calls: now.calls - before.calls, ms: now.ms - before.ms });
 
 /** The learning rate at a part of an epoch, from 0 to below 1. */
 const rateOf = (schedule: SchedulePlan, epoch: number, part: number): number =>

@@ -27,9 +27,16 @@ export type Progress =
 
 /**
  * `student.preset`: nobody chose the student; `prefix.uncached`: what the frozen part computes cannot be kept;
- * `run.unfinished`: a run is used that has not ended; the others are what was found in the data.
+ * `run.unfinished`: a run is used that has not ended; `cache.unasked`: it names a folder that it may not choose;
+ * `threads.more`: it asks for more threads than there are cores; the others are what was found in the data.
  */
-export type NoteCode = 'student.preset' | 'prefix.uncached' | 'run.unfinished' | DataNoteCode;
+export type NoteCode =
+  | 'student.preset'
+  | 'prefix.uncached'
+  | 'run.unfinished'
+  | 'cache.unasked'
+  | 'threads.more'
+  | DataNoteCode;
 
 /** How a caller follows and stops a run. */
 export interface RunControl {

@@ -10,7 +10,7 @@ import { TRAINING_ONLY, type TrainableLayout } from '../step/model.js';
 import { type Pair, ROLES } from '../step/roles.js';
 import type { Compiled } from './compiled.js';
 import { evaluate, type Score } from './evaluate.js';
-import { interrupted, type Run, trainPhase } from './fit.js';
+import { interrupted, type OnCalls, type Run, trainPhase } from './fit.js';
 import { fitHeads } from './head-start.js';
 import { bestEpoch } from './metrics.js';
 import type { PrefixFiles } from './prefix-store.js';
@@ -33,6 +33,8 @@ export interface RunParts {
   readonly control: RunControl;
   /** Throws when what the run was made of is no longer what it was. Asked before and after each epoch, and before the result. */
   readonly checkSources?: (() => Promise<void>) | undefined;
+  /** Told how long the calls of training take. */
+  readonly onCalls?: OnCalls | undefined;
 }
 
 /** What a run came to: its result, and the state it is of. */

@@ -2,6 +2,7 @@
 import { IdatError } from '../../errors.js';
 import type { SwinConfig } from '../backbone.js';
 import { type Checkpoint, countOf, shapeOf } from './naming.js';
+import { MAX_DEPTH } from './vit-sizes.js';
 
 /** What shapes do not tell. */
 export interface SwinFacts {
@@ -41,11 +42,15 @@ export function swinSizes(
   };
 }
 
+/** Each halves the grid: with more, no image of `LARGEST_IMAGE` pixels has a patch left. */
+const MAX_STAGES = 12;
 /** Pixels a side. */
 const LARGEST_IMAGE = 4096;
 /** Beyond these the tables of a window's positions would fill the memory. */
 const MAX_WINDOW = 32;
 const MAX_MASK_NUMBERS = 2 ** 22;
+/** What windows add to the scores of an image, over all heads and blocks; four times that of the largest published. */
+const MAX_BIAS_NUMBERS = 2 ** 28;
 
 /** @throws IdatError when the sizes do not fit each other: heads and widths, or the image and the windows that tile it */
 export function checkSwinSizes(path: string, config: SwinConfig): void {
@@ -56,6 +61,12 @@ export function checkSwinSizes(path: string, config: SwinConfig): void {
       'backbone.sizes',
       `${path}: its tensors are no Swin's: patches of ${patchSize} pixels and ${channels} channels, width ${embedWidth}, windows of ${windowSize}, ${heads.slice(0, 8).join(', ')} heads, an MLP ${mlpRatio} times as wide`,
     );
+  }
+  const blocks = depths.reduce((sum, depth) => sum + depth, 0);
+  if (depths.length > MAX_STAGES || blocks > MAX_DEPTH) {
+    const what = `a Swin of ${depths.length} stages and ${blocks} blocks`;
+    const most = `idat reads those of up to ${MAX_STAGES} and ${MAX_DEPTH}`;
+    throw new IdatError('backbone.sizes', `${path}: ${what}; ${most}`);
   }
   if (depths.length < 1 || channels !== 3) {
     const what = `${depths.length} stages, width ${embedWidth}, ${channels} colour channels`;
@@ -96,5 +107,12 @@ export function checkSwinSizes(path: string, config: SwinConfig): void {
   if (window > MAX_WINDOW || grid ** 2 * window ** 2 > MAX_MASK_NUMBERS) {
     const what = `windows of ${windowSize} × ${windowSize} patches in an image of ${grid} × ${grid} patches`;
     throw new IdatError('backbone.imageSize', `${path}: ${what} are more than idat can lay out; use smaller images`);
+  }
+  const biases = depths.map(
+    (depth, s) => depth * heads[s]! * (grid / 2 ** s) ** 2 * Math.min(windowSize, grid / 2 ** s) ** 2,
+  );
+  if (biases.reduce((sum, numbers) => sum + numbers, 0) > MAX_BIAS_NUMBERS) {
+    const what = `${blocks} blocks of ${heads.join(', ')} heads add more to the scores of their windows than idat can lay out`;
+    throw new IdatError('backbone.sizes', `${path}: ${what}; use another model, or smaller images`);
   }
 }

@@ -144,8 +144,8 @@ export function namedFacts(
 /** Tokens beyond this, attention over them would not fit into any memory. */
 const MAX_TOKENS = 2 ** 16;
 
-/** Several times the deepest published; a graph of thousands of blocks would be deeper than the stack. */
-const MAX_DEPTH = 256;
+/** Of a ViT or a Swin. Several times the deepest published; a graph of thousands of blocks would be deeper than the stack. */
+export const MAX_DEPTH = 256;
 
 /** @throws IdatError when the sizes do not fit each other */
 export function checkViTSizes(path: string, config: ViTConfig): void {

@@ -20,7 +20,7 @@ import { openSafetensorsFile, openShards } from './safetensors.js';
  * @throws IdatError for everything else: what it is, and what to do about it
  */
 export async function openCheckpoint(path: string, besides?: RegExp, known: BackboneSizes = {}): Promise<Checkpoint> {
-  const file = annotated(unwrapped(without(await openTensors(await fileAt(path)), besides)), known);
+  const file = annotated(unwrapped(without(bounded(await openTensors(await fileAt(path))), besides)), known);
   const translation = namingOf(file).translate(file, await readCompanions(dirname(file.path)));
   return { path: file.path, files: file.files, ...translation };
 }
@@ -75,6 +75,20 @@ async function fileAt(path: string): Promise<string> {
 
 /** Enough for every magic number, that of tar at 257 included. */
 const HEAD_BYTES = 512;
+
+/**
+ * A file of so many tensors is no backbone: the deepest that idat reads has some six thousand, and the towers that lie
+ * beside it in one file are no deeper. Each name costs a look at every row of a naming's table.
+ */
+const MAX_TENSORS = 50_000;
+
+/** @throws IdatError `backbone.tensors` */
+function bounded(file: TensorFile): TensorFile {
+  const { size } = file.tensors;
+  if (size <= MAX_TENSORS) return file;
+  const what = `holds ${size} tensors, more than any backbone; idat reads files of up to ${MAX_TENSORS}`;
+  throw new IdatError('backbone.tensors', `${file.path}: ${what}`);
+}
 
 async function openTensors(path: string): Promise<TensorFile> {
   const head = await firstBytes(path);

@@ -1,5 +1,5 @@
 /** Reads what lies beside the weights of a checkpoint. */
-import { open } from 'node:fs/promises';
+import { constants, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IdatError } from '../../errors.js';
 import { readFully } from '../../files/node/read-write.js';
@@ -42,13 +42,18 @@ async function readPreprocessor(folder: string): Promise<[path: string, found: u
 const MAX_CONFIG_BYTES = 16 * 2 ** 20;
 
 async function readJson(path: string): Promise<unknown> {
-  const handle = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
-    throw refused(path, `cannot be read (${error.code})`, error);
-  });
+  // without O_NONBLOCK a named pipe would wait for a writer; Windows has neither
+  const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+      throw refused(path, `cannot be read (${error.code})`, error);
+    },
+  );
   if (!handle) return null;
   try {
-    const { size } = await handle.stat();
+    const found = await handle.stat();
+    if (!found.isFile()) throw refused(path, 'is no file');
+    const { size } = found;
     if (size > MAX_CONFIG_BYTES) throw refused(path, `has ${size} bytes, more than a configuration can have`);
     const bytes = new Uint8Array(size);
     await readFully(handle, bytes, 0);

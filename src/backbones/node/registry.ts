@@ -14,10 +14,8 @@ import { backboneFromFile } from './checkpoint.js';
 export { KNOWN_BACKBONES, type KnownBackbone, knownBackbone } from '../known-backbones.js';
 
 /** Folders searched for `NAME.safetensors`: the package's own, then the user's. */
-export const MODEL_FOLDERS: readonly string[] = [
-  fileURLToPath(packageFile('assets/models')),
-  join(cacheFolder(), 'models'),
-];
+const bundledFolder = (): string => fileURLToPath(packageFile('assets/models'));
+const ownFolder = (): string => join(cacheFolder(), 'models');
 
 /** In front of a repository of the hub, as timm writes it. */
 const HUB_PREFIX = 'hf-hub:';
@@ -53,7 +51,7 @@ export function weightsNamed(name: string): NamedWeights {
  * @throws IdatError `hub.name`
  */
 export async function findWeights({ name, hub }: NamedWeights): Promise<string | null> {
-  for (const folder of MODEL_FOLDERS) {
+  for (const folder of [bundledFolder(), ownFolder()]) {
     const path = join(folder, `${name}.safetensors`);
     if (!name.includes('/') && (await isFile(path))) return path;
   }
@@ -90,7 +88,7 @@ function instructions({ name, hub }: NamedWeights): string {
   if (hub === null) return 'it comes with idat, whose installation is incomplete';
   const { repo, file } = hub;
   const source = `get it from https://huggingface.co/${repo} (${file})`;
-  if (!name.includes('/')) return `${source} and put it at ${join(MODEL_FOLDERS[1]!, `${name}.safetensors`)}`;
+  if (!name.includes('/')) return `${source} and put it at ${join(ownFolder(), `${name}.safetensors`)}`;
   return `${source} with its config.json, and give the path of the file instead of the name`;
 }
 

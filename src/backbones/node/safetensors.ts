@@ -41,6 +41,8 @@ function storedTensor(path: string, { name, dtype, shape, offset }: TensorEntry)
 const Index = z.looseObject({ weight_map: z.record(z.string(), z.string()) });
 const MAX_INDEX_BYTES = 16 * 2 ** 20;
 const MAX_SHARDS = 1000;
+/** As many as one file may hold: a thousand files of them would fill the memory. */
+const MAX_TENSORS = 200_000;
 
 /**
  * A checkpoint cut into several files: `model.safetensors.index.json` and its neighbours.
@@ -62,9 +64,11 @@ export async function openShards(path: string): Promise<TensorFile> {
     throw wrong(`names the file ${printable(JSON.stringify(odd))}, which is no safetensors file beside it`);
   if (names.length > MAX_SHARDS) throw wrong(`names ${names.length} files, idat reads up to ${MAX_SHARDS}`);
   const shards: TensorFile[] = [];
-  for (const name of names) shards.push(await openSafetensorsFile(join(dirname(path), name)));
   const tensors = new Map<string, StoredTensor>();
-  for (const shard of shards) {
+  for (const name of names) {
+    const shard = await openSafetensorsFile(join(dirname(path), name));
+    shards.push(shard);
+    if (tensors.size + shard.tensors.size > MAX_TENSORS) throw wrong(`its files hold over ${MAX_TENSORS} tensors`);
     for (const [name, tensor] of shard.tensors) {
       if (tensors.has(name)) throw wrong(`two of its files hold ${printable(name)}`);
       tensors.set(name, tensor);

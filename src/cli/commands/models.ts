@@ -1,7 +1,8 @@
 /** idat models: the backbones known by name, and fetching them. */
-import { homedir } from 'node:os';
+
 import { Command } from 'commander';
 import { weightsNamed } from '../../backbones/node/registry.js';
+import { homeFolder } from '../../files/node/home-folder.js';
 import { fetchModel, type ListedModel, listModels } from '../../runs/models.js';
 import { table } from '../format.js';
 import { print } from '../terminal.js';
@@ -40,7 +41,7 @@ export const models = new Command('models')
 const FAMILIES = { vit: 'ViT', swin: 'Swin' } as const;
 
 function describe({ name, parameters, config, licence, goodAs, hub, path }: ListedModel): string[] {
-  const place = hub === null ? 'bundled' : (path?.replace(homedir(), '~') ?? 'not fetched');
+  const place = hub === null ? 'bundled' : (path?.replace(homeFolder(), '~') ?? 'not fetched');
   const size = `${(parameters / 1e6).toFixed(1)} M`;
   return [
     name,

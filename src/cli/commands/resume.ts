@@ -21,6 +21,7 @@ export const resumeRun = new Command('resume')
   .option('--data <path>', 'where its images are now, if not where they were')
   .option('--student <path>', 'where the student’s weights are now, likewise')
   .option('--teacher <path>', 'where the teacher’s weights are now, likewise')
+  .option('--cache-dir <folder>', 'keep decoded images and what the frozen part computes here')
   .option(
     '--threads <number>',
     'go on with so many for one operation; the result then differs from an undisturbed run in rounding',

@@ -1,9 +1,9 @@
 /**
  * Image files to RGB bytes, as Pillow's `Image.open(…).convert('RGB')` gives them. The only file that imports sharp.
  */
-import { availableParallelism } from 'node:os';
 import sharp from 'sharp';
 import { IdatError } from '../../errors.js';
+import { usableCores } from '../../files/node/usable-cores.js';
 import { decodeBmp, sizeOfBmp } from '../bmp.js';
 import { cmykToRgb } from '../cmyk.js';
 import { imageFormat, undecodedFormat } from '../image-format.js';
@@ -15,7 +15,7 @@ import { Budget } from './pixel-budget.js';
 const MAX_PIXELS = 178_956_970;
 
 /** Pixels being decoded, by all who decode: whoever asks for many images at once need not know how large they are. */
-const inFlight = new Budget(Math.max(50e6, 12.5e6 * availableParallelism()));
+const inFlight = new Budget(Math.max(50e6, 12.5e6 * usableCores()));
 
 // Each image is decoded once, so a cache of operations only holds memory; parallelism is over images, not within one.
 sharp.cache(false);

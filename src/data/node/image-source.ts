@@ -40,7 +40,11 @@ export async function contentOf(source: ImageSource, name: string): Promise<Imag
   if (problem !== null) throw new IdatError('image.source', `${name}: ${problem}`);
   if (typeof source !== 'string') return source;
   try {
-    const { size } = await stat(source);
+    const found = await stat(source);
+    const { size } = found;
+    // a pipe would wait for a writer, a device never end
+    if (!found.isFile())
+      throw new IdatError('image.file', `${name}: is a folder, a pipe, a socket or a device; give the path of a file`);
     if (size > MAX_IMAGE_BYTES) throw tooLarge(name, size, MAX_IMAGE_BYTES);
     return await readFile(source);
   } catch (error) {

@@ -76,6 +76,9 @@ async function openTree(path: string): Promise<FileTree> {
     if (/\.zip$/i.test(path)) return openZip(path);
     throw new IdatError('data.path.kind', `${path}: is a file; expected a folder or a .zip`);
   }
+  if (kind === 'special') {
+    throw new IdatError('data.path.kind', `${path}: is a pipe, a socket or a device; expected a folder or a .zip`);
+  }
   const zip = zipOnTheWay(path);
   if (zip && (await kindOf(zip)) === 'file') {
     const tree = await openZip(zip);
@@ -90,10 +93,10 @@ async function openTree(path: string): Promise<FileTree> {
   throw new IdatError('data.path.missing', `${path}: no such folder or file; give a data set's folder or its .zip`);
 }
 
-async function kindOf(path: string): Promise<'folder' | 'file' | null> {
+async function kindOf(path: string): Promise<'folder' | 'file' | 'special' | null> {
   const found = await stat(path).catch(() => null);
   if (!found) return null;
-  return found.isDirectory() ? 'folder' : found.isFile() ? 'file' : null;
+  return found.isDirectory() ? 'folder' : found.isFile() ? 'file' : 'special';
 }
 
 function zipOnTheWay(path: string): string | null {

@@ -1,6 +1,6 @@
 import { copyFile, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { IdatError } from '../../errors.js';
 import type { ImageItem } from '../dataset.js';
 import { preprocess } from '../preprocess.js';
@@ -10,6 +10,31 @@ import { describeWithShared, sharedPath } from '../testing/shared.js';
 import { readImage } from './image-source.js';
 import { openDataset } from './open.js';
 import { type LoadOptions, loadPixels } from './pixels.js';
+
+/** A folder that cannot be written, also for root, whom access rights do not stop. */
+const readOnly = vi.hoisted(() => ({ folder: null as string | null }));
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof import('node:fs/promises')>();
+  const refuse = (path: unknown) => {
+    if (readOnly.folder === null || !String(path).startsWith(readOnly.folder)) return;
+    throw Object.assign(new Error(`EROFS: read-only file system, open '${path}'`), { code: 'EROFS' });
+  };
+  const writes = (flags: unknown) => (typeof flags === 'number' ? flags !== 0 : /[wa+]/.test(String(flags ?? 'r')));
+  return {
+    ...real,
+    open: async (...args: Parameters<typeof real.open>) => {
+      if (writes(args[1])) refuse(args[0]);
+      return real.open(...args);
+    },
+    utimes: async (...args: Parameters<typeof real.utimes>) => {
+      refuse(args[0]);
+      return real.utimes(...args);
+    },
+  };
+});
+afterEach(() => {
+  readOnly.folder = null;
+});
 
 const SIZE = 4;
 const RECORD_BYTES = 3 * SIZE * SIZE;
@@ -299,5 +324,28 @@ describeWithShared('VTAB-mini', () => {
       const alone = preprocess(await readImage((await read()) as Uint8Array, { orient: false, name }), 32);
       expect(await store.read([index])).toEqual(alone);
     }
+  });
+});
+
+describe('a cache folder that may only be read', () => {
+  test('gives what is in it', async () => {
+    const cacheDir = await temporaryFolder();
+    await load(grayItems(6), { cacheDir });
+    readOnly.folder = cacheDir;
+    const again = await load(grayItems(6), { cacheDir });
+    expect([again.fromCache, again.cacheProblem]).toEqual([true, null]);
+    expect(await levels(again, [5, 0])).toEqual([5, 0]);
+  });
+
+  test.each([
+    ['in memory', {}],
+    ['in a file elsewhere, for as long as the run', { memoryBytes: 0 }],
+  ])('leaves what is not to be held %s, and says so', async (_, place) => {
+    const cacheDir = await temporaryFolder();
+    readOnly.folder = cacheDir;
+    const store = await load(grayItems(6), { cacheDir, ...place });
+    expect(store.cacheProblem).toBe(`${cacheDir}: cannot keep decoded images here (EROFS)`);
+    expect(await levels(store, [5, 0])).toEqual([5, 0]);
+    expect(await readdir(cacheDir)).toEqual([]);
   });
 });

@@ -1,10 +1,11 @@
 /**
  * The images of a split as the network reads them, decoded and resized once and then at hand for every epoch.
  */
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { IdatError } from '../../errors.js';
 import { sha256 } from '../../files/node/sha256.js';
+import { usableCores } from '../../files/node/usable-cores.js';
 import { eachConcurrently } from '../concurrently.js';
 import type { ImageItem } from '../dataset.js';
 import type { PixelStore } from '../pixels.js';
@@ -18,7 +19,7 @@ import { fileStorage, memoryStorage, type PixelStorage } from './pixel-storage.j
 const PIPELINE_VERSION = 2;
 const DEFAULT_MEMORY_BYTES = 2 ** 30;
 /** Decoding runs beside this thread, resizing in it: one image more than there are cores keeps both busy. */
-export const IMAGES_AT_ONCE = availableParallelism() + 1;
+export const IMAGES_AT_ONCE = usableCores() + 1;
 
 export interface LoadOptions {
   /** Side of the square the images are resized to, in pixels. */
@@ -76,7 +77,10 @@ const fitsInMemory = (shape: CacheShape, options: LoadOptions) =>
 const cachePath = (shape: CacheShape, cacheDir: string) => join(cacheDir, `pixels-${shape.key.slice(0, 32)}.bin`);
 
 /** sha256 of each image; one that cannot be read counts by the error it gives, which decoding will report. */
-async function hashImages(items: readonly ImageItem[], { strict, signal }: LoadOptions): Promise<string[]> {
+async function hashImages(
+  items: readonly ImageItem[],
+  { strict, signal }: { strict: boolean; signal?: AbortSignal | undefined },
+): Promise<string[]> {
   const hashes = new Array<string>(items.length);
   await eachConcurrently(items.length, IMAGES_AT_ONCE, signal, async (index) => {
     try {
@@ -119,7 +123,7 @@ async function decodeIntoMemory(items: readonly ImageItem[], shape: CacheShape, 
     // The pixels are at hand, so a disk that is full or not ours costs the next run its time, not this run its life.
     await saveCache(cachePath(shape, options.cacheDir), shape, storage, failures).catch(
       (error: NodeJS.ErrnoException) => {
-        cacheProblem = `${options.cacheDir}: cannot keep decoded images here (${error.code ?? error.message})`;
+        cacheProblem = cannotKeep(options.cacheDir!, error);
       },
     );
   }
@@ -127,24 +131,38 @@ async function decodeIntoMemory(items: readonly ImageItem[], shape: CacheShape, 
 }
 
 async function decodeIntoFile(items: readonly ImageItem[], shape: CacheShape, options: LoadOptions): Promise<Loaded> {
-  const folder = options.cacheDir ?? tmpdir();
-  const kept = options.cacheDir !== null;
-  const temporary = await createTemporary(folder, kept).catch((error) => {
-    throw noRoom(folder, shape, error);
-  });
+  let folder = options.cacheDir ?? tmpdir();
+  let kept = options.cacheDir !== null;
+  let cacheProblem: string | null = null;
+  const temporary = await createTemporary(folder, kept)
+    .catch((error: NodeJS.ErrnoException) => {
+      if (!kept || !NOT_OURS.includes(error.code ?? '')) throw error;
+      cacheProblem = cannotKeep(folder, error);
+      [folder, kept] = [tmpdir(), false];
+      return createTemporary(folder, kept);
+    })
+    .catch((error) => {
+      throw noRoom(folder, shape, error);
+    });
   const storage = fileStorage(temporary.handle, shape.records, shape.recordBytes, kept ? undefined : temporary.discard);
   try {
     // Full length from the start: an unreadable last image is not written, and its record must still be there.
     await temporary.handle.truncate(shape.records * shape.recordBytes);
     const failures = await decodeInto(storage, items, options);
-    if (options.cacheDir !== null) await seal(temporary, cachePath(shape, options.cacheDir), shape, storage, failures);
-    return { storage, failures, fromCache: false, cacheProblem: null };
+    if (kept) await seal(temporary, cachePath(shape, folder), shape, storage, failures);
+    return { storage, failures, fromCache: false, cacheProblem };
   } catch (error) {
     await temporary.discard();
     const onDisk = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS'].includes((error as NodeJS.ErrnoException)?.code ?? '');
     throw onDisk ? noRoom(folder, shape, error) : error;
   }
 }
+
+/** A folder that can be read at most: what is there serves, and what is not goes elsewhere for as long as the run. */
+const NOT_OURS = ['EROFS', 'EACCES', 'EPERM'];
+
+const cannotKeep = (folder: string, { code, message }: NodeJS.ErrnoException): string =>
+  `${folder}: cannot keep decoded images here (${code ?? message})`;
 
 function noRoom(folder: string, shape: CacheShape, error: unknown): IdatError {
   const gigabytes = ((shape.records * shape.recordBytes) / 1e9).toFixed(1);
@@ -202,8 +220,6 @@ function toStore(
       `none of the ${items.length} images can be read; the first, ${first!.name}: ${first!.reason}`,
     );
   }
-  const keyOf = ({ key, name }: ImageItem) => key ?? name;
-  const identity = records.map((record) => [keyOf(items[record]!), items[record]!.label, hashes[record]]);
   return {
     count: records.length,
     size: options.size,
@@ -212,7 +228,10 @@ function toStore(
     keys: records.map((record) => keyOf(items[record]!)),
     fileHashes: records.map((record) => hashes[record]!),
     skipped,
-    fingerprint: sha256(JSON.stringify(identity)),
+    fingerprint: fingerprint(
+      records.map((record) => items[record]!),
+      records.map((record) => hashes[record]!),
+    ),
     pixelsKey: pixelsKey(
       options,
       records.map((record) => hashes[record]!),
@@ -230,6 +249,17 @@ function toStore(
     },
     close: () => storage.close(),
   };
+}
+
+const keyOf = ({ key, name }: ImageItem): string => key ?? name;
+
+/** Of images by their names, labels and bytes. */
+const fingerprint = (items: readonly ImageItem[], hashes: readonly string[]): string =>
+  sha256(JSON.stringify(items.map((item, i) => [keyOf(item), item.label, hashes[i]])));
+
+/** The fingerprint that a store of these images has, where all of them can be read; without decoding one. */
+export async function fingerprintOf(items: readonly ImageItem[], signal?: AbortSignal): Promise<string> {
+  return fingerprint(items, await hashImages(items, { strict: false, signal }));
 }
 
 const pixelsKey = ({ size, orient }: LoadOptions, hashes: readonly string[]): string =>

@@ -1,6 +1,6 @@
 /** Where idat keeps what it can make or fetch again. */
-import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
+import { homeFolder } from './home-folder.js';
 
 /**
  * The user's cache folder for idat; it need not exist.
@@ -8,5 +8,5 @@ import { isAbsolute, join } from 'node:path';
  */
 export function cacheFolder(): string {
   const { XDG_CACHE_HOME: base } = process.env;
-  return join(base !== undefined && isAbsolute(base) ? base : join(homedir(), '.cache'), 'idat');
+  return join(base !== undefined && isAbsolute(base) ? base : join(homeFolder(), '.cache'), 'idat');
 }

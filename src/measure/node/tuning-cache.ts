@@ -11,12 +11,16 @@ const Entry = z.object({
   microBatch: z.int().min(1),
   threads: z.int().min(1),
   replicas: z.int().min(1),
+  /** Of a batch, padding included. */
+  msPerImage: z.number().positive(),
   /** What was measured, in words. */
   why: z.string(),
   /** ISO date. */
   measured: z.string(),
 });
-const Entries = z.object({ format: z.literal('idat-tuning-2'), entries: z.record(z.string(), Entry) });
+/** Until 2, what was measured beside other programs was remembered as well, which no entry tells. */
+const FORMAT = 'idat-tuning-3';
+const Entries = z.object({ format: z.literal(FORMAT), entries: z.record(z.string(), Entry) });
 
 /** Writing takes some milliseconds; who cannot have the lock for so long goes on without remembering. */
 const PATIENCE_MS = 2000;
@@ -35,9 +39,18 @@ export async function recallTuning(key: string): Promise<TuningEntry | null> {
  */
 export async function rememberTuning(key: string, entry: TuningEntry): Promise<void> {
   await mkdir(cacheFolder(), { recursive: true });
+  await changeEntries((entries) => ({ ...entries, [key]: entry }));
+}
+
+/** Removes an entry, so that it is measured again. @throws as `rememberTuning` */
+export async function forgetTuning(key: string): Promise<void> {
+  if ((await recallTuning(key)) === null) return;
+  await changeEntries(({ [key]: _, ...others }) => others);
+}
+
+async function changeEntries(change: (entries: Record<string, TuningEntry>) => Record<string, TuningEntry>) {
   await withLock(`${path()}.lock`, { patienceMs: PATIENCE_MS, silenceMs: SILENCE_MS }, async () => {
-    const entries = { ...(await readEntries()), [key]: entry };
-    const file: z.infer<typeof Entries> = { format: 'idat-tuning-2', entries };
+    const file: z.infer<typeof Entries> = { format: FORMAT, entries: change(await readEntries()) };
     await writeFileAtomic(path(), `${JSON.stringify(file, null, 2)}\n`);
   });
 }

@@ -10,4 +10,11 @@ export type Request =
   | { kind: 'release'; session: number }
   | { kind: 'stop' };
 
+/** What comes of a run. */
+export interface RunOutcome {
+  readonly outputs: Record<string, Float32Array>;
+  /** That ONNX Runtime took for it. */
+  readonly ms: number;
+}
+
 export type Reply = { id: number; value: unknown } | { id: number; code: string; error: string };

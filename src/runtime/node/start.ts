@@ -4,16 +4,17 @@
  * A session's `run` blocks whatever thread it is called on, so sessions live in workers and the thread of the caller stays
  * free for progress bars, signals and servers.
  */
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { IdatError } from '../../errors.js';
 import { removeAbandoned } from '../../files/node/abandoned.js';
 import { packageFile } from '../../files/node/package-root.js';
+import { usableCores } from '../../files/node/usable-cores.js';
 import type { Program } from '../../graph/emit.js';
 import { formatShape, size, type TensorType } from '../../graph/tensor.js';
 import type { ProfiledRun } from '../kernel-times.js';
-import type { Compile, Device, Feed, ProfiledSession, Provider, Runtime, Session } from '../runtime.js';
-import type { Reply, Request } from './protocol.js';
+import type { Compile, Device, Feed, ProfiledSession, Provider, Runtime, Session, Spent } from '../runtime.js';
+import type { Reply, Request, RunOutcome } from './protocol.js';
 import { onnxruntimeVersion } from './versions.js';
 import { withWeightFile } from './weight-file.js';
 
@@ -37,12 +38,12 @@ export async function withRuntime<T>(
  * Starts a runtime in a worker thread of its own.
  *
  * @param device `auto` takes CUDA where the installed runtime has it and the CPU otherwise
- * @param threads threads for one operation; default: as many as there are cores. Results are the same bytes for the
+ * @param threads threads for one operation; default: as many as there are cores for this process. Results are the same bytes for the
  *   same number of threads.
  * @throws IdatError `runtime.device` when the device is not to be had
  */
 export async function startRuntime(options: { device?: Device; threads?: number } = {}): Promise<Runtime> {
-  const { device = 'auto', threads = availableParallelism() } = options;
+  const { device = 'auto', threads = usableCores() } = options;
   tidied ??= removeAbandoned(tmpdir(), /^idat-(weights|profile)-/);
   await tidied;
   const workers = new Workers(device);
@@ -85,12 +86,17 @@ async function loadCopies(workers: readonly RpcWorker[], program: Program, threa
 
 async function load(worker: RpcWorker, program: Program, threads: number, profile: boolean): Promise<ProfiledSession> {
   const session = (await worker.call({ kind: 'load', program, threads, profile })) as number;
+  const spent = { calls: 0, ms: 0 };
   return {
     atOnce: 1,
     run: async (feeds) => {
       checkFeeds(program.inputs, feeds);
-      return (await worker.call({ kind: 'run', session, feeds })) as Record<string, Float32Array>;
+      const { outputs, ms } = (await worker.call({ kind: 'run', session, feeds })) as RunOutcome;
+      spent.calls++;
+      spent.ms += ms;
+      return outputs;
     },
+    spent: () => ({ ...spent }),
     kernelTimes: async () => (await worker.call({ kind: 'kernelTimes', session })) as ProfiledRun[],
     close: async () => {
       await worker.call({ kind: 'release', session });
@@ -111,6 +117,11 @@ function replicated(copies: readonly Session[]): Session {
       } finally {
         busy[at]!--;
       }
+    },
+    spent: () => {
+      const all = copies.map((copy) => copy.spent());
+      const sum = (of: (one: Spent) => number) => all.reduce((total, one) => total + of(one), 0);
+      return { calls: sum(({ calls }) => calls), ms: sum(({ ms }) => ms) };
     },
     close: async () => {
       for (const copy of copies) await copy.close();

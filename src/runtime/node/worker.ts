@@ -11,7 +11,7 @@ import { identityText, thisProcess } from '../../files/node/process-identity.js'
 import type { Program } from '../../graph/emit.js';
 import { type ProfiledRun, readKernelTimes } from '../kernel-times.js';
 import type { Device, Feed, Provider } from '../runtime.js';
-import type { Reply, Request } from './protocol.js';
+import type { Reply, Request, RunOutcome } from './protocol.js';
 
 interface Loaded {
   readonly session: InferenceSession;
@@ -122,7 +122,9 @@ async function run({ session, program }: Loaded, feeds: Readonly<Record<string, 
   for (const [name, { shape, dtype }] of Object.entries(program.inputs)) {
     inputs[name] = new Tensor(dtype, feeds[name]!, shape);
   }
+  const began = performance.now();
   const outputs = await session.run(inputs);
+  const ms = performance.now() - began;
   const value: Record<string, Float32Array> = {};
   const transfer: ArrayBuffer[] = [];
   for (const name of Object.keys(program.outputs)) {
@@ -130,7 +132,7 @@ async function run({ session, program }: Loaded, feeds: Readonly<Record<string, 
     value[name] = data;
     transfer.push(data.buffer as ArrayBuffer);
   }
-  return { value, transfer };
+  return { value: { outputs: value, ms } satisfies RunOutcome, transfer };
 }
 
 parentPort!.on('message', async ({ id, ...request }: { id: number } & Request) => {
