@@ -57,6 +57,8 @@ export interface ResumeControl extends RunControl {
 export interface FineTuneResult extends RunResult {
   /** The run directory. */
   runDir: string;
+  /** Names of the classes, in the order of `byClass`. */
+  classes: readonly string[];
 }
 
 /**
@@ -133,8 +135,8 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
 export async function resume(runDir: string, control: ResumeControl = {}): Promise<FineTuneResult> {
   const { data, student, teacher } = control;
   const moved: MovedWeights = { ...(student && { student }), ...(teacher && { teacher }) };
-  const { dir, result } = await openRun(runDir, moved);
-  if (result && data === undefined) return { runDir: dir, ...result };
+  const { dir, classes, result } = await openRun(runDir, moved);
+  if (result && data === undefined) return { runDir: dir, classes, ...result };
   const lock = await lockRun(dir);
   try {
     return await goOn(await openRun(dir, moved), control); // as it is now that nobody else writes to it
@@ -144,8 +146,8 @@ export async function resume(runDir: string, control: ResumeControl = {}): Promi
 }
 
 async function goOn(run: OpenedRun, control: ResumeControl): Promise<FineTuneResult> {
-  const { dir, plan, result } = run;
-  if (result && control.data === undefined) return { runDir: dir, ...result };
+  const { dir, plan, classes, result } = run;
+  if (result && control.data === undefined) return { runDir: dir, classes, ...result };
   const data = dataOfRun(run, control.data);
   const record = goingOn(run.record, control);
   const { resolved } = record;
@@ -157,7 +159,7 @@ async function goOn(run: OpenedRun, control: ResumeControl): Promise<FineTuneRes
   const dataset = await openRunData(run, data, control);
   return withPixels(dataset, plan.protocol.splits, backbones, plan, control, async (pixels) => {
     checkData(dir, record, fingerprints(pixels));
-    if (result) return { runDir: dir, ...result };
+    if (result) return { runDir: dir, classes, ...result };
     return withRuntime(resolved, async (started) => {
       const runtime = started.withThreads(resolved.threads, resolved.replicas);
       const specs = modelSpecs(plan.models, backbones, record.classes);
@@ -187,7 +189,7 @@ async function finish({ dir, record, classes }: OpenedRun, parts: RunParts): Pro
     await writeModel(dir, parts.compiled.models.student, state.student.parameters, facts);
   }
   await parts.store.finish(result);
-  return { runDir: dir, ...result };
+  return { runDir: dir, classes, ...result };
 }
 
 /** The record of a run that goes on as asked for; what it did before is remembered. */
