@@ -40,7 +40,7 @@ export const demo = new Command('demo')
     const results: FineTuneResult[] = [];
     for (const { title, config } of RUNS) {
       const started = performance.now();
-      const result = await withProgress((control) => fineTune(config, control), title.padEnd(14));
+      const result = await withProgress((control) => fineTune(config, control), title);
       const elapsed = (performance.now() - started) / 1000;
       results.push(result);
       rows.push([

@@ -22,7 +22,9 @@ function probe(): Promise<string> {
   return new Promise((resolve) => {
     execFile(process.execPath, [path], { timeout: PATIENCE_MS }, (error, stdout, stderr) => {
       if (error) {
-        const how = error.killed ? `gave no answer for ${PATIENCE_MS / 1000} s` : `ended (${error.signal ?? error.code})`;
+        const how = error.killed
+          ? `gave no answer for ${PATIENCE_MS / 1000} s`
+          : `ended (${error.signal ?? error.code})`;
         resolve(`a first try on it ${how}`);
         return;
       }
