@@ -41,7 +41,6 @@ export async function estimateRun(
     seconds > LONG_SECONDS
       ? fasterWays({
           ...{ plan, models: compiled.models, training, other, epochs, within: LONG_SECONDS },
-          hasPrefixes: compiled.prefixes.student !== null,
           onePass: images * times.answer + images * times.evaluationPrefix,
         })
       : [];
