@@ -255,7 +255,9 @@ describe('runs', () => {
     const card = readFileSync(join(root, `${method}-card.md`), 'utf8');
     expect(result.card).toBe(join(root, `${method}-card.md`));
     const { accuracy, correct, total } = JSON.parse(readFileSync(join(out, 'result.json'), 'utf8'));
-    expect(card).toContain(`${(100 * accuracy).toFixed(2)} % (${correct} of ${total} images), after the last epoch`);
+    expect(card).toMatch(
+      new RegExp(`${(100 * accuracy).toFixed(1)} %.* ${correct} of ${total} images.*; after the last epoch`),
+    );
     expect(card).toContain(`| begun from | ${STUDENT}, sha256 `);
     expect(card).toMatch(method === 'lora' ? /\| method \| lora .*rank=\d/ : /\| method \| bitfit \|/);
     expect(card).toContain(`| weights | ${method}.safetensors: `);

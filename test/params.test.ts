@@ -80,6 +80,14 @@ describe('the command', () => {
     const printed = JSON.parse(execFileSync(process.execPath, [cli, 'params', '--json'], { encoding: 'utf8' }));
     expect(printed.rows.map((counted: { row: string }) => counted.row)).toEqual(TABLE_3.map(({ row: name }) => name));
   });
+  it('fits 80 columns, and says below the table what a number stands for', () => {
+    const text = execFileSync(process.execPath, [cli, 'params'], { encoding: 'utf8' });
+    expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
+    const [, marks] = /^MoSA +350,400 +388,445 +0\.30 +(.*)$/m.exec(text)!;
+    const noted = marks!.split(' ').map((mark) => text.split('\n').find((line) => line.startsWith(`${mark} `)));
+    expect(noted.join('\n')).toMatch(/304,320[\s\S]*792,768 numbers/);
+  });
+
   it('refuses sizes it does not know', () => {
     const { status, stderr } = spawnSync(process.execPath, [cli, 'params', '--student', 'vit_bass_patch16_224'], {
       encoding: 'utf8',

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { usableCores } from '../src/files/node/usable-cores.js';
-import { evaluateRun, fineTune, type Progress, predict, type ResumeControl, resume } from '../src/index.js';
-import { openRun, threadsOf } from '../src/runs/open-run.js';
+import { evaluateRun, fineTune, openRun, type Progress, predict, type ResumeControl, resume } from '../src/index.js';
+import { threadsOf } from '../src/runs/open-run.js';
 import { makeImageFolder, runBytes, settings, temporaryFolder } from './train-support.js';
 
 const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
@@ -159,5 +159,20 @@ it('test images that cannot be read are counted beside the result', async () => 
   const result = await fineTune({ ...short('left-out'), data: broken, epochs: 1, teacher: null });
   expect(result).toMatchObject({ total: 23, leftOut: 1 });
   expect(JSON.parse(readFileSync(join(root, 'left-out', 'result.json'), 'utf8')).leftOut).toBe(1);
-  expect(await evaluateRun(join(root, 'left-out'))).toMatchObject({ total: 23, leftOut: 1 });
+  const evaluation = await evaluateRun(join(root, 'left-out'));
+  expect(evaluation).toMatchObject({ total: 23, leftOut: 1 });
+
+  // class by class the same images are counted, and what is stored is held against the rest
+  const path = join(root, 'left-out', 'result.json');
+  const stored = JSON.parse(readFileSync(path, 'utf8'));
+  expect(result.classes).toEqual(['blue', 'green', 'red']);
+  expect(result.byClass!.map(({ total }) => total)).toEqual([8, 8, 7]);
+  expect(result.byClass!.reduce((sum, { correct }) => sum + correct, 0)).toBe(result.correct);
+  expect(stored.byClass).toEqual(result.byClass);
+  expect(evaluation.byClass).toEqual(result.byClass);
+  const [blue, ...others] = stored.byClass;
+  for (const lie of [others, [{ ...blue, total: 9 }, ...others], [{ ...blue, correct: blue.correct + 1 }, ...others]]) {
+    writeFileSync(path, JSON.stringify({ ...stored, byClass: lie }));
+    await expect(openRun(join(root, 'left-out'))).rejects.toThrow(/result\.json: byClass does not fit/);
+  }
 });

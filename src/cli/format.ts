@@ -14,6 +14,18 @@ export function clock(seconds: number): string {
 /** Text that stays on one line of a terminal. */
 export const oneLine = (text: string): string => visible(text).replaceAll('\n', '\\n');
 
+/** Lines of whole words, none longer than `width` unless a word is. */
+export function wrapped(text: string, width = 80): string {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)!;
+    if (line === '') lines[lines.length - 1] = word;
+    else if (line.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = `${line} ${word}`;
+  }
+  return lines.join('\n');
+}
+
 /** Columns wide enough for their longest cell, two spaces between; those of words are flush left, the others right. */
 export function table(content: readonly (readonly string[])[], words: readonly number[] = [0]): string {
   const rows = content.map((row) => row.map(oneLine));

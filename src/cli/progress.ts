@@ -1,97 +1,70 @@
-/** Progress on stderr: one rewritten line on a terminal, a plain line now and then elsewhere. */
+/**
+ * Progress on stderr. On a terminal a line for each finished epoch stays, of long runs for every so many, and below it one
+ * line is rewritten; elsewhere a plain line is written now and then.
+ */
 import type { WriteStream } from 'node:tty';
 import { visible } from '../errors.js';
-import type { Losses } from '../settings/record.js';
 import type { Progress } from '../train/progress.js';
 import { noteText } from './advice.js';
-import { clock, percent } from './format.js';
+import { estimateText } from './estimate-text.js';
+import { epochLine, liveLine, timeLeft } from './progress-text.js';
 
 /** How often the line is rewritten on a terminal, and how often a line is written elsewhere. */
 const REDRAW_MS = 100;
 const PLAIN_MS = 10_000;
-const BAR_WIDTH = 20;
+/** Of a terminal that does not say. */
+const USUAL_COLUMNS = 80;
+/** Lines that the epochs of a run leave, at most and besides the first. */
+const HISTORY_LINES = 20;
 
 export interface ProgressLine {
   onProgress: (event: Progress) => void;
+  /** Says what the lines to come are of, such as a run. */
+  head(title: string): void;
   /** Wipes the line; to be called before anything else is written. */
   clear(): void;
 }
 
-/** @param title stands in front of each line, such as the name of the run */
+/** @param title stands above the lines */
 export function progressLine(title = '', stream: WriteStream = process.stderr): ProgressLine {
-  let last = stream.isTTY ? 0 : performance.now();
+  const terminal = stream.isTTY === true;
+  const left = timeLeft();
+  let last = terminal ? 0 : performance.now();
+  let heading = title;
   const clear = () => {
-    if (stream.isTTY) stream.write('\r\x1b[2K');
+    if (terminal) stream.write('\r\x1b[2K');
   };
-  const prefix = title && `${title}  `;
+  /** Writes what stays, under its heading. */
+  const write = (text: string) => {
+    clear();
+    stream.write(visible(heading === '' ? text : `${heading}\n${text}`));
+    heading = '';
+  };
   const onProgress = (event: Progress) => {
-    if (event.kind === 'note') {
-      clear();
-      stream.write(`${visible(noteText(event))}\n`);
-      return;
-    }
+    if (event.kind === 'note') return write(`${noteText(event)}\n`);
+    if (event.kind === 'estimate') return write(`${estimateText(event)}\n`);
+    const width = Math.max(20, (stream.columns || USUAL_COLUMNS) - 1);
     const now = performance.now();
-    const complete = event.kind === 'epoch' || ('done' in event && event.done === event.total);
-    if (stream.isTTY) {
-      if (event.kind === 'epoch' || (now - last < REDRAW_MS && !complete)) return;
-      const line = visible(`${prefix}${describe(event, true)}`);
-      stream.write(`\r\x1b[2K${line.slice(0, Math.max(20, stream.columns - 1))}`);
+    const due = now - last >= (terminal ? REDRAW_MS : PLAIN_MS);
+    if (event.kind === 'epoch') {
+      const { epoch, epochs } = event;
+      if (epoch + 1 < epochs && !(terminal ? staysInHistory(epoch, epochs) : due)) return;
+      write(`${epochLine(event, width)}\n`);
     } else {
-      if (now - last < PLAIN_MS && !(event.kind === 'epoch' && event.epoch + 1 === event.epochs)) return;
-      stream.write(`${visible(`${prefix}${describe(event, false)}`)}\n`);
+      const secondsLeft = left(event, now);
+      const complete = terminal && 'done' in event && event.done === event.total;
+      if (!due && !complete) return;
+      write(`${liveLine(event, secondsLeft, width, terminal)}${terminal ? '' : '\n'}`);
     }
     last = now;
   };
-  return { onProgress, clear };
+  const head = (text: string) => {
+    heading = text;
+  };
+  return { onProgress, head, clear };
 }
 
-function describe(event: Exclude<Progress, { kind: 'note' }>, withBar: boolean): string {
-  const bar = (fraction: number) => (withBar ? `${drawBar(fraction)} ` : '');
-  switch (event.kind) {
-    case 'fetch': {
-      const { name, done, total, bytesPerSecond } = event;
-      const megabytes = (bytes: number) => (bytes / 1e6).toFixed(0);
-      if (total === null) return `${name} ${megabytes(done)} MB`;
-      return [
-        `${bar(done / total)}${name} ${megabytes(done)}/${megabytes(total)} MB`,
-        `${(bytesPerSecond / 1e6).toFixed(1)} MB/s`,
-        ...(bytesPerSecond > 0 ? [`${clock((total - done) / bytesPerSecond)} left`] : []),
-      ].join('  ');
-    }
-    case 'decode':
-      return `${bar(event.done / event.total)}reading images ${event.done}/${event.total}`;
-    case 'evaluate':
-      return `${bar(event.done / event.total)}testing on ${event.split} ${event.done}/${event.total}`;
-    case 'step': {
-      const { epoch, epochs, step, steps, losses, trainAccuracy, imagesPerSecond, secondsLeft } = event;
-      const rate = imagesPerSecond < 10 ? imagesPerSecond.toFixed(1) : imagesPerSecond.toFixed(0);
-      return [
-        `${bar((epoch + step / steps) / epochs)}${event.phase === 'select' ? 'selecting, ' : ''}epoch ${epoch + 1}/${epochs}`,
-        `loss ${lossText(losses)}`,
-        `train ${percent(trainAccuracy)}`,
-        `${rate} images/s`,
-        `${clock(secondsLeft)} left`,
-      ].join('  ');
-    }
-    case 'epoch':
-      return [
-        `epoch ${event.epoch + 1}/${event.epochs}`,
-        `loss ${lossText(event.loss)}`,
-        `train ${percent(event.trainAccuracy)}`,
-        ...(event.valAccuracy === null ? [] : [`val ${percent(event.valAccuracy)}`]),
-        ...(event.testAccuracy === null ? [] : [`test ${percent(event.testAccuracy)}`]),
-        `${event.seconds.toFixed(1)} s`,
-      ].join('  ');
-  }
-}
-
-/** The student's own loss, and beside it the teacher's and the distance between them where there is a teacher. */
-function lossText({ student, teacher, distill, total }: Losses): string {
-  const own = student.toFixed(3);
-  return total === student ? own : `${own} (teacher ${teacher.toFixed(3)}, distil ${distill.toFixed(3)})`;
-}
-
-function drawBar(fraction: number): string {
-  const filled = Math.round(BAR_WIDTH * Math.min(1, Math.max(0, fraction)));
-  return `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`;
+/** The first epoch, as it shows how long one takes, and then every so many. */
+function staysInHistory(epoch: number, epochs: number): boolean {
+  return epoch === 0 || (epoch + 1) % Math.ceil(epochs / HISTORY_LINES) === 0;
 }

@@ -1,7 +1,7 @@
 /** Work that shows its progress and can be stopped. */
 import type { Progress, RunControl } from '../train/progress.js';
 import { interruptible } from './interrupt.js';
-import { type ProgressLine, progressLine } from './progress.js';
+import { progressLine } from './progress.js';
 
 /** Runs `work` with a progress line on stderr, until it is done or stopped by Ctrl-C, which `notice` answers. */
 export async function withProgress<T>(
@@ -17,18 +17,20 @@ export async function withProgress<T>(
   }
 }
 
-/** The same for work of several runs, whose names stand in front of their lines. */
+/** The same for work of several runs, whose names stand above their lines. */
 export async function withProgressOf<T>(
   work: (control: { onProgress: (event: Progress, title: string) => void; signal: AbortSignal }) => Promise<T>,
 ): Promise<T> {
-  const lines = new Map<string, ProgressLine>();
+  const line = progressLine();
+  let shown = '';
   const onProgress = (event: Progress, title: string) => {
-    if (!lines.has(title)) lines.set(title, progressLine(title));
-    lines.get(title)!.onProgress(event);
+    if (title !== shown) line.head(title);
+    shown = title;
+    line.onProgress(event);
   };
   try {
     return await interruptible((signal) => work({ onProgress, signal }));
   } finally {
-    for (const { clear } of lines.values()) clear();
+    line.clear();
   }
 }

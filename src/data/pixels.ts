@@ -1,5 +1,8 @@
 /** The images of a split as the network reads them, wherever they lie. */
 
+/** Up to this many bytes of pixels of a split are held in memory, more are read from a file. */
+export const PIXELS_IN_MEMORY = 2 ** 30;
+
 export interface PixelStore {
   /** Images at hand: those given less those skipped. */
   count: number;

@@ -2,7 +2,7 @@
  * From symbolic tensors to an ONNX model: every node writes its own ONNX form, in topological order.
  */
 
-import { activationBytes, countFlops } from './cost.js';
+import { activationBytes, countFlops, weightBytes } from './cost.js';
 import { nodeName } from './label.js';
 import { type Attribute, encodeModel, type NodeProto, type TensorProto } from './onnx-proto.js';
 import { type ConstantAttrs, constantOp } from './ops/constant.js';
@@ -20,19 +20,32 @@ import {
 /** Gelu, LayerNormalization and the reductions by input are all plain ONNX from here on. */
 export const OPSET = 20;
 
+/** What running a program costs. */
+export interface ProgramCost {
+  /** Floating-point operations of the matrix products of one run. */
+  readonly flops: number;
+  /** Bounds the memory of one run, weights aside, from above. */
+  readonly activationBytes: number;
+  /** Of all constants. */
+  readonly weightBytes: number;
+}
+
 /** A graph ready to be run: plain data that can be sent to a worker, stored, or opened by any ONNX runtime. */
-export interface Program {
+export interface Program extends ProgramCost {
   /** The .onnx file. Weights that lie in files are referred to, not copied. */
   readonly model: Uint8Array;
   /** Files that hold weights: the name the model calls them by (the path below its root), and the absolute path. */
   readonly files: readonly { readonly location: string; readonly path: string }[];
   readonly inputs: Readonly<Record<string, TensorType>>;
   readonly outputs: Readonly<Record<string, TensorType>>;
-  /** Floating-point operations of the matrix products of one run. */
-  readonly flops: number;
-  /** Bounds the memory of one run, weights aside, from above. */
-  readonly activationBytes: number;
 }
+
+/** Without the program, which may be as large as its weights. */
+export const costOf = ({ flops, activationBytes, weightBytes }: ProgramCost): ProgramCost => ({
+  flops,
+  activationBytes,
+  weightBytes,
+});
 
 /** Where numbers that lie in no file yet are put, so that they need not lie in the model. */
 export interface WeightSink {
@@ -69,6 +82,7 @@ export function emit(outputs: Readonly<Record<string, Tensor>>, sink?: WeightSin
     inputs: Object.fromEntries(inputs.map(({ name, shape, dtype }) => [name, { shape, dtype }])),
     flops: countFlops(Object.values(outputs)),
     activationBytes: activationBytes(Object.values(outputs)),
+    weightBytes: weightBytes(Object.values(outputs)),
     outputs: Object.fromEntries(finals.map(({ name, shape, dtype }) => [name, { shape, dtype }])),
   };
 }

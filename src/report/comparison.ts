@@ -1,6 +1,6 @@
 /** A comparison as a table. */
 import type { RunResult } from '../settings/record.js';
-import { mean } from '../statistics.js';
+import { mean, wilson } from '../statistics.js';
 
 /** What of a comparison is told. */
 interface Compared {
@@ -22,14 +22,22 @@ export function comparisonTable({ names, tasks }: Compared): string {
     return `| ${data} | ${spread(alone)} | ${spread(taught)} | ${points(mean(differences))} (${differences.map(points).join(', ')}) |`;
   });
   const [first] = tasks;
-  const { protocol, total } = first!.alone[0]!;
+  const { protocol } = first!.alone[0]!;
   return [
     `| task | ${names.alone} | ${names.taught} | difference, mean (each seed) |`,
     '| --- | --- | --- | --- |',
     ...rows,
     '',
-    `Top-1 on the test images (${total} of ${first!.data}), mean (lowest to highest) of ${first!.alone.length} seeds, protocol ${protocol}.`,
+    `Top-1 on the test images, mean (lowest to highest) of ${first!.alone.length} seeds, protocol ${protocol}.`,
+    `What the number of test images leaves open of one accuracy (95 % interval, Wilson): ${tasks.map(leftOpen).join('; ')}.`,
   ].join('\n');
+}
+
+/** Seeds share their test images, so that more of them do not narrow it. */
+function leftOpen({ data, taught }: Compared['tasks'][number]): string {
+  const { total } = taught[0]!;
+  const { low, high } = wilson(Math.round(mean(taught.map(({ correct }) => correct))), total);
+  return `${data} ${total} images, ${(100 * low).toFixed(1)}–${(100 * high).toFixed(1)} %`;
 }
 
 function spread(runs: readonly RunResult[]): string {

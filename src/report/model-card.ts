@@ -4,6 +4,7 @@
 import type { Backbone, BackboneConfig } from '../backbones/backbone.js';
 import { looks, PROTOCOLS } from '../settings/protocols.js';
 import type { EpochMetrics, RunRecord, RunResult } from '../settings/record.js';
+import { fullAccuracy, worstClasses } from './accuracy.js';
 import { markdownTable, plain } from './markdown.js';
 import { recipe } from './recipe.js';
 
@@ -53,12 +54,11 @@ const origin = ({ settings: { scratch, method } }: RunRecord): string =>
 
 function properties({ backbone, file, parameters, record, classes, result }: CardFacts): string[][] {
   const { config, mean, std } = backbone;
+  const worst = worstClasses(result, classes);
   const names = classes.length <= 20 ? `: ${classes.join(', ')}` : '';
   return [
-    [
-      'top-1 on test',
-      `${percent(result.accuracy)} (${result.correct} of ${result.total} images), ${keptEpoch(result)}`,
-    ],
+    ['top-1 on test', `${fullAccuracy(result)}; ${keptEpoch(result)}`],
+    ...(worst === null ? [] : [['worst classes', worst]]),
     ['parameters', `${parameters.toLocaleString('en')}, head included`],
     ['sizes', sizes(config)],
     ['input', `RGB, ${config.imageSize} × ${config.imageSize} pixels (bicubic), patches of ${config.patchSize}`],

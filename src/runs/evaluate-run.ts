@@ -23,6 +23,8 @@ export interface RunEvaluation extends Score {
   protocol: ProtocolName;
   /** Whether the run has ended; otherwise what it has so far was measured. */
   finished: boolean;
+  /** Names of the classes, in the order of `byClass`. */
+  classes: readonly string[];
   /** Images of the split that could not be read, and do not count. */
   leftOut: number;
 }
@@ -84,7 +86,8 @@ export async function evaluateRun(
       if (!score) throw new IdatError('run.interrupted', 'stopped before all images were seen');
       const leftOut = pixels[test]!.student.skipped.length;
       const finished = run.result !== null;
-      return { ...score, split: test, data: source, protocol: plan.protocol.name, finished, leftOut };
+      const { protocol } = plan;
+      return { ...score, classes: run.classes, split: test, data: source, protocol: protocol.name, finished, leftOut };
     });
   });
 }

@@ -64,6 +64,8 @@ export interface ResumeControl extends RunControl {
 export interface FineTuneResult extends RunResult {
   /** The run directory. */
   runDir: string;
+  /** Names of the classes, in the order of `byClass`. */
+  classes: readonly string[];
 }
 
 /**
@@ -144,8 +146,8 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
 export async function resume(runDir: string, control: ResumeControl = {}): Promise<FineTuneResult> {
   const { data, student, teacher } = control;
   const moved: MovedWeights = { ...(student && { student }), ...(teacher && { teacher }) };
-  const { dir, result } = await openRun(runDir, moved);
-  if (result && data === undefined) return { runDir: dir, ...result };
+  const { dir, classes, result } = await openRun(runDir, moved);
+  if (result && data === undefined) return { runDir: dir, classes, ...result };
   const lock = await lockRun(dir);
   try {
     return await goOn(await openRun(dir, moved), control); // as it is now that nobody else writes to it
@@ -155,9 +157,9 @@ export async function resume(runDir: string, control: ResumeControl = {}): Promi
 }
 
 async function goOn(run: OpenedRun, control: ResumeControl): Promise<FineTuneResult> {
-  const { dir, result } = run;
+  const { dir, classes, result } = run;
   const plan = { ...run.plan, cache: await cacheOfRun(run, control.cacheDir, control) };
-  if (result && control.data === undefined) return { runDir: dir, ...result };
+  if (result && control.data === undefined) return { runDir: dir, classes, ...result };
   const data = dataOfRun(run, control.data);
   const record = goingOn(run.record, control);
   const { resolved } = record;
@@ -170,7 +172,7 @@ async function goOn(run: OpenedRun, control: ResumeControl): Promise<FineTuneRes
   const dataset = await openRunData(run, data, control);
   return withPixels(dataset, plan.protocol.splits, backbones, plan, control, async (pixels) => {
     checkData(dir, record, fingerprints(pixels));
-    if (result) return { runDir: dir, ...result };
+    if (result) return { runDir: dir, classes, ...result };
     return withRuntime(resolved, async (started) => {
       const runtime = started.withThreads(resolved.threads, control.replicas ?? replicasHere(resolved));
       const specs = modelSpecs(plan.models, backbones, record.classes);
@@ -211,7 +213,7 @@ async function finish({ dir, record, classes }: OpenedRun, parts: RunParts): Pro
     await writeModel(dir, parts.compiled.models.student, keptParameters(state, 'student')!, facts);
   }
   await parts.store.finish(result);
-  return { runDir: dir, ...result };
+  return { runDir: dir, classes, ...result };
 }
 
 /** The record of a run that goes on as asked for; what it did before is remembered. */

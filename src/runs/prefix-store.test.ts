@@ -77,6 +77,7 @@ function counted(identity = 'model') {
         { name: 'prefix.1', shape: [1, 2] },
       ],
     },
+    cost: { flops: 0, activationBytes: 0, weightBytes: 0 },
     session: {
       atOnce: 1,
       run: async ({ images }: Readonly<Record<string, Feed>>) => {

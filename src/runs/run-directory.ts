@@ -101,10 +101,20 @@ export async function readResult(dir: string, record: RunRecord): Promise<RunRes
   const value = await readJson(path);
   if (value === undefined) return null;
   const { of, ...result } = checked(StoredResultSchema, value, path);
+  checkCounts(result, record, path);
   const contradiction = of === undefined ? null : contradictionTo(of, record);
   if (contradiction === null) return result;
   const what = `${path}: is the result of another run (${contradiction})`;
   throw new IdatError('run.damaged', `${what}; copy this run's own, or remove it and resume the run`);
+}
+
+/** Whoever counts classes counts the same images. @throws IdatError `run.damaged` */
+function checkCounts({ byClass, correct, total }: RunResult, { classes }: RunRecord, path: string): void {
+  if (!byClass) return;
+  const sum = (of: 'correct' | 'total') => byClass.reduce((all, counts) => all + counts[of], 0);
+  const fits = byClass.length === classes && sum('correct') === correct && sum('total') === total;
+  if (fits && byClass.every((counts) => counts.correct <= counts.total)) return;
+  throw new IdatError('run.damaged', `${path}: byClass does not fit the run's other numbers; copy the run again`);
 }
 
 export const readMetrics = (dir: string): Promise<EpochMetrics[]> =>

@@ -8,7 +8,6 @@ import { z } from 'zod';
 import { BALANCES } from '../data/balance.js';
 import { LOSSES, WEIGHT_SHAPES } from '../distill/index.js';
 import { PASS_NAMES } from '../graph/passes/index.js';
-import { METHODS } from '../methods/index.js';
 import { DEVICES } from '../runtime/runtime.js';
 import { FROZEN_PRECISIONS } from '../step/compile.js';
 import { FEATURE_TOKENS, GRADIENT_FLOWS } from '../step/distillation.js';
@@ -65,7 +64,6 @@ const factor = z.number().min(0);
 const share = z.number().min(0).lt(1);
 const epsilon = z.number().positive().lt(1);
 const methodOptions = z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])).optional();
-const methodNames = METHODS.map(({ name }) => name).join(', ');
 const lossNames = LOSSES.map(({ name }) => name).join(', ');
 
 /** The sizes of a ViT that starts from random weights. */
@@ -122,6 +120,7 @@ export const FIELDS = {
     'result',
     count.max(4096).optional(),
     'side of the input in pixels (default: the checkpoint’s); positions are resized',
+    common,
   ),
   studentLayerNormEps: field(
     'models',
@@ -141,13 +140,13 @@ export const FIELDS = {
     'result',
     z.string().optional(),
     'the paper’s name for adapter and loss together, such as iDAT-PS-mse',
-    { ...shorthand, ...common, value: 'name' },
+    { ...shorthand, value: 'name' },
   ),
   method: field(
     'tuning method',
     'result',
     z.string().default(PRESET_METHOD),
-    `tuning method of the student, or the file of one of your own; idat’s: ${methodNames}`,
+    'how the student is tuned: a name (idat methods lists them) or the file of a method of your own',
     { ...common, value: 'method' },
   ),
   teacherMethod: field(

@@ -102,6 +102,10 @@ export function contradictionTo(facts: RunFacts, record: RunRecord): string | nu
   return null;
 }
 
+const ClassCount = z.object({ correct: count, total: count });
+/** Of one class, how many images were measured and how many of them were right. */
+export type ClassCount = z.output<typeof ClassCount>;
+
 export const RunResultSchema = z.object({
   /** Top-1 of the student on the test split. */
   accuracy: share,
@@ -109,6 +113,8 @@ export const RunResultSchema = z.object({
   total: positive,
   /** Test images that could not be read, and are not among the total; missing where all could. */
   leftOut: count.optional(),
+  /** The same for each class, in the order of classes.json; missing in runs of versions that did not count so. */
+  byClass: z.array(ClassCount).optional(),
   protocol: z.enum(PROTOCOL_NAMES),
   /** The epoch, counted from 0, whose parameters were kept. */
   selectedEpoch: count,

@@ -38,11 +38,16 @@ export function countCorrect(logits: Float32Array, labels: ArrayLike<number | bi
   let correct = 0;
   for (let image = 0; image < labels.length; image++) {
     if (weights?.[image] === 0) continue;
-    let best = 0;
-    for (let k = 1; k < classes; k++) {
-      if (logits[image * classes + k]! > logits[image * classes + best]!) best = k;
-    }
-    if (best === Number(labels[image])) correct++;
+    if (largestAt(logits, image, classes) === Number(labels[image])) correct++;
   }
   return correct;
+}
+
+/** Which number of a row of logits [images, classes] is the largest; of equals the first. */
+export function largestAt(logits: Float32Array, image: number, classes: number): number {
+  let best = 0;
+  for (let k = 1; k < classes; k++) {
+    if (logits[image * classes + k]! > logits[image * classes + best]!) best = k;
+  }
+  return best;
 }

@@ -1,4 +1,5 @@
 /** The programs of a run, loaded. */
+import { costOf, type ProgramCost } from '../graph/emit.js';
 import { checkInt8 } from '../runtime/check-int8.js';
 import type { Runtime, Session } from '../runtime/runtime.js';
 import type { RunPlan } from '../settings/plan.js';
@@ -16,6 +17,7 @@ import type { LoadedPrefixes } from './splits.js';
 export interface LoadedStep {
   readonly session: Session;
   readonly draws: TrainStep['draws'];
+  readonly cost: ProgramCost;
 }
 
 /** The compiled steps of a run. */
@@ -64,7 +66,7 @@ export async function loadPrograms(
   const prefixRuntime = runtime.withThreads(prefixThreads ?? runtime.threads);
   const loadedPrefixes = await loadPrefixes(prefixRuntime, specs, prefixes, evaluation);
   const { session, step } = await load(specs);
-  const somePatches: LoadedStep = { session, draws: step.draws };
+  const somePatches: LoadedStep = { session, draws: step.draws, cost: costOf(step.program) };
   const whole = mapPair(specs, (spec) => ({ ...spec, dropTokens: 0 }));
   let allPatches: Promise<LoadedStep> | undefined;
   return {
@@ -74,7 +76,11 @@ export async function loadPrograms(
       somePatches,
       allPatches: () => {
         if (plan.tokens.drop === 0) return Promise.resolve(somePatches);
-        allPatches ??= load(whole).then((loaded) => ({ session: loaded.session, draws: loaded.step.draws }));
+        allPatches ??= load(whole).then((loaded) => ({
+          session: loaded.session,
+          draws: loaded.step.draws,
+          cost: costOf(loaded.step.program),
+        }));
         return allPatches;
       },
       close: async () => {

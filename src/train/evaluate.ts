@@ -6,9 +6,10 @@ import { methodByName } from '../methods/index.js';
 import { ahead } from '../runtime/ahead.js';
 import { inOrder } from '../runtime/in-order.js';
 import type { Runtime } from '../runtime/runtime.js';
+import type { ClassCount } from '../settings/record.js';
 import type { CompileOptions } from '../step/compile.js';
 import { buildForward } from '../step/forward.js';
-import { autoMicroBatch, countCorrect } from '../step/micro-batch.js';
+import { autoMicroBatch, largestAt } from '../step/micro-batch.js';
 import type { ModelSpec, Prefix, TrainableLayout } from '../step/model.js';
 import type { ModelInputs } from './inputs.js';
 
@@ -37,6 +38,8 @@ export interface Score {
   correct: number;
   total: number;
   accuracy: number;
+  /** The counts of each class. */
+  byClass: ClassCount[];
 }
 
 /**
@@ -119,15 +122,20 @@ export async function evaluate(
   parameters: Float32Array,
   { of, onProgress, signal }: EvaluateOptions,
 ): Promise<Score | null> {
-  let correct = 0;
+  const { classes } = loaded.model;
+  const byClass = Array.from({ length: classes }, () => ({ correct: 0, total: 0 }));
   for await (const { start, values: logits } of allOutputs(loaded, split, parameters)) {
     if (signal?.aborted) return null;
     refuseDiverged(logits, `the logits of the ${of} images`);
-    const end = start + logits.length / loaded.model.classes;
-    correct += countCorrect(logits, split.labels.subarray(start, end));
+    const end = start + logits.length / classes;
+    for (const [image, label] of split.labels.subarray(start, end).entries()) {
+      byClass[label]!.total++;
+      if (largestAt(logits, image, classes) === label) byClass[label]!.correct++;
+    }
     onProgress?.(end, split.count);
   }
-  return { correct, total: split.count, accuracy: correct / split.count };
+  const correct = byClass.reduce((sum, counts) => sum + counts.correct, 0);
+  return { correct, total: split.count, accuracy: correct / split.count, byClass };
 }
 
 export interface EvaluateOptions {

@@ -12,7 +12,7 @@ import { mapPair, type Pair } from '../step/roles.js';
 import type { AdamW } from './adamw.js';
 import { epochBatches, nextBatch } from './batches.js';
 import type { Steps } from './compiled.js';
-import { evaluate, type LoadedModel } from './evaluate.js';
+import { evaluate, type LoadedModel, type Score } from './evaluate.js';
 import type { ModelInputs, SplitInputs } from './inputs.js';
 import { bestEpoch, epochMetrics, meansOf, patienceIsOver } from './metrics.js';
 import type { RunControl } from './progress.js';
@@ -112,9 +112,9 @@ export async function trainPhase(
     }
 
     const look = phase.look && (state.epoch + 1) % phase.look.every === 0 ? phase.look : null;
-    const accuracy = look && (await lookAt(run, state, look));
+    const score = look && (await lookAt(run, state, look));
     const lastRate = rateOf(plan.schedule, state.epoch, (steps - 1) / steps);
-    state.metrics.push(epochMetrics(state, lastRate, look && { split: look.split, accuracy: accuracy! }));
+    state.metrics.push(epochMetrics(state, lastRate, look && { split: look.split, accuracy: score!.accuracy }));
     if (look?.keepBest) keepBest(state);
     if (averageFrom !== null && state.epoch >= averageFrom) takeIntoAverage(state);
     const seconds = (performance.now() - started) / 1000;
@@ -124,7 +124,8 @@ export async function trainPhase(
     state.sums = emptySums();
     await run.checkSources?.(); // before anything is saved that other weights have made
     await run.store.save({ state, timings: run.timings });
-    control.onProgress?.({ kind: 'epoch', epochs: phase.epochs, seconds, ...state.metrics.at(-1)! });
+    const looked = look && { split: look.split, correct: score!.correct, total: score!.total };
+    control.onProgress?.({ kind: 'epoch', epochs: phase.epochs, seconds, look: looked, ...state.metrics.at(-1)! });
     if (control.signal?.aborted) throw await interrupted(run, state);
   }
 }
@@ -140,7 +141,7 @@ export const scheduledFeeds = ({ weight }: ObjectivePlan, epoch: number): Record
   weight ? { beta: Float32Array.of(distillationWeight(epoch, weight)) } : {};
 
 /** Top-1 of the student on a split. */
-async function lookAt(run: Run, state: TrainState, { split, data }: NonNullable<PhasePlan['look']>): Promise<number> {
+async function lookAt(run: Run, state: TrainState, { split, data }: NonNullable<PhasePlan['look']>): Promise<Score> {
   const { onProgress, signal } = run.control;
   const report = (done: number, total: number) => onProgress?.({ kind: 'evaluate', done, total, split });
   const score = await evaluate(await run.student(), data, state.student.parameters, {
@@ -149,7 +150,7 @@ async function lookAt(run: Run, state: TrainState, { split, data }: NonNullable<
     signal,
   });
   if (!score) throw await interrupted(run, state);
-  return score.accuracy;
+  return score;
 }
 
 /** Keeps the parameters of the epoch that just ended if it is the best so far. */

@@ -3,7 +3,7 @@
  */
 import type { PixelStore } from '../data/pixels.js';
 import { sha256 } from '../files/sha256.js';
-import type { Program } from '../graph/emit.js';
+import { costOf, type Program, type ProgramCost } from '../graph/emit.js';
 import { size } from '../graph/tensor.js';
 import type { Runtime, Session } from '../runtime/runtime.js';
 import type { ModelSpec, Prefix } from '../step/model.js';
@@ -18,6 +18,7 @@ export interface LoadedPrefix {
   readonly prefix: Omit<Prefix, 'compile'>;
   readonly model: Pick<ModelSpec, 'backbone'>;
   readonly session: Session;
+  readonly cost: ProgramCost;
   /** sha256 over all that decides its results but the images. */
   readonly identity: string;
 }
@@ -38,13 +39,15 @@ export async function loadPrefix(
   const { sha256: weights, mean, std } = backbone;
   const { compile, ...described } = prefix;
   let identity = '';
+  let cost: ProgramCost | undefined;
   const session = await runtime.load(async (sink) => {
     const program = compile(sink);
+    cost = costOf(program);
     const graph = await sha256(withoutName(program, sink.path));
     identity = await sha256(JSON.stringify([RECORD_VERSION, engine, graph, weights, mean, std]));
     return loaded?.identity === identity ? null : program;
   });
-  return session ? { prefix: described, model: { backbone }, session, identity } : loaded!;
+  return session ? { prefix: described, model: { backbone }, session, identity, cost: cost! } : loaded!;
 }
 
 /** The model without the name of a temporary file, which is another one each time; what it holds follows from the weights. */
@@ -200,7 +203,7 @@ async function compute(
 }
 
 /** Float32 numbers that one image leaves. */
-const recordSize = ({ tensors }: Pick<Prefix, 'tensors'>): number =>
+export const recordSize = ({ tensors }: Pick<Prefix, 'tensors'>): number =>
   tensors.reduce((sum, { shape }) => sum + size(shape), 0);
 
 /** One image's results, one tensor after the other. */

@@ -20,10 +20,40 @@ export type Progress =
       secondsLeft: number;
       imagesPerSecond: number;
     }
-  | ({ kind: 'epoch'; epochs: number; seconds: number } & EpochMetrics)
+  /** `look`: what was measured after the epoch, counted; null where nothing was. */
+  | ({ kind: 'epoch'; epochs: number; seconds: number; look: Look | null } & EpochMetrics)
+  /** Before the first step. */
+  | ({ kind: 'estimate' } & Estimate)
   | { kind: 'evaluate'; done: number; total: number; split: string }
   /** Something worth knowing, in a sentence. `code` is a stable word for what faces have advice on. */
   | { kind: 'note'; text: string; code?: NoteCode };
+
+/** What a run will take from where it stands. */
+export interface Estimate {
+  /** Of training and measuring, from calls of the run's own programs on its own images that were timed. */
+  readonly seconds: number;
+  /** Whether that is a bound, as the protocol chooses the number of epochs. */
+  readonly atMost: boolean;
+  /** Of this process, at its height. */
+  readonly memoryBytes: number;
+  /** Written: pixels and the prefix's results that fit into no memory or go into a cache, and the run directory. */
+  readonly diskBytes: number;
+  /** Where it is long: what would make it shorter, each by itself, the shortest first. */
+  readonly faster: readonly Faster[];
+}
+
+/** Another value of a setting, and how long the run would take with it. */
+export interface Faster {
+  readonly setting: 'epochs' | 'student' | 'imageSize' | 'frozen' | 'method';
+  readonly value: string | number;
+  readonly seconds: number;
+}
+
+export interface Look {
+  readonly split: 'val' | 'test';
+  readonly correct: number;
+  readonly total: number;
+}
 
 /**
  * `student.preset`: nobody chose the student; `prefix.uncached`: what the frozen part computes cannot be kept;

@@ -9,8 +9,9 @@ import type { RunResult } from '../settings/record.js';
 import { TRAINING_ONLY, type TrainableLayout } from '../step/model.js';
 import { type Pair, ROLES } from '../step/roles.js';
 import type { Compiled } from './compiled.js';
+import { estimateRun } from './estimate.js';
 import { evaluate, type Score } from './evaluate.js';
-import { interrupted, type OnCalls, type Run, trainPhase } from './fit.js';
+import { interrupted, type OnCalls, type Run, scheduledFeeds, trainPhase } from './fit.js';
 import { fitHeads } from './head-start.js';
 import { bestEpoch } from './metrics.js';
 import type { PrefixFiles } from './prefix-store.js';
@@ -66,6 +67,10 @@ export async function runProtocol(parts: RunParts): Promise<Reached> {
   const begin = async (splits: Splits, split: SplitName) => {
     if (!(await fitHeads(parts, state, splits, split))) throw await interrupted(run, state);
   };
+  if (control.onProgress && state.epoch < totalEpochs(schedule)) {
+    const estimate = await estimateRun(parts, state, scheduledFeeds(plan.objective, state.epoch));
+    control.onProgress({ kind: 'estimate', ...estimate });
+  }
 
   let epochs = totalEpochs(schedule);
   if (protocol.select && state.phase === 'select') {

@@ -3,10 +3,11 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { packageFile } from '../../files/node/package-root.js';
 import { type FineTuneResult, fineTune } from '../../index.js';
+import { IN_BRACKETS, shortAccuracy } from '../../report/accuracy.js';
 import type { FineTuneInput } from '../../settings/config.js';
 import { PROTOCOLS } from '../../settings/protocols.js';
 import { shortPath } from '../describe-run.js';
-import { clock, percent, table } from '../format.js';
+import { clock, table } from '../format.js';
 import { print, tell } from '../terminal.js';
 import { withProgress } from '../with-progress.js';
 
@@ -39,12 +40,12 @@ export const demo = new Command('demo')
     const results: FineTuneResult[] = [];
     for (const { title, config } of RUNS) {
       const started = performance.now();
-      const result = await withProgress((control) => fineTune(config, control), title.padEnd(14));
+      const result = await withProgress((control) => fineTune(config, control), title);
       const elapsed = (performance.now() - started) / 1000;
       results.push(result);
       rows.push([
         title,
-        percent(result.accuracy),
+        shortAccuracy(result),
         result.trainableParameters.student.toLocaleString('en'),
         clock(elapsed),
         shortPath(result.runDir),
@@ -57,7 +58,8 @@ export const demo = new Command('demo')
       `${table(rows)}\n\n` +
         `iDAT's difference: ${points >= 0 ? '+' : '−'}${Math.abs(points).toFixed(1)} points ` +
         `(one seed; the teacher is needed in training only).\n` +
-        `Accuracy: top-1 on 1,500 test images, protocol ${PROTOCOLS[taught.protocol].meaning}.\n\n` +
+        `Accuracy: top-1 on 1,500 test images, protocol ${PROTOCOLS[taught.protocol].meaning}.\n` +
+        `${IN_BRACKETS}\n\n` +
         `Next:\n${nextCommands(run)
           .map((command) => `  npx idat ${command}\n`)
           .join('')}`,

@@ -3,9 +3,9 @@ import { Command } from 'commander';
 import { evaluateRun } from '../../index.js';
 import { PROTOCOLS } from '../../settings/protocols.js';
 import { STUDENT_PLACE } from '../arguments.js';
-import { leftOut, shortPath } from '../describe-run.js';
+import { leftOut, measured, shortPath } from '../describe-run.js';
 import { importMethod, METHOD_FILE } from '../extension-file.js';
-import { facts, percent } from '../format.js';
+import { facts } from '../format.js';
 import { print } from '../terminal.js';
 import { withProgress } from '../with-progress.js';
 
@@ -34,7 +34,7 @@ export const evaluate = new Command('eval')
       return;
     }
     const text = facts({
-      accuracy: `${percent(score.accuracy)}  (${score.correct} of ${score.total} images${leftOut(score.leftOut)}, ${score.split} split)`,
+      ...measured(score, `images${leftOut(score.leftOut)} (${score.split} split)`),
       protocol: score.finished ? PROTOCOLS[score.protocol].meaning : 'none yet, the run has not ended',
       data: shortPath(score.data),
     });

@@ -1,7 +1,7 @@
 /** idat params: what each method trains, beside the paper's figures. */
 import { Command } from 'commander';
 import { PAPER_STUDENT, PAPER_TEACHER, type ParameterTable, parameterTable } from '../../paper/parameter-table.js';
-import { table } from '../format.js';
+import { table, wrapped } from '../format.js';
 import { print } from '../terminal.js';
 
 export const params = new Command('params')
@@ -17,16 +17,19 @@ export const params = new Command('params')
 const whole = (count: number): string => Math.round(count).toLocaleString('en');
 
 function describe({ student, teacher, meanClasses, rows, settings }: ParameterTable): string {
-  const figures = rows.map(({ row, method, trained, withMeanHead, stored, partial, printed, verdict }) => [
-    row,
-    method,
-    whole(trained),
-    whole(withMeanHead),
-    whole(stored),
-    partial ? whole(partial.count) : '',
-    printed.toFixed(2),
-    verdict ?? '',
-  ]);
+  const notes: string[] = [];
+  /** The number under which something is said below the table. */
+  const note = (text: string): string => {
+    if (!notes.includes(text)) notes.push(text);
+    return `[${notes.indexOf(text) + 1}]`;
+  };
+  const figures = rows.map(({ row, trained, withMeanHead, stored, partial, printed, verdict }) => {
+    const marks = [
+      ...(verdict ? [note(partial ? `${verdict}: ${whole(partial.count)} numbers` : verdict)] : []),
+      ...(stored === trained ? [] : [note(`${whole(stored)} numbers are stored, with those that never train`)]),
+    ];
+    return [row, whole(trained), whole(withMeanHead), printed.toFixed(2), marks.join(' ')];
+  });
   const checks = settings.map(({ table, models, hidden, withHead, count, printed, agrees }) => [
     `Table ${table}`,
     models,
@@ -37,12 +40,10 @@ function describe({ student, teacher, meanClasses, rows, settings }: ParameterTa
     agrees ? 'agrees' : 'disagrees',
   ]);
   const parts = [
-    `Numbers trained in ${student}; in rows with a loss in their name, those in ${teacher} as well.`,
-    table(
-      [['row', 'method', 'without head', 'with mean head', 'stored', 'partial', 'printed, M', 'agrees'], ...figures],
-      [0, 1, 7],
-    ),
-    `A head is counted for ${meanClasses.toFixed(2)} classes, the mean of Table 3's 19 tasks. Stored numbers include those that never train; partial ones leave out what the last column says.`,
+    wrapped(`Numbers trained in ${student}; in rows with a loss in their name, those in ${teacher} as well.`),
+    table([['row', 'without head', 'with mean head', 'printed, M', 'which is'], ...figures], [0, 4]),
+    notes.map((text, i) => wrapped(`[${i + 1}] ${text}`)).join('\n'),
+    wrapped(`A head is counted for ${meanClasses.toFixed(2)} classes, the mean of Table 3's 19 tasks.`),
     'Parallel adapters in the other tables, for the models they name:',
     table([['', 'models', 'hidden', 'count', 'with head', 'printed, M', ''], ...checks], [0, 1, 6]),
   ];

@@ -8,6 +8,13 @@ import { withProfile } from '../profile.js';
 import { print } from '../terminal.js';
 import { withProgress } from '../with-progress.js';
 
+const EXAMPLES = `
+Examples:
+  idat train photos/
+  idat train photos/ --epochs 20 --flip --out runs/photos
+  idat train photos.zip --student vit_base_patch16_224.augreg_in21k \\
+    --teacher vit_small_patch16_224.augreg_in21k --frozen int8`;
+
 const command = new Command('train')
   .description('fine-tune a backbone on a data set, alone or taught by a smaller one')
   .argument('<data>', 'a folder or .zip: the lists of VTAB-1K, or one folder a class');
@@ -15,6 +22,7 @@ const command = new Command('train')
 export const train = addConfigFlags(command)
   .option('--profile', 'first measure where the time of a step goes: profile.json, .md and .svg in the run directory')
   .option('--json', 'print the result as one JSON object')
+  .addHelpText('after', EXAMPLES)
   .action(async (data: string, given) => {
     const flags = await importExtensions(given);
     const result = await withProgress((control) =>

@@ -8,7 +8,7 @@ import { sha256 } from '../../files/node/sha256.js';
 import { usableCores } from '../../files/node/usable-cores.js';
 import { eachConcurrently } from '../concurrently.js';
 import type { ImageItem } from '../dataset.js';
-import type { PixelStore } from '../pixels.js';
+import { PIXELS_IN_MEMORY, type PixelStore } from '../pixels.js';
 import { preprocess } from '../preprocess.js';
 import { DECODER_VERSION } from './decode.js';
 import { contentHash, rgbOf } from './image-source.js';
@@ -17,7 +17,6 @@ import { fileStorage, memoryStorage, type PixelStorage } from './pixel-storage.j
 
 /** Raised whenever the same file would give other pixels, so that old caches are left alone. */
 const PIPELINE_VERSION = 2;
-const DEFAULT_MEMORY_BYTES = 2 ** 30;
 /** Decoding runs beside this thread, resizing in it: one image more than there are cores keeps both busy. */
 export const IMAGES_AT_ONCE = usableCores() + 1;
 
@@ -72,7 +71,7 @@ interface Loaded {
 }
 
 const fitsInMemory = (shape: CacheShape, options: LoadOptions) =>
-  shape.records * shape.recordBytes <= (options.memoryBytes ?? DEFAULT_MEMORY_BYTES);
+  shape.records * shape.recordBytes <= (options.memoryBytes ?? PIXELS_IN_MEMORY);
 
 const cachePath = (shape: CacheShape, cacheDir: string) => join(cacheDir, `pixels-${shape.key.slice(0, 32)}.bin`);
 

@@ -14,6 +14,7 @@ import type { Program } from '../../graph/emit.js';
 import { formatShape, size, type TensorType } from '../../graph/tensor.js';
 import type { ProfiledRun } from '../kernel-times.js';
 import type { Compile, Device, Feed, ProfiledSession, Provider, Runtime, Session, Spent } from '../runtime.js';
+import { checkWebGpu } from './check-webgpu.js';
 import type { Reply, Request, RunOutcome } from './protocol.js';
 import { onnxruntimeVersion } from './versions.js';
 import { withWeightFile } from './weight-file.js';
@@ -46,6 +47,8 @@ export async function startRuntime(options: { device?: Device; threads?: number 
   const { device = 'auto', threads = usableCores() } = options;
   tidied ??= removeAbandoned(tmpdir(), /^idat-(weights|profile)-/);
   await tidied;
+  keepToItself();
+  if (device === 'webgpu') await checkWebGpu();
   const workers = new Workers(device);
   try {
     return runtimeOf(workers, await workers.start(), threads, 1);

@@ -1,5 +1,5 @@
 /**
- * The worker in which ONNX Runtime runs. The only file that imports it.
+ * The worker in which ONNX Runtime runs. The only file that imports it, but for the program that tries out WebGPU.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
