@@ -148,7 +148,9 @@ describe.each(files.filter((file) => TAB.includes(roomOf(file))))('in a tab: %s'
 });
 
 it('knows the chart library in one file alone, which the build bundles', () => {
-  const importing = files.filter((file) => importsOf(file, textOf(file)).some(({ target }) => /^echarts\b/.test(target)));
+  const importing = files.filter((file) =>
+    importsOf(file, textOf(file)).some(({ target }) => /^echarts\b/.test(target)),
+  );
   expect(importing).toEqual(['report/chart-library.ts']);
 });
 

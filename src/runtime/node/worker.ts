@@ -52,9 +52,7 @@ function chooseProvider(device: Device): Provider {
   const listed = listSupportedBackends().map((backend) => backend.name);
   if (device === 'cpu' || (listed.includes(device) && (device !== 'cuda' || hasCuda()))) return device;
   const hint =
-    device === 'cuda'
-      ? ' (to fetch it on Linux x64: ONNXRUNTIME_NODE_INSTALL=true npm rebuild onnxruntime-node)'
-      : '';
+    device === 'cuda' ? ' (to fetch it on Linux x64: ONNXRUNTIME_NODE_INSTALL=true npm rebuild onnxruntime-node)' : '';
   throw Object.assign(
     new Error(
       `device ${device}: the installed ONNX Runtime has no ${device} provider${hint}; the device cpu is always there`,
