@@ -9,7 +9,7 @@
  * Does nothing where somebody has chosen: where onnxruntime-node's own switch is set, or the project itself depends on it.
  * Never fails: at worst, onnxruntime-node's script does what it would have done.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -61,7 +61,8 @@ export function withoutCuda(
   return files;
 }
 
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+// npm may have come here through a link
+if (process.argv[1] && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href) {
   try {
     withoutCuda();
   } catch {
