@@ -1,9 +1,9 @@
 /**
  * Spares an installation the fetching of CUDA: npm runs this before any package's `postinstall`.
  *
- * On Linux x64, onnxruntime-node's own `postinstall` fetches CUDA's libraries (hundreds of megabytes) from nuget.org on every
- * machine, with or without a GPU, and where that host is not reached the whole installation fails. It fetches nothing
- * when the files are there, so a line of text is put where each would be. `src/runtime/node/worker.ts`
+ * On Linux x64, onnxruntime-node's own `postinstall` fetches CUDA's libraries, which are too large for npm's registry, from
+ * nuget.org on every machine, with or without a GPU, and where that host is not reached the whole installation fails.
+ * It fetches nothing when the files are there, so a line of text is put where each would be; src/runtime/node/worker.ts
  * tells that line from a library. docs/install.md says how to get CUDA, and what else was tried.
  *
  * Does nothing where somebody has chosen: where onnxruntime-node's own switch is set, or the project itself depends on it.

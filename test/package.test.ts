@@ -243,15 +243,34 @@ startRuntime().catch((error) => console.log(error.name, error.code, error.messag
     );
   });
 
+  /** Stands in for onnxruntime-node as far as a worker asks it when it starts. */
+  function standIn(last: string): void {
+    rmSync(place, { recursive: true, force: true });
+    mkdirSync(join(place, 'dist'), { recursive: true });
+    const about = { name: 'onnxruntime-node', version: '1.30.0', main: 'dist/index.js' };
+    writeFileSync(join(place, 'package.json'), JSON.stringify(about));
+    const names = ['InferenceSession', 'listSupportedBackends', 'Tensor'].map((name) => `exports.${name} = null;\n`);
+    writeFileSync(join(place, 'dist/index.js'), `${names.join('')}${last}\n`);
+  }
+
   it('says why its library does not load', () => {
-    mkdirSync(place);
-    const names = ['InferenceSession', 'listSupportedBackends', 'Tensor']
-      .map((name) => `exports.${name} = null;\n`)
-      .join('');
-    writeFileSync(join(place, 'package.json'), '{ "name": "onnxruntime-node", "version": "1.30.0" }');
-    writeFileSync(join(place, 'index.js'), `${names}throw new Error('libc.so.6: not found\\nmore');\n`);
+    standIn("throw new Error('libc.so.6: not found\\nmore');");
     expect(script('start.mjs', start).stdout).toMatch(
       /^IdatError runtime\.unloadable .* on this \w+ \w+: libc\.so\.6: not found \(idat's docs\/install\.md[^\n]*\n$/,
     );
+  });
+
+  it('takes no place holder for CUDA', () => {
+    standIn("exports.listSupportedBackends = () => [{ name: 'cpu' }, { name: 'cuda' }];");
+    const libraries = join(place, 'bin/napi-v6', process.platform, process.arch);
+    mkdirSync(libraries, { recursive: true });
+    const library = join(libraries, 'libonnxruntime_providers_cuda.so');
+    const device = () =>
+      script('device.mjs', start.replace('.catch', '.then(async (it) => (console.log(it.device), it.close())).catch'))
+        .stdout;
+    writeFileSync(library, 'Not a library');
+    expect(device()).toBe('cpu\n');
+    writeFileSync(library, 'x'.repeat(100_000));
+    expect(device()).toBe('cuda\n');
   });
 });
