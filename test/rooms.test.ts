@@ -147,6 +147,13 @@ describe.each(files.filter((file) => TAB.includes(roomOf(file))))('in a tab: %s'
   });
 });
 
+it('knows the chart library in one file alone, which the build bundles', () => {
+  const importing = files.filter((file) =>
+    importsOf(file, textOf(file)).some(({ target }) => /^echarts\b/.test(target)),
+  );
+  expect(importing).toEqual(['report/chart-library.ts']);
+});
+
 describe('this test itself', () => {
   const imports = (text: string) => importsOf('train/x.ts', text).map(({ target }) => target);
   it('sees every kind of import', () => {

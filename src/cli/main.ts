@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The command line: one command one file, assembled here. */
 import { Command } from 'commander';
-import { versions } from '../runtime/node/versions.js';
+import { idatVersion } from '../runtime/node/versions.js';
 import { bench } from './commands/bench.js';
 import { cache } from './commands/cache.js';
 import { compare } from './commands/compare.js';
@@ -22,7 +22,7 @@ import { bearClosedPipes } from './terminal.js';
 
 const program = new Command('idat')
   .description('Fine-tune vision transformers with small adapters, taught by a smaller model.')
-  .version(versions().idat, '-V, --version', 'print the version')
+  .version(idatVersion(), '-V, --version', 'print the version')
   .helpCommand(false)
   .addHelpText('after', '\nTry it:\n  idat demo\n  idat train photos/ --student vit_micro_patch4_32.cifar10');
 

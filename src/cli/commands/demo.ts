@@ -1,6 +1,8 @@
 /** idat demo: the paper's comparison in minutes, on bundled models and images. */
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import { IdatError } from '../../errors.js';
 import { packageFile } from '../../files/node/package-root.js';
 import { type FineTuneResult, fineTune } from '../../index.js';
 import { IN_BRACKETS, shortAccuracy } from '../../report/accuracy.js';
@@ -32,6 +34,7 @@ const RUNS: { title: string; config: FineTuneInput }[] = [
 export const demo = new Command('demo')
   .description('compare adapters alone with iDAT on bundled models and images, in minutes')
   .action(async () => {
+    if (!existsSync(SHARED.data)) throw withoutImages();
     tell(
       `EuroSAT, 10 kinds of land use seen from space: 1,000 images to learn from, 1,500 to be tested on.\n` +
         `Student ${SHARED.student}, ${SHARED.epochs} epochs, first alone, then with a smaller teacher beside it.\n\n`,
@@ -65,6 +68,14 @@ export const demo = new Command('demo')
           .join('')}`,
     );
   });
+
+/** The package leaves them out where they are large. */
+const withoutImages = () =>
+  new IdatError(
+    'demo.data',
+    `the demo's images, ${SHARED.data}, are not part of the installed package: run it in a checkout of idat's repository ` +
+      '(npm ci && npm run demo), or train on your own pictures: npx idat train FOLDER',
+  );
 
 const nextCommands = (run: string): string[] => [
   `eval ${run}`,

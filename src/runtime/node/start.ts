@@ -41,10 +41,12 @@ export async function withRuntime<T>(
  * @param device `auto` takes CUDA where the installed runtime has it and the CPU otherwise
  * @param threads threads for one operation; default: as many as there are cores for this process. Results are the same bytes for the
  *   same number of threads.
- * @throws IdatError `runtime.device` when the device is not to be had
+ * @throws IdatError `runtime.device` when the device is not to be had; `runtime.missing` without onnxruntime-node,
+ *   `runtime.unloadable` where its library does not load
  */
 export async function startRuntime(options: { device?: Device; threads?: number } = {}): Promise<Runtime> {
   const { device = 'auto', threads = usableCores() } = options;
+  onnxruntimeVersion();
   tidied ??= removeAbandoned(tmpdir(), /^idat-(weights|profile)-/);
   await tidied;
   keepToItself();
@@ -176,6 +178,15 @@ function keepToItself(): void {
   process.env.ORT_DISABLE_TELEMETRY ??= '1';
 }
 
+/** A worker that ends before it has answered once could not load the runtime's library. */
+const unloadable = (cause: Error): IdatError =>
+  new IdatError(
+    'runtime.unloadable',
+    `ONNX Runtime does not load on this ${process.platform} ${process.arch}: ${cause.message.split('\n', 1)[0]} (idat's docs/install.md ` +
+      'lists the systems it is made for)',
+    { cause },
+  );
+
 /** Requests to a worker and their answers, matched by number. */
 class RpcWorker {
   private readonly worker: Worker;
@@ -187,14 +198,16 @@ class RpcWorker {
     keepToItself();
     // From TypeScript sources (tests), the compiled worker of the last build is used.
     this.worker = new Worker(packageFile('dist/runtime/node/worker.js'));
+    let speaks = false;
     this.worker.on('message', (reply: Reply) => {
+      speaks = true;
       const { resolve, reject } = this.waiting.get(reply.id)!;
       this.waiting.delete(reply.id);
       if (this.waiting.size === 0) this.worker.unref();
       if ('error' in reply) reject(new IdatError(reply.code, reply.error));
       else resolve(reply.value);
     });
-    this.worker.on('error', (error) => this.fail(error as Error));
+    this.worker.on('error', (error) => this.fail(speaks ? (error as Error) : unloadable(error as Error)));
     this.worker.on('exit', () => this.fail(new IdatError('runtime.ended', 'the runtime has been closed')));
     this.worker.unref();
   }

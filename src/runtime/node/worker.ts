@@ -1,7 +1,7 @@
 /**
  * The worker in which ONNX Runtime runs. The only file that imports it, but for the program that tries out WebGPU.
  */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, parse } from 'node:path';
@@ -52,9 +52,7 @@ function chooseProvider(device: Device): Provider {
   const listed = listSupportedBackends().map((backend) => backend.name);
   if (device === 'cpu' || (listed.includes(device) && (device !== 'cuda' || hasCuda()))) return device;
   const hint =
-    device === 'cuda'
-      ? ' (its install script fetches CUDA: npm rebuild onnxruntime-node without onnxruntime-node-install=skip)'
-      : '';
+    device === 'cuda' ? ' (to fetch it on Linux x64: ONNXRUNTIME_NODE_INSTALL=true npm rebuild onnxruntime-node)' : '';
   throw Object.assign(
     new Error(
       `device ${device}: the installed ONNX Runtime has no ${device} provider${hint}; the device cpu is always there`,
@@ -63,6 +61,9 @@ function chooseProvider(device: Device): Provider {
   );
 }
 
+/** A line of text stands for a library that was not fetched (install/without-cuda.js). */
+const PLACEHOLDER_BYTES = 1000;
+
 /** The package lists CUDA wherever it could be had; it is there only when its library lies beside the binding. */
 function hasCuda(): boolean {
   const entry = createRequire(import.meta.url).resolve('onnxruntime-node');
@@ -70,8 +71,8 @@ function hasCuda(): boolean {
   if (!existsSync(bin)) return false;
   const here = join(process.platform, process.arch);
   return readdirSync(bin).some((version) =>
-    ['libonnxruntime_providers_cuda.so', 'onnxruntime_providers_cuda.dll'].some((name) =>
-      existsSync(join(bin, version, here, name)),
+    ['libonnxruntime_providers_cuda.so', 'onnxruntime_providers_cuda.dll'].some(
+      (name) => (statSync(join(bin, version, here, name), { throwIfNoEntry: false })?.size ?? 0) > PLACEHOLDER_BYTES,
     ),
   );
 }
