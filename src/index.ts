@@ -38,6 +38,7 @@ export {
   type ResumeControl,
   resume,
 } from './runs/fine-tune.js';
+export { type ListedRun, type ListRunsOptions, listRuns, type RunState } from './runs/list-runs.js';
 export { fetchModel, type ListedModel, listModels } from './runs/models.js';
 export { type MovedWeights, type OpenedRun, openRun } from './runs/open-run.js';
 export { type Prediction, predict } from './runs/predict.js';

@@ -41,7 +41,8 @@ const PRINTS: Record<string, RegExp> = {
   'How fast': /images a second in training[\s\S]*parallel-shared/,
   'Are the numbers right': /^learning-rate schedules ok$/m,
   Backbones: /^vit_micro_patch4_32\.cifar10 \d+ .*safetensors$/m,
-  'What a run left': /^parallel-shared \[ 'blue', 'green', 'red' \] last \(the last epoch[\s\S]*^4 \d/m,
+  'What a run left':
+    /^parallel-shared \[ 'blue', 'green', 'red' \] last \(the last epoch[\s\S]*^4 \d[\s\S]*^flowers finished [01]/m,
   Errors: /^config\.field [\s\S]*^epochs too_small [\s\S]*got -1$/m,
 };
 

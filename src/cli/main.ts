@@ -15,6 +15,7 @@ import { params } from './commands/params.js';
 import { predictImages } from './commands/predict.js';
 import { pretrain } from './commands/pretrain.js';
 import { resumeRun } from './commands/resume.js';
+import { runs } from './commands/runs.js';
 import { train } from './commands/train.js';
 import { verifyReference } from './commands/verify.js';
 import { fail } from './failure.js';
@@ -31,6 +32,7 @@ const commands = [
   evaluate,
   predictImages,
   resumeRun,
+  runs,
   compare,
   merge,
   pack,
