@@ -13,7 +13,10 @@ const FOR_ERRORS: Readonly<Record<string, (error: IdatError) => string | null>> 
   'run.interrupted': resumeAdvice,
   'run.exists': resumeAdvice,
   'run.weights': ({ about }) => `say where they are now: --${about.role} PATH`,
-  'data.path.missing': ({ about }) => (about.run === undefined ? null : 'say where it is now: --data PATH'),
+  'data.path.missing': ({ about }) => {
+    if (about.config !== undefined) return `say where it is now: idat train PATH --config ${shortPath(about.config)}`;
+    return about.run === undefined ? null : 'say where it is now: --data PATH';
+  },
   'run.directory': () => 'choose another with --out',
   'run.settings': () => 'choose another folder with --out',
   'runtime.device': () => 'use --device cpu',
@@ -40,6 +43,7 @@ export function messageOf(error: IdatError): string {
 const FOR_NOTES: Readonly<Partial<Record<NoteCode, string>>> = {
   'student.preset': 'choose it with --student NAME (idat models lists them)',
   'run.unfinished': 'finish it with idat resume',
+  'recipe.recognised': '--recipe none trains without it, --recipe NAME with another',
   'prefix.uncached': 'free space, choose another --cache-dir or raise --prefix-memory',
 };
 

@@ -14,6 +14,7 @@ import { pack } from './commands/pack.js';
 import { params } from './commands/params.js';
 import { predictImages } from './commands/predict.js';
 import { pretrain } from './commands/pretrain.js';
+import { recipes } from './commands/recipes.js';
 import { resumeRun } from './commands/resume.js';
 import { runs } from './commands/runs.js';
 import { train } from './commands/train.js';
@@ -38,6 +39,7 @@ const commands = [
   pack,
   methods,
   models,
+  recipes,
   params,
   pretrain,
   bench,

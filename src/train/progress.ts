@@ -27,9 +27,10 @@ export type Progress =
 
 /**
  * `student.preset`: nobody chose the student; `prefix.uncached`: what the frozen part computes cannot be kept;
- * `run.unfinished`: a run is used that has not ended; the others are what was found in the data.
+ * `run.unfinished`: a run is used that has not ended; `recipe.recognised`: nobody chose the recipe; the others are what was
+ * found in the data.
  */
-export type NoteCode = 'student.preset' | 'prefix.uncached' | 'run.unfinished' | DataNoteCode;
+export type NoteCode = 'student.preset' | 'prefix.uncached' | 'run.unfinished' | 'recipe.recognised' | DataNoteCode;
 
 /** How a caller follows and stops a run. */
 export interface RunControl {
