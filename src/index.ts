@@ -23,6 +23,14 @@ export { type MethodRecord, methodRecord, methodRecords, type OptionRecord } fro
 export type { StepProfile } from './report/profile-record.js';
 export { profileMarkdown } from './report/profile-tables.js';
 export {
+  type CheckDataOptions,
+  type CheckedSplit,
+  type Counted,
+  checkData,
+  type DataCheck,
+  type Finding,
+} from './runs/check-data.js';
+export {
   type Classifier,
   type ClassifyOptions,
   type ClassProbability,

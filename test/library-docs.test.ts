@@ -25,6 +25,7 @@ const snippets: Snippet[] = docs.split(/^## /m).flatMap((section) => {
 
 /** What each prints, beside not failing. */
 const PRINTS: Record<string, RegExp> = {
+  'Look at the data': /^\[ 'blue', 'green', 'red' \] \d+ \[ \d, \d, \d \] [0-9a-f]{64}$/m,
   Train: /^[01]\.?\d* last 7323 .*runs.flowers$/,
   'Follow it, stop it, go on with it': /^epoch 2 of 5: loss \d[\s\S]*^(0\.\d+|[01])$/m,
   'Do it again': /^[01]\.?\d* 0\.005$/m,

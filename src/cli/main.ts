@@ -5,6 +5,7 @@ import { versions } from '../runtime/node/versions.js';
 import { bench } from './commands/bench.js';
 import { cache } from './commands/cache.js';
 import { compare } from './commands/compare.js';
+import { data } from './commands/data.js';
 import { demo } from './commands/demo.js';
 import { evaluate } from './commands/eval.js';
 import { merge } from './commands/merge.js';
@@ -35,6 +36,7 @@ const commands = [
   resumeRun,
   runs,
   compare,
+  data,
   merge,
   pack,
   methods,

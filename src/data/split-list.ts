@@ -20,6 +20,8 @@ export interface ListOptions {
   classCount: number | null;
   /** Absolute paths of the data set's folder: what begins with one of them lies inside. */
   roots?: readonly string[];
+  /** Told of a line that is wrong, which is then passed over; without it, it is thrown. */
+  onProblem?: ((problem: IdatError) => void) | undefined;
 }
 
 /**
@@ -29,7 +31,11 @@ export interface ListOptions {
  * @param source what errors call the list, e.g. `caltech101/train800.txt`
  * @throws IdatError naming source:line — `data.list.line`, `data.list.label`, `data.list.escape`; `data.list.empty`
  */
-export function parseSplitList(text: string, source: string, { classCount, roots = [] }: ListOptions): ListedImage[] {
+export function parseSplitList(
+  text: string,
+  source: string,
+  { classCount, roots = [], onProblem }: ListOptions,
+): ListedImage[] {
   const images: ListedImage[] = [];
   text
     .replace(/^\uFEFF/, '')
@@ -37,15 +43,27 @@ export function parseSplitList(text: string, source: string, { classCount, roots
     .forEach((raw, index) => {
       if (raw.trim() === '') return;
       const where = `${source}:${index + 1}`;
-      const { path, label } = divide(raw.replace(/\r$/, ''), where);
-      images.push({
-        path: safePath(withoutRoot(unquoted(path), roots), where),
-        label: parseLabel(label, where, classCount),
-        line: index + 1,
-      });
+      const read = () => {
+        const { path, label } = divide(raw.replace(/\r$/, ''), where);
+        const inside = safePath(withoutRoot(unquoted(path), roots), where);
+        return { path: inside, label: parseLabel(label, where, classCount), line: index + 1 };
+      };
+      const image = passingOver(onProblem, read);
+      if (image) images.push(image);
     });
   if (images.length === 0) throw new IdatError('data.list.empty', `${source}: lists no images`);
   return images;
+}
+
+/** What `read` gives; null where it throws an IdatError that somebody is told of. */
+export function passingOver<T>(onProblem: ((problem: IdatError) => void) | undefined, read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (!onProblem || !(error instanceof IdatError)) throw error;
+    onProblem(error);
+    return null;
+  }
 }
 
 function divide(content: string, where: string): { path: string; label: string } {

@@ -183,6 +183,10 @@ async function decodeInto(
   return failures.sort((a, b) => a.record - b.record);
 }
 
+/** What a split is known by: its images in order, each by key, label and hash of its content. */
+export const fingerprintOf = (images: readonly (readonly [key: string, label: number, hash: string])[]): string =>
+  sha256(JSON.stringify(images));
+
 function toStore(
   items: readonly ImageItem[],
   hashes: readonly string[],
@@ -203,7 +207,7 @@ function toStore(
     );
   }
   const keyOf = ({ key, name }: ImageItem) => key ?? name;
-  const identity = records.map((record) => [keyOf(items[record]!), items[record]!.label, hashes[record]]);
+  const identity = records.map((record) => [keyOf(items[record]!), items[record]!.label, hashes[record]!] as const);
   return {
     count: records.length,
     size: options.size,
@@ -212,7 +216,7 @@ function toStore(
     keys: records.map((record) => keyOf(items[record]!)),
     fileHashes: records.map((record) => hashes[record]!),
     skipped,
-    fingerprint: sha256(JSON.stringify(identity)),
+    fingerprint: fingerprintOf(identity),
     pixelsKey: pixelsKey(
       options,
       records.map((record) => hashes[record]!),
