@@ -16,11 +16,20 @@ export { type MergeResult, mergeRun } from './export/merge.js';
 export { type PackResult, packRun } from './export/pack.js';
 export { METHODS, methodByName, registerMethod } from './methods/index.js';
 export type { Method } from './methods/method.js';
+export { NAMED_RECIPES, type NamedRecipe, recipeNamed } from './paper/named-recipes.js';
 export { type ParameterTable, parameterTable } from './paper/parameter-table.js';
 export { comparisonTable } from './report/comparison.js';
 export { type MethodRecord, methodRecord, methodRecords, type OptionRecord } from './report/method-records.js';
 export type { StepProfile } from './report/profile-record.js';
 export { profileMarkdown } from './report/profile-tables.js';
+export {
+  type CheckDataOptions,
+  type CheckedSplit,
+  type Counted,
+  checkData,
+  type DataCheck,
+  type Finding,
+} from './runs/check-data.js';
 export {
   type Classifier,
   type ClassifyOptions,
@@ -38,10 +47,12 @@ export {
   type ResumeControl,
   resume,
 } from './runs/fine-tune.js';
+export { type ListedRun, type ListRunsOptions, listRuns, type RunState } from './runs/list-runs.js';
 export { fetchModel, type ListedModel, listModels } from './runs/models.js';
 export { type MovedWeights, type OpenedRun, openRun } from './runs/open-run.js';
 export { type Prediction, predict } from './runs/predict.js';
 export { type PretrainRequest, pretrain } from './runs/pretrain.js';
+export { type RepeatChanges, repeatRun } from './runs/repeat.js';
 export type { FineTuneRequest } from './runs/request.js';
 export { FineTuneConfig, type FineTuneInput, type FineTuneSettings, parseConfig } from './settings/config.js';
 export { FIELDS, type Field, type FieldName } from './settings/fields.js';

@@ -25,8 +25,10 @@ const snippets: Snippet[] = docs.split(/^## /m).flatMap((section) => {
 
 /** What each prints, beside not failing. */
 const PRINTS: Record<string, RegExp> = {
+  'Look at the data': /^\[ 'blue', 'green', 'red' \] \d+ \[ \d, \d, \d \] [0-9a-f]{64}$/m,
   Train: /^[01]\.?\d* last 7323 .*runs.flowers$/,
   'Follow it, stop it, go on with it': /^epoch 2 of 5: loss \d[\s\S]*^(0\.\d+|[01])$/m,
+  'Do it again': /^[01]\.?\d* 0\.005$/m,
   Measure: /^[01]\.?\d* \d+ 24 last$/m,
   'Name what is on pictures': /^photo\.png \[ '(red|green|blue) [01]\.\d{3}', [\s\S]*^more-photos\/one\.png \[/m,
   'A classifier that stays loaded':
@@ -41,7 +43,8 @@ const PRINTS: Record<string, RegExp> = {
   'How fast': /images a second in training[\s\S]*parallel-shared/,
   'Are the numbers right': /^learning-rate schedules ok$/m,
   Backbones: /^vit_micro_patch4_32\.cifar10 \d+ .*safetensors$/m,
-  'What a run left': /^parallel-shared \[ 'blue', 'green', 'red' \] last \(the last epoch[\s\S]*^4 \d/m,
+  'What a run left':
+    /^parallel-shared \[ 'blue', 'green', 'red' \] last \(the last epoch[\s\S]*^4 \d[\s\S]*^flowers finished [01]/m,
   Errors: /^config\.field [\s\S]*^epochs too_small [\s\S]*got -1$/m,
 };
 

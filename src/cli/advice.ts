@@ -13,7 +13,10 @@ const FOR_ERRORS: Readonly<Record<string, (error: IdatError) => string | null>> 
   'run.interrupted': resumeAdvice,
   'run.exists': resumeAdvice,
   'run.weights': ({ about }) => `say where they are now: --${about.role} PATH`,
-  'data.path.missing': ({ about }) => (about.run === undefined ? null : 'say where it is now: --data PATH'),
+  'data.path.missing': ({ about }) => {
+    if (about.config !== undefined) return `say where it is now: idat train PATH --config ${shortPath(about.config)}`;
+    return about.run === undefined ? null : 'say where it is now: --data PATH';
+  },
   'run.directory': () => 'choose another with --out',
   'run.settings': () => 'choose another folder with --out',
   'runtime.device': () => 'use --device cpu',
@@ -42,6 +45,7 @@ const FOR_NOTES: Readonly<Partial<Record<NoteCode, string>>> = {
   'run.unfinished': 'finish it with idat resume',
   'cache.unasked': 'that is --cache-dir FOLDER',
   'threads.more': 'that is --threads NUMBER',
+  'recipe.recognised': '--recipe none trains without it, --recipe NAME with another',
   'prefix.uncached': 'free space, choose another --cache-dir or raise --prefix-memory',
 };
 

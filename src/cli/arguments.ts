@@ -16,6 +16,12 @@ export function wholeNumber(text: string): number {
   throw new InvalidArgumentError('Expected a whole number from 1.');
 }
 
+/** As a seed is. */
+export function anyInteger(text: string): number {
+  if (/^-?\d+$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Expected a whole number.');
+}
+
 /** For commands that take up a run whose weights have moved. */
 export const STUDENT_PLACE = (): Option =>
   new Option('--student <path>', 'where the student’s frozen weights are now, if not where they were in training');

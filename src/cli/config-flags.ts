@@ -1,7 +1,7 @@
 /** Flags made from the configuration's schema: names, meaning and defaults stand there, once. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { z } from 'zod';
-import { FineTuneConfig, type FineTuneInput } from '../settings/config.js';
+import { FineTuneConfig } from '../settings/config.js';
 import { FIELDS, GROUPS } from '../settings/fields.js';
 import { flagMeaning, flagTerm, recordOf } from '../settings/flags.js';
 import { type FieldType, type SchemaField, schemaFields } from '../settings/schema-fields.js';
@@ -41,14 +41,18 @@ export function addFlags(command: Command, schema: z.ZodObject, own?: OwnHeading
   return command;
 }
 
+/** What `none` reads as, until the flags are together: of null, commander makes an empty text. */
+const NONE = Symbol('none');
+
 /** The fields of a schema that were given, ready to be checked; all others take the schema's defaults. */
 export const givenFields = (schema: z.ZodObject, flags: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(flags).filter(([name]) => name in schema.shape));
+  Object.fromEntries(
+    Object.entries(flags)
+      .filter(([name]) => name in schema.shape)
+      .map(([name, value]) => [name, value === NONE ? null : value]),
+  );
 
 export const addConfigFlags = (command: Command): Command => addFlags(command, FineTuneConfig);
-
-export const configFrom = (data: string, flags: Record<string, unknown>): FineTuneInput =>
-  ({ ...givenFields(FineTuneConfig, flags), data }) as FineTuneInput;
 
 function toOption(field: SchemaField): Option {
   const option = new Option(flagTerm(field), helpOf(field)).makeOptionMandatory(field.required);
@@ -58,7 +62,7 @@ function toOption(field: SchemaField): Option {
   if (type.kind === 'list') {
     return option.argParser((text: string, before: unknown[] = []) => [...before, parse(text, type.of)]);
   }
-  return option.argParser((text: string) => (field.nullable && text === 'none' ? null : parse(text, type)));
+  return option.argParser((text: string) => (field.nullable && text === 'none' ? NONE : parse(text, type)));
 }
 
 /** The meaning, and what of choices and default does not stand in it. The default is told, not set: a schema fills it in. */

@@ -5,6 +5,7 @@ import { idatVersion } from '../runtime/node/versions.js';
 import { bench } from './commands/bench.js';
 import { cache } from './commands/cache.js';
 import { compare } from './commands/compare.js';
+import { data } from './commands/data.js';
 import { demo } from './commands/demo.js';
 import { evaluate } from './commands/eval.js';
 import { merge } from './commands/merge.js';
@@ -14,7 +15,9 @@ import { pack } from './commands/pack.js';
 import { params } from './commands/params.js';
 import { predictImages } from './commands/predict.js';
 import { pretrain } from './commands/pretrain.js';
+import { recipes } from './commands/recipes.js';
 import { resumeRun } from './commands/resume.js';
+import { runs } from './commands/runs.js';
 import { train } from './commands/train.js';
 import { verifyReference } from './commands/verify.js';
 import { fail } from './failure.js';
@@ -31,11 +34,14 @@ const commands = [
   evaluate,
   predictImages,
   resumeRun,
+  runs,
   compare,
+  data,
   merge,
   pack,
   methods,
   models,
+  recipes,
   params,
   pretrain,
   bench,

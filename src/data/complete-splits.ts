@@ -9,6 +9,8 @@ export interface SplitOptions {
   valFraction?: number;
   /** Share of all images that tests, where the data set has no test folder; default 0.2. */
   testFraction?: number;
+  /** Told of a line of a list that is wrong, which is then passed over; without it, the first such line is thrown. */
+  onProblem?: (problem: IdatError) => void;
 }
 
 export type ByClass = ReadonlyMap<string, readonly ImageItem[]>;

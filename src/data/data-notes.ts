@@ -3,7 +3,7 @@ import { printable } from '../errors.js';
 import { findOverlap, type Likeness, type Overlap } from './overlap.js';
 import type { PixelStore } from './pixels.js';
 
-export type DataNoteCode = 'data.overlap' | 'data.alike' | 'data.classes';
+export type DataNoteCode = 'data.overlap' | 'data.alike' | 'data.classes' | 'data.checked';
 
 export interface DataNote {
   code: DataNoteCode;
@@ -15,22 +15,50 @@ export type ReadSplits = Partial<Record<'train' | 'val' | 'trainval' | 'test', P
 
 const SHOWN = 5;
 
-/**
- * Images that are in training and in what is measured on, and classes that nothing is learnt of or measured on.
- * @param classes their names, by label
- * @throws the signal's reason
- */
-export async function dataNotes(
-  classes: readonly string[],
-  splits: ReadSplits,
-  signal?: AbortSignal,
-): Promise<DataNote[]> {
-  const notes = classNotes(classes, splits);
+/** What two splits share. */
+export interface ComparedSplits {
+  readonly training: 'train' | 'trainval';
+  readonly measured: 'val' | 'test';
+  readonly overlap: Overlap;
+}
+
+/** Holds each split that is measured on against the one that is trained on for it. @throws the signal's reason */
+export async function compareSplits(splits: ReadSplits, signal?: AbortSignal): Promise<ComparedSplits[]> {
+  const compared: ComparedSplits[] = [];
   for (const [training, measured] of pairsOf(splits)) {
     const overlap = await findOverlap(splits[training]!, splits[measured]!, signal);
-    notes.push(...overlapNotes(overlap, measured));
+    compared.push({ training, measured, overlap });
   }
-  return notes;
+  return compared;
+}
+
+/**
+ * Images that are in training and in what is measured on, and classes that nothing is learnt of or measured on. Where there is
+ * none of either, one note says that it was looked for.
+ * @param classes their names, by label
+ */
+export function dataNotes(
+  classes: readonly string[],
+  splits: ReadSplits,
+  compared: readonly ComparedSplits[],
+): DataNote[] {
+  const notes = classNotes(classes, splits);
+  for (const { overlap, measured } of compared) notes.push(...overlapNotes(overlap, measured));
+  return notes.length > 0 || compared.length === 0 ? notes : [cleanNote(splits, compared)];
+}
+
+function cleanNote(splits: ReadSplits, compared: readonly ComparedSplits[]): DataNote {
+  const pairs = compared.map(({ training, measured, overlap }) => {
+    const counts = [overlap.measured, splits[training]!.count].map((count) => count.toLocaleString('en'));
+    return `none of ${counts[0]} ${measured} images is among the ${counts[1]} of ${training}`;
+  });
+  const how = compared.every(({ overlap }) => overlap.whole)
+    ? 'by file, pixels or looks'
+    : 'by file (for all pixels they are too many)';
+  return {
+    code: 'data.checked',
+    text: `Checked: ${pairs.join(', ')}, ${how}; every class has images to learn from and to be tested on.`,
+  };
 }
 
 /** The note of a data set with the counts that are left after what cannot be read. */

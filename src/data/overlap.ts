@@ -7,6 +7,8 @@ import type { PixelStore } from './pixels.js';
 /** How many of the measured images have a like in training, and one such pair. Each image counts once, as the strictest. */
 export interface Overlap {
   measured: number;
+  /** Whether pixels were compared as well, of all images: of very many they are not. */
+  whole: boolean;
   sameFile: Likeness;
   samePixels: Likeness;
   alike: Likeness;
@@ -37,10 +39,17 @@ const MAX_COMPARISONS = 3e8;
  * @throws the signal's reason
  */
 export async function findOverlap(training: PixelStore, measured: PixelStore, signal?: AbortSignal): Promise<Overlap> {
-  const overlap: Overlap = { measured: measured.count, sameFile: none(), samePixels: none(), alike: none() };
+  const overlap: Overlap = {
+    measured: measured.count,
+    whole: true,
+    sameFile: none(),
+    samePixels: none(),
+    alike: none(),
+  };
   const rest = compareFiles(training, measured, overlap);
+  if (rest.length === 0) return overlap;
   const bytes = (training.count + measured.count) * 3 * training.size ** 2;
-  if (rest.length === 0 || bytes > MAX_PIXEL_BYTES || training.size !== measured.size) return overlap;
+  if (bytes > MAX_PIXEL_BYTES || training.size !== measured.size) return { ...overlap, whole: false };
   const [known, asked] = [await thumbnailsOf(training, signal), await thumbnailsOf(measured, signal)];
   const byBrightness = Array.from({ length: training.count }, (_, i) => i).sort(
     (a, b) => known[a]!.mean - known[b]!.mean,
@@ -56,7 +65,7 @@ export async function findOverlap(training: PixelStore, measured: PixelStore, si
       training.names[equal ?? candidates[0]!]!,
     ]);
   }
-  return overlap;
+  return { ...overlap, whole: search.cellsLeft > 0 };
 }
 
 const none = (): Likeness => ({ count: 0, example: null });

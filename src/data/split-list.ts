@@ -24,6 +24,8 @@ export interface ListOptions {
   classCount: number | null;
   /** Absolute paths of the data set's folder: what begins with one of them lies inside. */
   roots?: readonly string[];
+  /** Told of a line that is wrong, which is then passed over; without it, it is thrown. */
+  onProblem?: ((problem: IdatError) => void) | undefined;
 }
 
 /**
@@ -34,7 +36,11 @@ export interface ListOptions {
  * @throws IdatError naming source:line — `data.list.line`, `data.list.label`, `data.list.escape`, `data.multi-label`;
  *   `data.list.empty`
  */
-export function parseSplitList(text: string, source: string, { classCount, roots = [] }: ListOptions): ListedImage[] {
+export function parseSplitList(
+  text: string,
+  source: string,
+  { classCount, roots = [], onProblem }: ListOptions,
+): ListedImage[] {
   const images: ListedImage[] = [];
   const known = new Map<string, ListedImage>();
   text
@@ -43,22 +49,35 @@ export function parseSplitList(text: string, source: string, { classCount, roots
     .forEach((raw, index) => {
       if (raw.trim() === '') return;
       const where = `${source}:${index + 1}`;
-      const { path, label } = divide(raw.replace(/\r$/, ''), where);
-      const image = {
-        path: safePath(withoutRoot(unquoted(path), roots), where),
-        label: parseLabel(label, where, classCount),
-        line: index + 1,
+      const read = () => {
+        const { path, label } = divide(raw.replace(/\r$/, ''), where);
+        const inside = safePath(withoutRoot(unquoted(path), roots), where);
+        const image = { path: inside, label: parseLabel(label, where, classCount), line: index + 1 };
+        const before = known.get(image.path);
+        if (before && before.label !== image.label) {
+          const what = `${quote(image.path)} has another label in line ${before.line}`;
+          throw new IdatError('data.multi-label', `${where}: ${what}; ${SINGLE_LABEL}`);
+        }
+        return image;
       };
-      const before = known.get(image.path);
-      if (before && before.label !== image.label) {
-        const what = `${quote(image.path)} has another label in line ${before.line}`;
-        throw new IdatError('data.multi-label', `${where}: ${what}; ${SINGLE_LABEL}`);
-      }
+      const image = passingOver(onProblem, read);
+      if (!image) return;
       known.set(image.path, image);
       images.push(image);
     });
   if (images.length === 0) throw new IdatError('data.list.empty', `${source}: lists no images`);
   return images;
+}
+
+/** What `read` gives; null where it throws an IdatError that somebody is told of. */
+export function passingOver<T>(onProblem: ((problem: IdatError) => void) | undefined, read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (!onProblem || !(error instanceof IdatError)) throw error;
+    onProblem(error);
+    return null;
+  }
 }
 
 function divide(content: string, where: string): { path: string; label: string } {

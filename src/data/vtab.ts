@@ -9,7 +9,7 @@ import type { SplitOptions } from './complete-splits.js';
 import type { ImageItem, Layout } from './dataset.js';
 import { decodeText, type FileTree, hasClassFolders, MAX_IMAGE_BYTES, MAX_LIST_BYTES, REASONS } from './file-tree.js';
 import { elsewhere } from './left-out.js';
-import { type ListedImage, parseSplitList } from './split-list.js';
+import { type ListedImage, parseSplitList, passingOver } from './split-list.js';
 import { stratifiedSplit } from './stratified-split.js';
 
 /** The lists of a data set by their file names. */
@@ -52,9 +52,10 @@ export async function readVtab(tree: FileTree, options: SplitOptions): Promise<L
   const named = tree.files.has('classes.txt') ? parseClasses(await readText(tree, 'classes.txt'), tree) : null;
   const list = async (name: string): Promise<ListedImage[]> => {
     if (!tree.files.has(name)) throw missingList(tree, name, plain);
-    const about = { classCount: named?.length ?? null, roots: tree.roots };
+    const { onProblem } = options;
+    const about = { classCount: named?.length ?? null, roots: tree.roots, onProblem };
     const images = parseSplitList(await readText(tree, name), `${tree.source}/${name}`, about);
-    return images.map((image) => found(tree, name, image));
+    return images.flatMap((image) => passingOver(onProblem, () => found(tree, name, image)) ?? []);
   };
   const listed = await list(lists.train);
   const valIsTest = plain && !tree.files.has(lists.test) && tree.files.has(lists.val);

@@ -24,7 +24,7 @@ export const RUN_FILES = [
   'profile.md',
   'profile.svg',
 ];
-const LOCK_FILE = 'run.lock';
+export const RUN_LOCK = 'run.lock';
 
 /** A directory that this process alone writes to until it is released. */
 export interface ClaimedRun {
@@ -64,7 +64,7 @@ export async function createRunDirectory(settings: FineTuneSettings, data: strin
  */
 export async function lockRun(dir: string): Promise<Lock> {
   try {
-    return await takeLock(join(dir, LOCK_FILE));
+    return await takeLock(join(dir, RUN_LOCK));
   } catch (error) {
     if (error instanceof IdatError && error.code === 'files.locked') {
       const what = `${dir}: ${error.about.holder} is at work on this run`;
@@ -85,7 +85,7 @@ export async function refuseExisting(dir: string): Promise<void> {
     throw new IdatError('run.exists', what, { about: { run: dir } });
   }
   // a run killed at its very beginning leaves its lock, and of its files no more than split and classes
-  const begun = entries.includes(LOCK_FILE) ? ['classes.json', 'split.json'] : [];
+  const begun = entries.includes(RUN_LOCK) ? ['classes.json', 'split.json'] : [];
   const foreign = RUN_FILES.filter((name) => entries.includes(name) && !begun.includes(name));
   if (foreign.length === 0) return;
   throw new IdatError(

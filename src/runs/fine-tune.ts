@@ -42,6 +42,8 @@ const AUGMENTED =
 export interface FineTuneControl extends RunControl {
   /** When given, a few steps are run under the profiler before training, on copies, and it gets the outcome. */
   onProfile?: (profile: StepProfile, runDir: string) => Promise<void>;
+  /** Told what the run is made of, before it begins. */
+  onRecord?: (record: RunRecord) => void;
 }
 
 /** How to go on, where not as before: the machine may be another one, or free by now. */
@@ -114,6 +116,7 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
         student: backboneRecord(backbones.student),
         teacher: backbones.teacher && backboneRecord(backbones.teacher),
       };
+      control.onRecord?.(record);
       const { dir, lock } = await createRunDirectory(settings, nameOfData(request.data));
       try {
         await writeSplit(dir, splitOf(pixels));

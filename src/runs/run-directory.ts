@@ -45,10 +45,22 @@ export async function writeRecord(dir: string, record: RunRecord, classes: reado
 export async function readRecord(dir: string): Promise<RunRecord> {
   const path = join(dir, 'config.json');
   const missing = (what: string) => new IdatError('run.missing', `${dir}: ${what}; give the directory of a run`);
+  const record = await readRecordFile(path);
+  if (record === 'absent') throw missing('no run here (there is no config.json)');
+  if (record === 'foreign') throw missing('config.json is not one of a run of idat');
+  return record;
+}
+
+/**
+ * The same from a file of any name.
+ * @returns `absent` where there is no such file, `foreign` where it is no run's
+ * @throws IdatError `run.damaged` for what is no JSON, `run.config` for a field that cannot be
+ */
+export async function readRecordFile(path: string): Promise<RunRecord | 'absent' | 'foreign'> {
   const value = await readJson(path);
-  if (value === undefined) throw missing('no run here (there is no config.json)');
+  if (value === undefined) return 'absent';
   const { format } = (value ?? {}) as { format?: unknown };
-  if (format !== 'idat-run-1') throw missing('config.json is not one of a run of idat');
+  if (format !== 'idat-run-1') return 'foreign';
   const wrong = (issues: readonly Issue[], cause?: unknown) =>
     new IdatError('run.config', `${path}: ${inWords(issues.slice(0, 1))}`, { issues, cause });
   const parsed = RunRecordSchema.safeParse(value, { reportInput: true });

@@ -1,5 +1,5 @@
 /** Telling what a run is about to train on. */
-import { dataNotes, noteAfterReading, type ReadSplits } from '../data/data-notes.js';
+import { compareSplits, dataNotes, noteAfterReading, type ReadSplits } from '../data/data-notes.js';
 import type { Dataset } from '../data/dataset.js';
 import type { RunControl } from '../train/progress.js';
 import type { Pixels } from '../train/splits.js';
@@ -16,6 +16,7 @@ export async function tellOfData(
   const splits: ReadSplits = Object.fromEntries(Object.entries(pixels).map(([split, { student }]) => [split, student]));
   const note = noteAfterReading(dataset.note, splits);
   onProgress?.({ kind: 'note', text: note });
-  for (const found of await dataNotes(dataset.classes, splits, signal)) onProgress?.({ kind: 'note', ...found });
+  const compared = await compareSplits(splits, signal);
+  for (const found of dataNotes(dataset.classes, splits, compared)) onProgress?.({ kind: 'note', ...found });
   return note;
 }

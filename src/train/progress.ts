@@ -57,13 +57,15 @@ export interface Look {
 
 /**
  * `student.preset`: nobody chose the student; `prefix.uncached`: what the frozen part computes cannot be kept;
- * `run.unfinished`: a run is used that has not ended; `cache.unasked`: it names a folder that it may not choose;
- * `threads.more`: it asks for more threads than there are cores; the others are what was found in the data.
+ * `run.unfinished`: a run is used that has not ended; `recipe.recognised`: nobody chose the recipe; `cache.unasked`: a run
+ * names a folder that it may not choose; `threads.more`: it asks for more threads than there are cores; the others are what
+ * was found in the data.
  */
 export type NoteCode =
   | 'student.preset'
   | 'prefix.uncached'
   | 'run.unfinished'
+  | 'recipe.recognised'
   | 'cache.unasked'
   | 'threads.more'
   | DataNoteCode;

@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { expect, onTestFinished, test } from 'vitest';
 import { randomStream } from '../../random.js';
-import { dataNotes, noteAfterReading } from '../data-notes.js';
+import { compareSplits, dataNotes, noteAfterReading, type ReadSplits } from '../data-notes.js';
 import type { ImageItem } from '../dataset.js';
 import { findOverlap } from '../overlap.js';
 import { dot } from '../testing/folder.js';
@@ -35,6 +35,9 @@ async function store(files: Record<string, [label: number, bytes: Uint8Array]>) 
   return loaded;
 }
 
+const notesOf = async (classes: string[], splits: ReadSplits) =>
+  dataNotes(classes, splits, await compareSplits(splits));
+
 test('each measured image is counted once, as the same file, the same pixels or alike', async () => {
   const [one, two] = [await png(1), await png(2)];
   const training = await store({
@@ -53,11 +56,12 @@ test('each measured image is counted once, as the same file, the same pixels or 
   });
   expect(await findOverlap(training, measured)).toEqual({
     measured: 6,
+    whole: true,
     sameFile: { count: 1, example: ['copy.png', 'a.png'] },
     samePixels: { count: 1, example: ['packed.png', 'b.png'] },
     alike: { count: 2, example: ['saved.jpg', 'c.png'] },
   });
-  const notes = await dataNotes(['cat', 'dog', 'eel'], { trainval: training, test: measured });
+  const notes = await notesOf(['cat', 'dog', 'eel'], { trainval: training, test: measured });
   expect(notes.map(({ code, text }) => `${code}: ${text}`)).toEqual([
     'data.classes: 1 of 3 classes has no training images that can be read: eel',
     'data.overlap: 1 of 6 test images are training images byte for byte (such as copy.png and a.png); what is measured on them is memory, take them out of one of the two',
@@ -74,14 +78,19 @@ test('two hundred different pictures are not alike, nor is val compared with wha
   };
   const [train, test_] = [await pictures(0), await pictures(100)];
   const [trainStore, testStore] = [await store(train), await store(test_)];
-  expect(await dataNotes(['a', 'b'], { train: trainStore, test: testStore })).toEqual([]);
+  expect(await notesOf(['a', 'b'], { train: trainStore, test: testStore })).toEqual([
+    {
+      code: 'data.checked',
+      text: 'Checked: none of 100 test images is among the 100 of train, by file, pixels or looks; every class has images to learn from and to be tested on.',
+    },
+  ]);
   const trainval = await store({ ...train, ...test_ });
-  expect(await dataNotes(['a', 'b'], { trainval, val: testStore })).toEqual([]);
+  expect(await notesOf(['a', 'b'], { trainval, val: testStore })).toEqual([]); // nothing to compare
 });
 
 test('labels counted from 1 leave class 0 empty, which is said', async () => {
   const train = await store({ 'a.png': [1, dot(1)], 'b.png': [2, dot(2)] });
-  expect(await dataNotes(['0', '1', '2'], { train })).toEqual([
+  expect(await notesOf(['0', '1', '2'], { train })).toEqual([
     {
       code: 'data.classes',
       text: '1 of 3 classes has no training images that can be read: 0; labels are counted from 0',

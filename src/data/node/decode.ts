@@ -79,6 +79,22 @@ export async function decodeImage(bytes: Uint8Array, options: { orient: boolean;
   return { width: info.width, height: info.height, pixels: isCmyk ? cmykToRgb(data) : data };
 }
 
+/**
+ * Width and height as a file's header tells them, before it is turned.
+ * @returns null for what `decodeImage` refuses by its beginning
+ */
+export async function sizeInHeader(bytes: Uint8Array): Promise<{ width: number; height: number } | null> {
+  const format = imageFormat(bytes);
+  try {
+    if (format === 'bmp' || format === 'pnm') return PLAIN[format][0](bytes);
+    if (format === null) return null;
+    const { width, height } = await sharp(bytes, OPEN_OPTIONS).metadata();
+    return { width, height };
+  } catch {
+    return null;
+  }
+}
+
 function checkSize({ width, height }: { width: number; height: number }, name: string): void {
   if (width * height <= MAX_PIXELS) return;
   throw new IdatError(

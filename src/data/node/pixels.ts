@@ -227,9 +227,8 @@ function toStore(
     keys: records.map((record) => keyOf(items[record]!)),
     fileHashes: records.map((record) => hashes[record]!),
     skipped,
-    fingerprint: fingerprint(
-      records.map((record) => items[record]!),
-      records.map((record) => hashes[record]!),
+    fingerprint: fingerprintOfImages(
+      records.map((record) => [keyOf(items[record]!), items[record]!.label, hashes[record]!] as const),
     ),
     pixelsKey: pixelsKey(
       options,
@@ -252,13 +251,14 @@ function toStore(
 
 const keyOf = ({ key, name }: ImageItem): string => key ?? name;
 
-/** Of images by their names, labels and bytes. */
-const fingerprint = (items: readonly ImageItem[], hashes: readonly string[]): string =>
-  sha256(JSON.stringify(items.map((item, i) => [keyOf(item), item.label, hashes[i]])));
+/** What a split is known by: its images in order, each by key, label and hash of its content. */
+export const fingerprintOfImages = (images: readonly (readonly [key: string, label: number, hash: string])[]): string =>
+  sha256(JSON.stringify(images));
 
 /** The fingerprint that a store of these images has, where all of them can be read; without decoding one. */
 export async function fingerprintOf(items: readonly ImageItem[], signal?: AbortSignal): Promise<string> {
-  return fingerprint(items, await hashImages(items, { strict: false, signal }));
+  const hashes = await hashImages(items, { strict: false, signal });
+  return fingerprintOfImages(items.map((item, i) => [keyOf(item), item.label, hashes[i]!] as const));
 }
 
 const pixelsKey = ({ size, orient }: LoadOptions, hashes: readonly string[]): string =>

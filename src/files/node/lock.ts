@@ -59,6 +59,20 @@ export async function withLock<T>(path: string, options: LockOptions, action: ()
   }
 }
 
+/**
+ * Whether somebody seems to hold a lock, without taking it. Who is out of sight is judged by the last sign alone, without
+ * watching for the next; clocks of machines that differ may so deceive a look, never who takes the lock.
+ */
+export async function isHeld(path: string): Promise<boolean> {
+  const text = await readHolder(path).catch(() => 'gone');
+  if (text === 'gone') return false;
+  const identity = parseIdentity(text);
+  const fate = identity ? fateOf(identity) : 'elsewhere';
+  if (fate !== 'elsewhere') return fate === 'alive';
+  const last = await lastSign(path);
+  return last !== null && Date.now() - last < (isHere(identity) ? SILENCE_MS.here : SILENCE_MS.away);
+}
+
 /** @returns false when there is one already */
 async function create(path: string): Promise<boolean> {
   const handle = await open(path, 'wx').catch((error: NodeJS.ErrnoException) => {
