@@ -15,6 +15,7 @@ import { params } from './commands/params.js';
 import { predictImages } from './commands/predict.js';
 import { pretrain } from './commands/pretrain.js';
 import { resumeRun } from './commands/resume.js';
+import { sweep } from './commands/sweep.js';
 import { train } from './commands/train.js';
 import { verifyReference } from './commands/verify.js';
 import { fail } from './failure.js';
@@ -32,6 +33,7 @@ const commands = [
   predictImages,
   resumeRun,
   compare,
+  sweep,
   merge,
   pack,
   methods,

@@ -63,6 +63,20 @@ export async function loadPixels(items: readonly ImageItem[], options: LoadOptio
   }
 }
 
+/**
+ * The fingerprint that a split has where all its images can be read, without decoding one.
+ * @throws the signal's reason, soon after it is aborted
+ */
+export async function fingerprintOf(items: readonly ImageItem[], signal?: AbortSignal): Promise<string> {
+  const hashes = await hashImages(items, { strict: false, ...(signal && { signal }) });
+  return fingerprintOfAll(items, hashes);
+}
+
+const keyOf = ({ key, name }: ImageItem) => key ?? name;
+
+const fingerprintOfAll = (items: readonly ImageItem[], hashes: readonly string[]): string =>
+  sha256(JSON.stringify(items.map((item, i) => [keyOf(item), item.label, hashes[i]])));
+
 interface Loaded {
   storage: PixelStorage;
   failures: Failure[];
@@ -76,7 +90,10 @@ const fitsInMemory = (shape: CacheShape, options: LoadOptions) =>
 const cachePath = (shape: CacheShape, cacheDir: string) => join(cacheDir, `pixels-${shape.key.slice(0, 32)}.bin`);
 
 /** sha256 of each image; one that cannot be read counts by the error it gives, which decoding will report. */
-async function hashImages(items: readonly ImageItem[], { strict, signal }: LoadOptions): Promise<string[]> {
+async function hashImages(
+  items: readonly ImageItem[],
+  { strict, signal }: Pick<LoadOptions, 'strict' | 'signal'>,
+): Promise<string[]> {
   const hashes = new Array<string>(items.length);
   await eachConcurrently(items.length, IMAGES_AT_ONCE, signal, async (index) => {
     try {
@@ -202,8 +219,6 @@ function toStore(
       `none of the ${items.length} images can be read; the first, ${first!.name}: ${first!.reason}`,
     );
   }
-  const keyOf = ({ key, name }: ImageItem) => key ?? name;
-  const identity = records.map((record) => [keyOf(items[record]!), items[record]!.label, hashes[record]]);
   return {
     count: records.length,
     size: options.size,
@@ -212,7 +227,10 @@ function toStore(
     keys: records.map((record) => keyOf(items[record]!)),
     fileHashes: records.map((record) => hashes[record]!),
     skipped,
-    fingerprint: sha256(JSON.stringify(identity)),
+    fingerprint: fingerprintOfAll(
+      records.map((record) => items[record]!),
+      records.map((record) => hashes[record]!),
+    ),
     pixelsKey: pixelsKey(
       options,
       records.map((record) => hashes[record]!),
