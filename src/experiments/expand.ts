@@ -179,7 +179,7 @@ function runOf(draft: Draft, place: Place | undefined): Made {
     const who = [task.name, row, ...Object.entries(axes).map(([name, value]) => labelOf(name, value))];
     const issues = error.issues.map((issue) => ({
       ...issue,
-      path: whereSet(draft, String(issue.path[0])),
+      path: whereSet(draft, issue.path),
       message: `${issue.path.join('.')}: ${issue.message} (run ${who.filter((one) => one).join(', ')})`,
     }));
     throw new IdatError(
@@ -197,10 +197,14 @@ function runOf(draft: Draft, place: Place | undefined): Made {
 const ofTeaching = (name: string): boolean =>
   name !== 'distill' && fieldRecords().some(([field, { taught }]) => field === name && taught);
 
-/** Who set the field last. */
-function whereSet({ layers }: Draft, field: string): Path {
-  const last = [...layers].reverse().find(({ settings }) => field in settings);
-  return last ? [...last.path, field] : [];
+/** Who set the field last, or one option of it. */
+function whereSet({ layers }: Draft, path: Path): Path {
+  const [names, upwards] = [[path.join('.'), String(path[0])], [...layers].reverse()];
+  for (const name of names) {
+    const last = upwards.find(({ settings }) => name in settings);
+    if (last) return [...last.path, name];
+  }
+  return [];
 }
 
 /** Puts the layers upon each other: what comes later stands above. */

@@ -61,7 +61,16 @@ export const sweep = new Command('sweep')
       (signal) => runSweep(prepared, { ...view, signal }),
       'stopping after these steps',
     ).finally(view.clear);
-    tell(`${outcome.failed.map(({ name, message }) => `✗ ${name}: ${message}\n`).join('')}`);
+    // elsewhere than on a terminal, each was told when it failed
+    if (process.stderr.isTTY)
+      tell(
+        outcome.failed
+          .map(
+            ({ name, message }) => `✗ ${name}: ${message}
+`,
+          )
+          .join(''),
+      );
     print(json ? `${JSON.stringify(outcome)}\n` : `${describeOutcome(outcome)}\n`);
     if (outcome.failed.length > 0) process.exitCode = 1;
   });
