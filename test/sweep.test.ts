@@ -192,7 +192,7 @@ describe('two sweeps in one directory', () => {
 describe('memory', () => {
   const of = (bytes: number) => new MemoryGauge(() => bytes);
   it('has room for one run, whatever there is, and for another where both fit', async () => {
-    const [{ run }] = (await prepareSweep(plan(), { out: at('unborn') })).statuses as [{ run: { settings: never } }];
+    const { run } = (await prepareSweep(plan(), { out: at('unborn') })).statuses[0]!;
     for (const [bytes, fits] of [
       [1e6, false],
       [4e9, true],

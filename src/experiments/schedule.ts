@@ -31,7 +31,7 @@ export interface RunStatus {
   fraction: number;
   secondsLeft: number | null;
   result: RunResult | null;
-  /** Why it failed. */
+  /** Why it failed, or what it said when it was stopped. */
   error: IdatError | null;
 }
 
@@ -144,9 +144,11 @@ async function workOn(status: RunStatus, lock: Lock, control: ScheduleControl, m
     settle(status, reached, onChange, false);
   } catch (error) {
     const known =
-      error instanceof IdatError ? error : new IdatError('run.bug', String((error as Error).stack ?? error));
+      error instanceof IdatError
+        ? error
+        : new IdatError('run.bug', String((error as Error).stack ?? error), { cause: error });
     if (known.code.endsWith('.interrupted') && signal.aborted) {
-      status.state = 'waiting';
+      Object.assign(status, { state: 'waiting', error: known });
       onChange(status);
     } else if (known.code === 'run.locked') leave(status, onChange);
     else fail(status, known, onChange);
