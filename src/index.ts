@@ -12,6 +12,19 @@ export { LOSSES, lossByName, registerLoss } from './distill/index.js';
 export type { DistillationLoss } from './distill/loss.js';
 export { IdatError, type Issue } from './errors.js';
 export { type CompareControl, type CompareInput, type Comparison, compare } from './experiments/compare.js';
+export { estimateSweep, type SweepEstimate } from './experiments/estimate.js';
+export type { PlannedRun } from './experiments/expand.js';
+export type { SweepPlan } from './experiments/plan.js';
+export type { SweepResult } from './experiments/results.js';
+export type { RunStatus, SweepRunState } from './experiments/schedule.js';
+export {
+  type PreparedSweep,
+  prepareSweep,
+  type SweepControl,
+  type SweepOptions,
+  type SweepOutcome,
+  sweep,
+} from './experiments/sweep.js';
 export { type MergeResult, mergeRun } from './export/merge.js';
 export { type PackResult, packRun } from './export/pack.js';
 export { METHODS, methodByName, registerMethod } from './methods/index.js';
@@ -22,6 +35,7 @@ export { comparisonTable } from './report/comparison.js';
 export { type MethodRecord, methodRecord, methodRecords, type OptionRecord } from './report/method-records.js';
 export type { StepProfile } from './report/profile-record.js';
 export { profileMarkdown } from './report/profile-tables.js';
+export { sweepTable } from './report/sweep-table.js';
 export {
   type CheckDataOptions,
   type CheckedSplit,

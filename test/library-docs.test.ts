@@ -40,6 +40,7 @@ const PRINTS: Record<string, RegExp> = {
   'From random weights': /scratch\/model\.safetensors$/m,
   Merge: /lora\.safetensors \d+ \d+ .*lora-card\.md$/m,
   Compare: /^\| flowers \| [\s\S]* of 2 seeds, protocol last\.$/m,
+  'Many runs': /^\| alone \| [\s\S]*^\| kl \| [\s\S]*protocol last\.$/m,
   'How fast': /images a second in training[\s\S]*parallel-shared/,
   'Are the numbers right': /^learning-rate schedules ok$/m,
   Backbones: /^vit_micro_patch4_32\.cifar10 \d+ .*safetensors$/m,

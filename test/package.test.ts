@@ -192,10 +192,12 @@ export async function run(): Promise<FineTuneResult> {
       { cwd: folder, encoding: 'utf8' },
     );
     const errors = stdout.split('\n').filter((line) => line.includes('error TS'));
-    return errors.reduce<Record<string, string[]>>((by, line) => {
-      (by[line.split('(')[0]!] ??= []).push(line);
-      return by;
-    }, {});
+    const byFile: Record<string, string[]> = {};
+    for (const line of errors) {
+      const file = line.split('(')[0]!;
+      byFile[file] = [...(byFile[file] ?? []), line];
+    }
+    return byFile;
   }
 
   it('resolve under nodenext, in ES modules and CommonJS, and are checked', () => {

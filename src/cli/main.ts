@@ -18,6 +18,7 @@ import { pretrain } from './commands/pretrain.js';
 import { recipes } from './commands/recipes.js';
 import { resumeRun } from './commands/resume.js';
 import { runs } from './commands/runs.js';
+import { sweep } from './commands/sweep.js';
 import { train } from './commands/train.js';
 import { verifyReference } from './commands/verify.js';
 import { fail } from './failure.js';
@@ -37,6 +38,7 @@ const commands = [
   runs,
   compare,
   data,
+  sweep,
   merge,
   pack,
   methods,

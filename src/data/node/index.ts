@@ -10,4 +10,4 @@ export { type RgbImage, resizeBicubic } from '../resize.js';
 export { decodeImage } from './decode.js';
 export { type MemoryData, type MemoryTestData, openMemoryData, openMemoryTestData } from './memory.js';
 export { openDataset } from './open.js';
-export { type LoadOptions, loadPixels } from './pixels.js';
+export { fingerprintOf, type LoadOptions, loadPixels } from './pixels.js';
