@@ -10,7 +10,7 @@ const src = fileURLToPath(new URL('../src/', import.meta.url));
 const ORDER = [
   'errors.ts',
   'random.ts',
-  'statistics.ts',
+  'statistics',
   'files',
   'files/node',
   'hub',
@@ -43,7 +43,7 @@ const ORDER = [
 const TAB = [
   'errors.ts',
   'random.ts',
-  'statistics.ts',
+  'statistics',
   'files',
   'graph',
   'distill',

@@ -1,6 +1,6 @@
 /** A comparison as a table. */
 import type { RunResult } from '../settings/record.js';
-import { mean } from '../statistics.js';
+import { comparePaired, mean, singleRunWarning } from '../statistics/index.js';
 
 /** What of a comparison is told. */
 interface Compared {
@@ -15,7 +15,7 @@ interface Compared {
 const percent = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
 const points = (d: number): string => `${d < 0 ? '−' : '+'}${Math.abs(100 * d).toFixed(1)}`;
 
-/** Markdown: a row a task, with the difference of each seed. */
+/** Markdown: a row a task, with the difference of each seed; then the difference over all, and how far chance might go. */
 export function comparisonTable({ names, tasks }: Compared): string {
   const rows = tasks.map(({ data, alone, taught }) => {
     const differences = taught.map((run, i) => run.accuracy - alone[i]!.accuracy);
@@ -23,13 +23,24 @@ export function comparisonTable({ names, tasks }: Compared): string {
   });
   const [first] = tasks;
   const { protocol, total } = first!.alone[0]!;
+  const warning = singleRunWarning(first!.alone.length);
   return [
     `| task | ${names.alone} | ${names.taught} | difference, mean (each seed) |`,
     '| --- | --- | --- | --- |',
     ...rows,
     '',
     `Top-1 on the test images (${total} of ${first!.data}), mean (lowest to highest) of ${first!.alone.length} seeds, protocol ${protocol}.`,
+    ...(warning === null ? [differenceOver(tasks)] : [warning]),
   ].join('\n');
+}
+
+/** Pairs are of the same task and seed. */
+function differenceOver(tasks: Compared['tasks']): string {
+  const measured = (which: 'alone' | 'taught') =>
+    tasks.flatMap((task) => task[which].map(({ accuracy }, seed) => ({ task: task.data, seed, value: accuracy })));
+  const { summary, interval, test } = comparePaired(measured('alone'), measured('taught'));
+  const range = `95 % interval ${points(interval!.low)} to ${points(interval!.high)} (BCa bootstrap)`;
+  return `Difference over all ${summary.n} pairs: ${points(summary.mean)}, ${range}, sign-flip test p = ${test.p.toFixed(3)}.`;
 }
 
 function spread(runs: readonly RunResult[]): string {
