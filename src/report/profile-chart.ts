@@ -1,12 +1,7 @@
-/** A profile as a picture. The only file that imports the chart library. */
-import { BarChart, type BarSeriesOption } from 'echarts/charts';
-import { GridComponent, LegendComponent, TitleComponent } from 'echarts/components';
-import { init, use } from 'echarts/core';
-import { SVGRenderer } from 'echarts/renderers';
+/** A profile as a picture. */
+import { type BarSeriesOption, drawChart } from './chart-library.js';
 import type { StepProfile } from './profile-record.js';
 import { byOp, byPart, outside, profileTitle, type Row, SPLITS } from './profile-tables.js';
-
-use([BarChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
 
 const WIDTH = 960;
 const ROW_HEIGHT = 24;
@@ -55,10 +50,7 @@ export function profileChart(profile: StepProfile): string {
     top += grid.height + PANEL_GAP;
     return grid;
   });
-  const chart = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height: top - PANEL_GAP + FOOT + 24 });
-  chart.setOption({
-    animation: false,
-    backgroundColor: '#ffffff',
+  const option = {
     title: titlesOf(profile, panels, grids),
     legend: {
       data: [...SPLITS, 'outside the kernels'].filter((split) => panels[0]!.rows.some((row) => split in row.split)),
@@ -86,10 +78,8 @@ export function profileChart(profile: StepProfile): string {
       axisLabel: { fontSize: 12, color: '#222222', interval: 0, width: LEFT - 24, overflow: 'truncate' as const },
     })),
     series: panels.flatMap((panel, i) => barsOf(panel, i, profile.stepMs)),
-  });
-  const svg = chart.renderToSVGString();
-  chart.dispose();
-  return svg;
+  };
+  return drawChart(option, WIDTH, top - PANEL_GAP + FOOT + 24);
 }
 
 /** The chart's own title, and one above each panel. */

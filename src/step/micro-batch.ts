@@ -32,17 +32,29 @@ export function addInto(sum: Float32Array, term: Float32Array): void {
   for (let i = 0; i < sum.length; i++) sum[i]! += term[i]!;
 }
 
+/** How many rows of two models' logits [images, classes] have their largest number at the same class; images of weight 0 are skipped. */
+export function countAgreed(a: Float32Array, b: Float32Array, weights: Float32Array): number {
+  const classes = a.length / weights.length;
+  return weights.reduce((agreed, weight, image) => {
+    const [x, y] = [a, b].map((logits) => largestOf(logits, image * classes, classes));
+    return agreed + Number(weight !== 0 && x === y);
+  }, 0);
+}
+
+/** The class with the largest of a row's numbers; of equal ones the first. */
+function largestOf(logits: Float32Array, from: number, classes: number): number {
+  let best = 0;
+  for (let k = 1; k < classes; k++) if (logits[from + k]! > logits[from + best]!) best = k;
+  return best;
+}
+
 /** How many rows of the logits [images, classes] have their largest number at the label; images of weight 0 are skipped. */
 export function countCorrect(logits: Float32Array, labels: ArrayLike<number | bigint>, weights?: Float32Array): number {
   const classes = logits.length / labels.length;
   let correct = 0;
   for (let image = 0; image < labels.length; image++) {
     if (weights?.[image] === 0) continue;
-    let best = 0;
-    for (let k = 1; k < classes; k++) {
-      if (logits[image * classes + k]! > logits[image * classes + best]!) best = k;
-    }
-    if (best === Number(labels[image])) correct++;
+    if (largestOf(logits, image * classes, classes) === Number(labels[image])) correct++;
   }
   return correct;
 }

@@ -1,6 +1,6 @@
 /** A model's forward pass with what is otherwise inside: what the head reads, and where blocks look. */
 import type { Program } from '../graph/emit.js';
-import type { Tensor } from '../graph/tensor.js';
+import type { Shape, Tensor } from '../graph/tensor.js';
 import { type CompileOptions, compile } from './compile.js';
 import { HEAD_INPUT } from './forward.js';
 import { type ModelSpec, prepareModel, type TracedModel, type TrainableLayout } from './model.js';
@@ -31,7 +31,13 @@ export function traceObserved({ model, batch, attention = [], disable = [] }: Ob
  * Compiles it: inputs `images` [batch, 3, S, S] and `parameters`; outputs `logits` [batch, K], `features` [batch, D] and for each
  * block asked for `attention.N` [batch, H, T, K], within windows [batch·windows, H, T, K].
  */
-export function buildObserved(options: ObserveOptions): { program: Program; layout: TrainableLayout } {
+export function buildObserved(options: ObserveOptions): {
+  program: Program;
+  layout: TrainableLayout;
+  /** Of each output. */
+  shapes: Readonly<Record<string, Shape>>;
+} {
   const { outputs, traced } = traceObserved(options);
-  return { program: compile(outputs, [traced], options), layout: traced.layout };
+  const shapes = Object.fromEntries(Object.entries(outputs).map(([name, { shape }]) => [name, shape]));
+  return { program: compile(outputs, [traced], options), layout: traced.layout, shapes };
 }

@@ -77,12 +77,13 @@ export async function trainPhase(
       while (state.step < steps) {
         const lr = rateOf(plan.schedule, state.epoch, state.step / steps);
         const { clipNorm } = optimiser;
-        const { losses, correct } = await updateStep(target, nextBatch(calls), { lr, fed, clipNorm, where });
+        const { losses, correct, agreed } = await updateStep(target, nextBatch(calls), { lr, fed, clipNorm, where });
 
         state.step++;
         state.sums.images += batchSize;
         state.sums.correct += correct.student;
         state.sums.teacherCorrect += correct.teacher;
+        if (state.sums.agreed !== undefined) state.sums.agreed += agreed;
         for (const name of LOSS_NAMES) state.sums.losses[name] += losses[name] * batchSize;
 
         const { loss, trainAccuracy } = meansOf(state.sums);
