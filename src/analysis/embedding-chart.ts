@@ -1,7 +1,7 @@
 /** Maps of features: a point an image, a colour and symbol a class, a panel a model. */
 import { type ChartOption, drawChart } from '../report/chart-library.js';
 import type { Role } from '../step/roles.js';
-import { COLOURS, GREY, heading, INK, LINES, note, shortened } from './style.js';
+import { COLOURS, heading, INK, LINES, note, shortened } from './style.js';
 
 /** One model's map. */
 export interface FeatureMap {
@@ -37,7 +37,12 @@ export function embeddingChart({ kind, options, classes, images, outOf, maps }: 
   const share = images.length < outOf ? `${images.length} of ${outOf} test images` : `${outOf} test images`;
   const names = classes.map((name, k) => `${k + 1} ${shortened(name, 16)}`);
   const symbol = (k: number) => SYMBOLS[Math.floor(k / COLOURS.length) % SYMBOLS.length]!;
-  const axis = { axisLabel: { show: false }, axisTick: { show: false }, splitLine: { show: false }, scale: true };
+  const axis = {
+    axisLabel: { show: false },
+    axisTick: { show: false },
+    splitLine: { show: false },
+    axisLine: { show: false },
+  };
   const option = {
     title: [
       heading(`${kind} of what the head reads`, `${share}, ${settings.join(', ')}. Axes have no unit`),
@@ -45,9 +50,16 @@ export function embeddingChart({ kind, options, classes, images, outOf, maps }: 
         note(`${role}  ${backbone}`, 28 + i * (PANEL + 24), top - 24, { fontWeight: 'bold', fontSize: 13 }),
       ),
     ],
-    grid: maps.map((_, i) => ({ left: 28 + i * (PANEL + 24), top, width: PANEL, height: PANEL })),
-    xAxis: maps.map((_, gridIndex) => ({ ...axis, type: 'value', gridIndex, axisLine: frame(gridIndex) })),
-    yAxis: maps.map((_, gridIndex) => ({ ...axis, type: 'value', gridIndex, axisLine: frame(gridIndex) })),
+    grid: maps.map((_, i) => ({
+      left: 28 + i * (PANEL + 24),
+      top,
+      width: PANEL,
+      height: PANEL,
+      show: true,
+      borderColor: LINES,
+    })),
+    xAxis: maps.map(({ places }, gridIndex) => ({ ...axis, ...reach(places, 0), type: 'value', gridIndex })),
+    yAxis: maps.map(({ places }, gridIndex) => ({ ...axis, ...reach(places, 1), type: 'value', gridIndex })),
     series: maps.flatMap(({ places }, i) => [
       ...classes.map((_, k) => ({
         ...{ type: 'scatter', name: names[k], xAxisIndex: i, yAxisIndex: i, symbol: symbol(k), symbolSize: 6 },
@@ -56,7 +68,7 @@ export function embeddingChart({ kind, options, classes, images, outOf, maps }: 
       })),
       {
         ...{ type: 'scatter', xAxisIndex: i, yAxisIndex: i, symbolSize: 1, silent: true, z: 5 },
-        itemStyle: { opacity: 0 },
+        itemStyle: { color: 'transparent' },
         data: centres(places, images, classes.length).map(({ label, place }) => ({
           value: place,
           label: {
@@ -84,7 +96,13 @@ export function embeddingChart({ kind, options, classes, images, outOf, maps }: 
   return drawChart(option as ChartOption, width, top + PANEL + 24 + 28 * legendRows);
 }
 
-const frame = (_: number) => ({ onZero: false, lineStyle: { color: LINES }, show: true, color: GREY });
+/** From the first place to the last along an axis, with some air. */
+function reach(places: FeatureMap['places'], axis: 0 | 1): { min: number; max: number } {
+  const along = places.map((place) => place[axis]!);
+  const [low, high] = [Math.min(...along), Math.max(...along)];
+  const air = 0.04 * (high - low) || 1;
+  return { min: low - air, max: high + air };
+}
 
 /** The median place of each class, which a few far away do not move. */
 function centres(places: FeatureMap['places'], images: EmbeddingReport['images'], classes: number) {

@@ -81,7 +81,15 @@ export function classesChart(report: ClassesReport): string {
   const less = sorted.length < report.classes.length ? `; the ${sorted.length} worst of ${report.classes.length}` : '';
   const option = {
     title: heading('Classes, the worst recognised first', `${images} test images: ${overall.join(', ')}${less}`),
-    legend: { left: left - 6, top: 66, data: measures.map(({ name }) => name), itemGap: 28, textStyle: { color: INK } },
+    legend: {
+      left: left - 6,
+      top: 66,
+      data: measures.map(({ name }) => name),
+      itemGap: 28,
+      itemWidth: 12,
+      itemHeight: 12,
+      textStyle: { color: INK },
+    },
     grid: { left, top: 98, width: 560, height },
     xAxis: {
       ...{ type: 'value', min: 0, max: 1, interval: 0.2, splitLine: { lineStyle: { color: LINES } } },
@@ -106,7 +114,7 @@ export function reliabilityChart({ bins, ece, mce, images, accuracy }: Calibrati
   const middle = ({ from, to }: { from: number; to: number }) => (from + to) / 2;
   const filled = bins.filter(({ count }) => count > 0);
   const asPercent = (value: number) => `${Math.round(100 * value)} %`;
-  const x = { type: 'value', min: 0, max: 1, interval: 0.2, splitLine: { show: false } };
+  const x = { type: 'value', containShape: false, min: 0, max: 1, interval: 0.2, splitLine: { show: false } };
   const bar = side * width - 3;
   const mean = filled.reduce((sum, { count, confidence }) => sum + count * confidence!, 0) / images;
   const option = {

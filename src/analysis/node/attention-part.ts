@@ -8,7 +8,7 @@ import type { Role } from '../../step/roles.js';
 import { overlay, pictureOf } from '../pictures.js';
 import { drawSheet, type Tile } from '../sheet.js';
 import { ending } from '../style.js';
-import { pngAddress } from './encode.js';
+import { addressOf } from './encode.js';
 import { type ObservedImage, observeAttention } from './observe-images.js';
 import type { Found, Subject } from './subject.js';
 
@@ -36,7 +36,7 @@ export async function attention(subject: Subject): Promise<Found> {
       models
         .map(({ role, backbone, reader, block }) => `${role} ${backbone}: ${reader}, block ${block + 1}`)
         .join('; '),
-      'Below each image: what the model answers, and what it is. Each map has the scale of its own.',
+      'Below each image: the model, its answer with its probability, what it is. Each map has the scale of its own.',
     ],
     columns: [
       ...['image', 'mean of heads'],
@@ -62,10 +62,14 @@ async function rowOf(
   const picture = pictureOf(planar, SIDE);
   const best = argmax(logits, 0, logits.length);
   const p = probabilities({ logits: Float32Array.from(logits), classes: logits.length })[best]!;
-  const captions = [`${role}: ${run.classes[best]} ${Math.round(100 * p)} %`, label ?? ending(name, 18)];
+  const captions = [
+    role,
+    `${Math.round(100 * p)} % ${run.classes[best]}`,
+    label === null ? ending(name, 16) : `is ${label}`,
+  ];
   const maps = [mean, ...(rollout ? [rollout] : []), ...heads];
-  const overlays = await Promise.all(maps.map((map) => pngAddress(overlay(picture, map))));
-  return [{ href: await pngAddress(picture), captions }, ...overlays.map((href) => ({ href, captions: [] }))];
+  const overlays = await Promise.all(maps.map((map) => addressOf(overlay(picture, map))));
+  return [{ href: await addressOf(picture), captions }, ...overlays.map((href) => ({ href, captions: [] }))];
 }
 
 interface ChosenImage {

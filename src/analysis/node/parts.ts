@@ -16,7 +16,7 @@ import { tsne } from '../tsne.js';
 import { umap } from '../umap.js';
 import { weightsReport } from '../weights.js';
 import { weightDispersion, weightHistograms } from '../weights-charts.js';
-import { pngAddress } from './encode.js';
+import { addressOf } from './encode.js';
 import type { Found, Subject } from './subject.js';
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
@@ -80,8 +80,8 @@ export async function hardest({ run, test, observed }: Subject): Promise<Found> 
   const report = hardestReport(answers, store.names, run.classes, HARDEST);
   const tiles: Tile[] = [];
   for (const { index, label, answer, confidence, name } of report.images) {
-    const href = await pngAddress(pictureOf(await store.read([index]), HARDEST_SIDE));
-    const captions = [label, `as ${answer} ${Math.round(100 * confidence)} %`, ending(name, 20)];
+    const href = await addressOf(pictureOf(await store.read([index]), HARDEST_SIDE));
+    const captions = [label, `${Math.round(100 * confidence)} % ${answer}`, ending(name, 18)];
     tiles.push({ href, captions });
   }
   const rows = Array.from({ length: Math.ceil(tiles.length / HARDEST_A_ROW) }, (_, r) =>

@@ -1,5 +1,6 @@
 /**
- * Image files to RGB bytes, as Pillow's `Image.open(…).convert('RGB')` gives them. The only file that imports sharp.
+ * Image files to RGB bytes, as Pillow's `Image.open(…).convert('RGB')` gives them. Nothing else imports sharp, but for what
+ * draws (analysis/node/encode.ts).
  */
 import { availableParallelism } from 'node:os';
 import sharp from 'sharp';
