@@ -9,7 +9,9 @@ import scipy
 import sklearn
 import statsmodels
 from scipy import stats
+from scipy.spatial.distance import squareform
 from sklearn import metrics
+from sklearn.manifold import _t_sne
 from statsmodels.stats.multitest import multipletests
 
 random = numpy.random.default_rng(7)
@@ -99,6 +101,23 @@ def classification_case(images, classes, unseen):
     }
 
 
+def tsne_case(points, perplexity):
+    """What scikit-learn's exact t-SNE works with: P, and the divergence and gradient of a map."""
+    data = random.normal(0, 1, (points, 5)).round(3)
+    places = random.normal(0, 1, (points, 2)).round(3)
+    distances = metrics.pairwise.euclidean_distances(data, squared=True)
+    condensed = _t_sne._joint_probabilities(distances, perplexity, 0)
+    divergence, gradient = _t_sne._kl_divergence(places.ravel().copy(), condensed, 1, points, 2)
+    return {
+        "points": data.tolist(),
+        "places": places.flatten().tolist(),
+        "perplexity": perplexity,
+        "affinities": squareform(condensed).flatten().tolist(),
+        "divergence": divergence,
+        "gradient": gradient.tolist(),
+    }
+
+
 def rounded(n, centre, spread):
     return [round(x, 4) for x in random.normal(centre, spread, n).tolist()]
 
@@ -120,6 +139,7 @@ result = {
     "bca": [bca_case(values, level) for values, level in zip(differences, (0.95, 0.9, 0.95))],
     "signFlip": [sign_flip_case(values) for values in [*differences, [0.1, -0.1, 0.2, 0.2], rounded(24, 0.4, 1.0)]],
     "holm": [{"ps": ps, "adjusted": multipletests(ps, method="holm")[1].tolist()} for ps in several],
+    "tsne": tsne_case(20, 5),
     "classification": [classification_case(200, 7, 0), classification_case(90, 12, 2)],
 }
 with open(sys.argv[1], "w") as file:
