@@ -1,4 +1,12 @@
 /** What programs import from idat: all that the command line can do. */
+export {
+  ANALYSES,
+  type AnalyseOptions,
+  type Analysis,
+  type AnalysisName,
+  type AnalysisPart,
+  analyse,
+} from './analysis/node/analyse.js';
 export { KNOWN_BACKBONES, type KnownBackbone } from './backbones/known-backbones.js';
 export { findWeights, namedWeights, obtainWeights } from './backbones/node/registry.js';
 export { type BenchControl, type BenchRecord, bench } from './bench/bench.js';
@@ -29,6 +37,7 @@ export { type MergeResult, mergeRun } from './export/merge.js';
 export { type PackResult, packRun } from './export/pack.js';
 export { METHODS, methodByName, registerMethod } from './methods/index.js';
 export type { Method } from './methods/method.js';
+export { vtabAverages } from './paper/averages.js';
 export { NAMED_RECIPES, type NamedRecipe, recipeNamed } from './paper/named-recipes.js';
 export { type ParameterTable, parameterTable } from './paper/parameter-table.js';
 export { comparisonTable } from './report/comparison.js';
@@ -73,6 +82,22 @@ export { FIELDS, type Field, type FieldName } from './settings/fields.js';
 export type { PretrainInput } from './settings/pretrain.js';
 export { PROTOCOLS, type Protocol, type ProtocolName } from './settings/protocols.js';
 export type { EpochMetrics, Losses, Phase, RunRecord, RunResult } from './settings/record.js';
+export type { GroupedAverages } from './statistics/index.js';
+export {
+  type BootstrapOptions,
+  bootstrapInterval,
+  comparePaired,
+  compareWithHolm,
+  holm,
+  type Interval,
+  type Measured,
+  type PairedComparison,
+  type PairedOptions,
+  type SignFlipTest,
+  type Summary,
+  signFlipTest,
+  summarise,
+} from './statistics/index.js';
 export type { Score } from './train/evaluate.js';
 export type { Progress, RunControl } from './train/progress.js';
 export { formatRows, type Row, type VerifyOptions, verify } from './verify/index.js';

@@ -1,7 +1,7 @@
 /** Accuracies with what the number of images leaves open. */
 import { describe, expect, it } from 'vitest';
 import { fullAccuracy, shortAccuracy, worstClasses } from '../src/report/accuracy.js';
-import { wilson } from '../src/statistics.js';
+import { wilson } from '../src/statistics/index.js';
 
 describe('the interval of Wilson', () => {
   // scipy 1.17: binomtest(correct, total).proportion_ci(0.95, method='wilson')

@@ -10,7 +10,7 @@ const src = fileURLToPath(new URL('../src/', import.meta.url));
 const ORDER = [
   'errors.ts',
   'random.ts',
-  'statistics.ts',
+  'statistics',
   'files',
   'files/node',
   'hub',
@@ -32,6 +32,8 @@ const ORDER = [
   'measure/node',
   'runs',
   'experiments',
+  'analysis',
+  'analysis/node',
   'export',
   'verify',
   'bench',
@@ -43,7 +45,7 @@ const ORDER = [
 const TAB = [
   'errors.ts',
   'random.ts',
-  'statistics.ts',
+  'statistics',
   'files',
   'graph',
   'distill',
@@ -57,9 +59,10 @@ const TAB = [
   'train',
   'report',
   'measure',
+  'analysis',
 ];
 /** Packages that run anywhere. */
-const ANYWHERE = /^(pure-rand|zod|@bufbuild\/protobuf|echarts)(\/|$)/;
+const ANYWHERE = /^(pure-rand|zod|@bufbuild\/protobuf|echarts|umap-js)(\/|$)/;
 const NODE_GLOBALS =
   /(?<![.\w$'])(process|Buffer|global|require|__dirname|__filename|setImmediate|clearImmediate)\b(?!['\w:])/;
 

@@ -139,7 +139,9 @@ export function attention(
 
   let scores = matmul(scale(queries, (D / H) ** -0.5), keys, false, true); // [B, H, T, K], K = T and what a hook added
   if (bias) scores = addBias(scores, bias);
-  const mixed = matmul(softmax(scores), values); // [B, H, T, D/H]
+  const own = softmax(scores);
+  const shares = hooks.attention?.(index, own) ?? own;
+  const mixed = matmul(shares, values); // [B, H, T, D/H]
   const joined = reshape(transpose(mixed, [0, 2, 1, 3]), [B, T, D]);
   const projected = linear(joined, weight(`${name}.proj.weight`, [D, D]), weight(`${name}.proj.bias`, [D]));
   return hooks.projection?.(index, projected) ?? projected;

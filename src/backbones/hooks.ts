@@ -27,6 +27,11 @@ export interface Hooks {
    * [B or 1, n, D] as the block makes those of its own: through LN1 and its weights.
    */
   keysValues?(block: number, own: KeysValues, of: (tokens: Tensor) => KeysValues): KeysValues;
+  /**
+   * A_i: how each query shares its attention over the keys, [B, H, T, K]: rows sum to 1, the image's own keys come last. What
+   * gathers all tokens in the end, where a ViT's pooling has a query of its own, counts as the block behind the last, T = 1.
+   */
+  attention?(block: number, shares: Tensor): Tensor;
   /** P_i: the output of attention's projection. */
   projection?(block: number, x: Tensor): Tensor;
   /** R1_i: the stream after the first residual sum, with the block's input. */

@@ -85,7 +85,7 @@ function traceViT(
     const y = norm(t, finalNormName(config), weight, eps);
     return hooks.finalNorm?.(y) ?? y;
   };
-  const pooled = (t: Tensor) => POOLINGS[pool](config, weight, t, patches);
+  const pooled = (t: Tensor) => POOLINGS[pool](config, weight, t, patches, hooks);
   return normAfterPool ? normal(pooled(x)) : pooled(normal(x));
 }
 

@@ -12,7 +12,7 @@ import { withRuntime } from '../runtime/node/start.js';
 import { type Versions, versions } from '../runtime/node/versions.js';
 import type { Compile, Feed, Runtime } from '../runtime/runtime.js';
 import type { CompilePlan } from '../settings/plan.js';
-import type { Spread } from '../statistics.js';
+import type { Spread } from '../statistics/index.js';
 import { buildForward } from '../step/forward.js';
 import type { ModelSpec } from '../step/model.js';
 import type { Pair } from '../step/roles.js';

@@ -1,5 +1,5 @@
 /** Timing several things side by side. */
-import { type Spread, spread } from '../statistics.js';
+import { type Spread, spread } from '../statistics/index.js';
 
 /** A reading repeats what is shorter until it has taken so long. */
 const SHORTEST_READING_MS = 200;

@@ -2,6 +2,7 @@
 /** The command line: one command one file, assembled here. */
 import { Command } from 'commander';
 import { idatVersion } from '../runtime/node/versions.js';
+import { analyseRun } from './commands/analyse.js';
 import { bench } from './commands/bench.js';
 import { cache } from './commands/cache.js';
 import { compare } from './commands/compare.js';
@@ -33,6 +34,7 @@ const program = new Command('idat')
 const commands = [
   train,
   evaluate,
+  analyseRun,
   predictImages,
   resumeRun,
   runs,

@@ -1,7 +1,7 @@
 /** Lines of progress: what is left of the time first, then as much as there is room for. */
 
 import type { Losses, Phase } from '../settings/record.js';
-import { wilson } from '../statistics.js';
+import { wilson } from '../statistics/index.js';
 import type { Progress } from '../train/progress.js';
 import { clock, oneLine, percent } from './format.js';
 

@@ -1,5 +1,5 @@
 /** How busy the machine is beside this process, and whether what was timed can be trusted. */
-import { median } from '../statistics.js';
+import { median } from '../statistics/index.js';
 
 /** CPU time used until a moment, in milliseconds. */
 export interface LoadReading {

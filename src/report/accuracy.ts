@@ -1,7 +1,7 @@
 /** Accuracies in words, none without what the number of images leaves open. */
 import { printable } from '../errors.js';
 import type { ClassCount } from '../settings/record.js';
-import { wilson } from '../statistics.js';
+import { wilson } from '../statistics/index.js';
 
 /** A share of images that are known to be right or wrong. */
 interface Counted {

@@ -34,11 +34,11 @@ use([
   SVGRenderer,
 ]);
 
-/** The chart as SVG text of so many pixels. Where there is no browser, the widths of texts are guessed. */
-export function drawChart(option: ChartOption, { width, height }: { width: number; height: number }): string {
+/** The chart on white as SVG text of so many pixels. Where there is no browser, the widths of texts are guessed. */
+export function drawChart(option: ChartOption, width: number, height: number): string {
   const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
   try {
-    chart.setOption({ animation: false, ...option });
+    chart.setOption({ animation: false, backgroundColor: '#ffffff', ...option });
     return chart.renderToSVGString();
   } finally {
     chart.dispose();

@@ -51,7 +51,6 @@ export function profileChart(profile: StepProfile): string {
     return grid;
   });
   const option = {
-    backgroundColor: '#ffffff',
     title: titlesOf(profile, panels, grids),
     legend: {
       data: [...SPLITS, 'outside the kernels'].filter((split) => panels[0]!.rows.some((row) => split in row.split)),
@@ -80,7 +79,7 @@ export function profileChart(profile: StepProfile): string {
     })),
     series: panels.flatMap((panel, i) => barsOf(panel, i, profile.stepMs)),
   };
-  return drawChart(option, { width: WIDTH, height: top - PANEL_GAP + FOOT + 24 });
+  return drawChart(option, WIDTH, top - PANEL_GAP + FOOT + 24);
 }
 
 /** The chart's own title, and one above each panel. */

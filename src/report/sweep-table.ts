@@ -4,7 +4,7 @@
  */
 import { TABLES, TASKS } from '../paper/tables.js';
 import { taskNamed } from '../paper/tasks.js';
-import { mean } from '../statistics.js';
+import { mean } from '../statistics/index.js';
 import { markdownTable, plain } from './markdown.js';
 
 /** What of a sweep is told. */

@@ -9,7 +9,7 @@ import { type IdatError, printable } from '../errors.js';
 import { recipeFor, recipesCalled, SUITE_IMAGES } from '../paper/named-recipes.js';
 import { SPLIT_SEED } from '../settings/fields.js';
 import type { SplitName } from '../settings/protocols.js';
-import { type Spread, spread } from '../statistics.js';
+import { type Spread, spread } from '../statistics/index.js';
 import type { RunControl } from '../train/progress.js';
 import { fetching } from './backbones.js';
 import { type DataSource, nameOfData, openData } from './data-source.js';

@@ -147,6 +147,8 @@ export const EpochMetricsSchema = z.object({
   loss: Losses,
   trainAccuracy: share,
   teacherTrainAccuracy: share.nullable(),
+  /** Share of the training images for which both models named the same class; missing in runs of versions without it. */
+  agreement: share.nullable().optional(),
   /** Top-1 on what the protocol looks at after each epoch; null where it looks at nothing. */
   valAccuracy: share.nullable(),
   testAccuracy: share.nullable(),
@@ -159,7 +161,7 @@ export const ProgressSchema = z.object({
   phase: Phase,
   epoch: count,
   step: count,
-  sums: z.object({ losses: Losses, correct: count, teacherCorrect: count, images: count }),
+  sums: z.object({ losses: Losses, correct: count, teacherCorrect: count, agreed: count.optional(), images: count }),
   metrics: z.array(EpochMetricsSchema),
   /** Updates made by each optimiser. */
   updates: count,

@@ -4,7 +4,7 @@ import type { Tensor } from '../graph/tensor.js';
 import { type CompileOptions, compile } from './compile.js';
 import { type ModelSpec, type Prefix, prepareModel, type Tap, type TrainableLayout } from './model.js';
 
-const HEAD_INPUT: Tap = { block: null, width: null };
+export const HEAD_INPUT: Tap = { block: null, width: null };
 
 export interface ForwardOptions extends CompileOptions {
   readonly model: ModelSpec;

@@ -32,6 +32,15 @@ export function addInto(sum: Float32Array, term: Float32Array): void {
   for (let i = 0; i < sum.length; i++) sum[i]! += term[i]!;
 }
 
+/** How many rows of two models' logits [images, classes] have their largest number at the same class; images of weight 0 are skipped. */
+export function countAgreed(a: Float32Array, b: Float32Array, weights: Float32Array): number {
+  const classes = a.length / weights.length;
+  return weights.reduce((agreed, weight, image) => {
+    const [x, y] = [a, b].map((logits) => largestAt(logits, image, classes));
+    return agreed + Number(weight !== 0 && x === y);
+  }, 0);
+}
+
 /** How many rows of the logits [images, classes] have their largest number at the label; images of weight 0 are skipped. */
 export function countCorrect(logits: Float32Array, labels: ArrayLike<number | bigint>, weights?: Float32Array): number {
   const classes = logits.length / labels.length;

@@ -72,6 +72,8 @@ export interface Tap {
   readonly block: number | null;
   /** Mapped to so many numbers a token by a matrix that is trained with the model; null: as it is. */
   readonly width: number | null;
+  /** In place of its output, how its queries share their attention: [B, H, T, K] (backbones/hooks.ts). */
+  readonly attention?: true;
 }
 
 /** What the names of tensors that only training needs start with; in a model's vector they come last. */
@@ -188,11 +190,16 @@ function tracePass(
   const weight = (name: string, shape: readonly number[]) =>
     method.trains(name) ? scope.tensor(name, shape, () => weights.values(name, shape)) : weights.constant(name, shape);
   const handedOn: Tensor[] = [];
+  const attended: Tensor[] = [];
   const noting: Hooks = {
     ...hooks,
     residual2(block, middle, sum) {
       handedOn[block] = hooks.residual2?.(block, middle, sum) ?? sum;
       return handedOn[block];
+    },
+    attention(block, shares) {
+      attended[block] = hooks.attention?.(block, shares) ?? shares;
+      return attended[block];
     },
   };
   const features = within({ part: 'backbones.residual' }, () => traceBackbone(config, weight, noting, inputs));
@@ -201,7 +208,9 @@ function tracePass(
   const kernel = scope.tensor('head.weight', [model.classes, width], start.weight);
   const bias = scope.tensor('head.bias', [model.classes], start.bias);
   const logits = within({ part: 'train.head' }, () => linear(features, kernel, bias));
-  return [logits, ...taps.map((tap) => tapped(tap.block === null ? features : handedOn[tap.block]!, tap, scope))];
+  const read = ({ block, attention }: Tap) =>
+    block === null ? features : attention ? attended[block]! : handedOn[block]!;
+  return [logits, ...taps.map((tap) => tapped(read(tap), tap, scope))];
 }
 
 function tapped(x: Tensor, { block, width }: Tap, scope: ModelScope): Tensor {

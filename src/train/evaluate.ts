@@ -7,6 +7,7 @@ import { ahead } from '../runtime/ahead.js';
 import { inOrder } from '../runtime/in-order.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { ClassCount } from '../settings/record.js';
+import type { Answers } from '../statistics/index.js';
 import type { CompileOptions } from '../step/compile.js';
 import { buildForward } from '../step/forward.js';
 import { autoMicroBatch, largestAt } from '../step/micro-batch.js';
@@ -136,6 +137,28 @@ export async function evaluate(
   }
   const correct = byClass.reduce((sum, counts) => sum + counts.correct, 0);
   return { correct, total: split.count, accuracy: correct / split.count, byClass };
+}
+
+/**
+ * What a model answers to all images of a split.
+ * @param options as for `evaluate`; when the signal is aborted, the answer is null
+ * @throws IdatError `train.diverged` when logits are not numbers
+ */
+export async function allAnswers(
+  loaded: LoadedModel,
+  split: ModelInputs,
+  parameters: Float32Array,
+  { of, onProgress, signal }: EvaluateOptions,
+): Promise<Answers | null> {
+  const { classes } = loaded.model;
+  const all = new Float32Array(split.count * classes);
+  for await (const { start, values: logits } of allOutputs(loaded, split, parameters)) {
+    if (signal?.aborted) return null;
+    refuseDiverged(logits, `the logits of the ${of} images`);
+    all.set(logits, start * classes);
+    onProgress?.(start + logits.length / classes, split.count);
+  }
+  return { classes, logits: all, labels: split.labels };
 }
 
 export interface EvaluateOptions {

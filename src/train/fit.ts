@@ -92,7 +92,7 @@ export async function trainPhase(
         const lr = rateOf(plan.schedule, state.epoch, state.step / steps);
         const { clipNorm } = optimiser;
         const before = session.spent();
-        const { losses, correct } = await updateStep(target, nextBatch(calls), { lr, fed, clipNorm, where });
+        const { losses, correct, agreed } = await updateStep(target, nextBatch(calls), { lr, fed, clipNorm, where });
 
         if (session === run.steps.somePatches.session)
           run.onCalls?.(spentSince(before, session.spent()), state.epoch === from.epoch);
@@ -100,6 +100,7 @@ export async function trainPhase(
         state.sums.images += batchSize;
         state.sums.correct += correct.student;
         state.sums.teacherCorrect += correct.teacher;
+        if (state.sums.agreed !== undefined) state.sums.agreed += agreed;
         for (const name of LOSS_NAMES) state.sums.losses[name] += losses[name] * batchSize;
 
         const { loss, trainAccuracy } = meansOf(state.sums);

@@ -27,6 +27,7 @@ export function epochMetrics(
     loss,
     trainAccuracy,
     teacherTrainAccuracy: teacher && teacherTrainAccuracy,
+    ...(sums.agreed !== undefined && { agreement: teacher && sums.agreed / sums.images }),
     valAccuracy: looked?.split === 'val' ? looked.accuracy : null,
     testAccuracy: looked?.split === 'test' ? looked.accuracy : null,
   };

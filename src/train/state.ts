@@ -18,6 +18,8 @@ export interface EpochSums {
   losses: Losses;
   correct: number;
   teacherCorrect: number;
+  /** Images on which both models agreed; missing where an earlier version began the epoch. */
+  agreed?: number | undefined;
   images: number;
 }
 
@@ -46,6 +48,7 @@ export const emptySums = (): EpochSums => ({
   losses: { student: 0, teacher: 0, distill: 0, total: 0 },
   correct: 0,
   teacherCorrect: 0,
+  agreed: 0,
   images: 0,
 });
 

@@ -6,7 +6,7 @@ import { IdatError } from '../errors.js';
 import { inOrder } from '../runtime/in-order.js';
 import type { Feed, Session } from '../runtime/runtime.js';
 import type { Losses } from '../settings/record.js';
-import { addInto, countCorrect } from '../step/micro-batch.js';
+import { addInto, countAgreed, countCorrect } from '../step/micro-batch.js';
 import type { TrainableLayout } from '../step/model.js';
 import { type EachRole, type Pair, ROLES } from '../step/roles.js';
 import type { AdamW } from './adamw.js';
@@ -46,6 +46,8 @@ export interface BatchOutcome {
   readonly losses: Losses;
   /** Images with the right class ranked first. */
   readonly correct: EachRole<number>;
+  /** Images for which both models rank the same class first; 0 where no teacher teaches. */
+  readonly agreed: number;
 }
 
 const untimed: UpdateClock = (_, work) => work();
@@ -62,7 +64,7 @@ export async function updateStep(
 ): Promise<BatchOutcome> {
   const { session, models, optimizers, layouts } = target;
   const timed: Session = { ...session, run: (feeds) => clock('run', () => session.run(feeds)) };
-  const { losses, gradients, correct } = await batchGradients(timed, batch, models, fed);
+  const { losses, gradients, correct, agreed } = await batchGradients(timed, batch, models, fed);
   const norms = {
     student: gradientNorm(gradients.student),
     teacher: gradients.teacher && gradientNorm(gradients.teacher),
@@ -76,7 +78,7 @@ export async function updateStep(
       optimizers[role]!.step(models[role]!.parameters, gradient, lr);
     }
   });
-  return { losses, correct };
+  return { losses, correct, agreed };
 }
 
 /** Losses and gradients of a batch: the sums over its micro-batches. */
@@ -89,6 +91,7 @@ export async function batchGradients(
   const losses: Losses = { student: 0, teacher: 0, distill: 0, total: 0 };
   const gradients: Partial<Record<(typeof ROLES)[number], Float32Array>> = {};
   const correct = { student: 0, teacher: 0 };
+  let agreed = 0;
   const parameters = {
     'student.parameters': student.parameters,
     ...(teacher && { 'teacher.parameters': teacher.parameters }),
@@ -104,8 +107,10 @@ export async function batchGradients(
       const logits = outputs[`${role}.logits`];
       if (logits) correct[role] += countCorrect(logits, labels, weights);
     }
+    const [ofStudent, ofTeacher] = [outputs['student.logits'], outputs['teacher.logits']];
+    if (ofStudent && ofTeacher) agreed += countAgreed(ofStudent, ofTeacher, weights);
   }
-  return { losses, gradients: { student: gradients.student!, teacher: gradients.teacher ?? null }, correct };
+  return { losses, gradients: { student: gradients.student!, teacher: gradients.teacher ?? null }, correct, agreed };
 }
 
 function checkFinite(

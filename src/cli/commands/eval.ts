@@ -1,11 +1,11 @@
 /** idat eval: tests a trained run, on its own test images or on others. */
 import { Command } from 'commander';
-import { evaluateRun } from '../../index.js';
+import { evaluateRun, type RunEvaluation } from '../../index.js';
 import { PROTOCOLS } from '../../settings/protocols.js';
 import { STUDENT_PLACE } from '../arguments.js';
 import { leftOut, measured, shortPath } from '../describe-run.js';
 import { importMethod, METHOD_FILE } from '../extension-file.js';
-import { facts } from '../format.js';
+import { facts, percent } from '../format.js';
 import { print } from '../terminal.js';
 import { withProgress } from '../with-progress.js';
 
@@ -35,8 +35,15 @@ export const evaluate = new Command('eval')
     }
     const text = facts({
       ...measured(score, `images${leftOut(score.leftOut)} (${score.split} split)`),
+      beyond: shortForm(score),
       protocol: score.finished ? PROTOCOLS[score.protocol].meaning : 'none yet, the run has not ended',
       data: shortPath(score.data),
     });
     print(`${text}\n`);
   });
+
+/** What accuracy does not say, in a line; `idat analyse` has all of it. */
+function shortForm({ balancedAccuracy, top5, ece }: RunEvaluation): string {
+  const among = top5 === null ? '' : `top-5 ${percent(top5)}, `;
+  return `balanced accuracy ${percent(balancedAccuracy)}, ${among}calibration error (ECE) ${percent(ece)}`;
+}

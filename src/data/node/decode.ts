@@ -1,5 +1,6 @@
 /**
- * Image files to RGB bytes, as Pillow's `Image.open(…).convert('RGB')` gives them. The only file that imports sharp.
+ * Image files to RGB bytes, as Pillow's `Image.open(…).convert('RGB')` gives them. Nothing else imports sharp, but for what
+ * draws (analysis/node/encode.ts).
  */
 import sharp from 'sharp';
 import { IdatError } from '../../errors.js';
