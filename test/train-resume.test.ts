@@ -93,6 +93,20 @@ describe('resume', () => {
     expect(existsSync(join(out, '.idat-left.tmp'))).toBe(false);
   });
 
+  it('ends with the same bytes where much depends on what was before', async () => {
+    const more: Partial<FineTuneInput> = {
+      ...{ protocol: 'val', patience: 1, averageEpochs: 2, balance: 'sampling', head: 'ridge', teacherWarmupEpochs: 1 },
+      epochs: 4,
+    };
+    const [whole, out] = [join(root, 'whole'), join(root, 'parts')];
+    let steps = 0;
+    const onProgress = ({ kind }: { kind: string }) => kind === 'step' && steps++;
+    await fineTune({ ...settings(data, whole), ...more }, { onProgress });
+    await stopAfter(steps - 1, out, more);
+    await resume(out);
+    expect(runBytes(out)).toEqual(runBytes(whole));
+  });
+
   it('goes on with other threads, and remembers which it had', async () => {
     const out = join(root, 'threads');
     await stopAfter(5, out, { threads: 1 });
