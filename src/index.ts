@@ -47,7 +47,8 @@ export { FineTuneConfig, type FineTuneInput, type FineTuneSettings, parseConfig 
 export { FIELDS, type Field, type FieldName } from './settings/fields.js';
 export type { PretrainInput } from './settings/pretrain.js';
 export { PROTOCOLS, type Protocol, type ProtocolName } from './settings/protocols.js';
-export type { EpochMetrics, Losses, Phase, RunRecord, RunResult } from './settings/record.js';
+export type { ClassCount, EpochMetrics, Losses, Phase, RunRecord, RunResult } from './settings/record.js';
+export { type Interval, wilson } from './statistics.js';
 export type { Score } from './train/evaluate.js';
-export type { Progress, RunControl } from './train/progress.js';
+export type { Estimate, Faster, Look, Progress, RunControl } from './train/progress.js';
 export { formatRows, type Row, type VerifyOptions, verify } from './verify/index.js';

@@ -27,7 +27,7 @@ const snippets: Snippet[] = docs.split(/^## /m).flatMap((section) => {
 const PRINTS: Record<string, RegExp> = {
   Train: /^[01]\.?\d* last 7323 .*runs.flowers$/,
   'Follow it, stop it, go on with it': /^epoch 2 of 5: loss \d[\s\S]*^(0\.\d+|[01])$/m,
-  Measure: /^[01]\.?\d* \d+ 24 last$/m,
+  Measure: /^[01]\.?\d* \d+ 24 last\n\{ low: [01][\s\S]*^blue \d+ \d+$/m,
   'Name what is on pictures': /^photo\.png \[ '(red|green|blue) [01]\.\d{3}', [\s\S]*^more-photos\/one\.png \[/m,
   'A classifier that stays loaded':
     /of \[ 'blue', 'green', 'red' \]\n3 image 2: not a JPEG, PNG[\s\S]*Float32Array\(3\)/,
