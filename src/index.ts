@@ -81,7 +81,7 @@ export { FineTuneConfig, type FineTuneInput, type FineTuneSettings, parseConfig 
 export { FIELDS, type Field, type FieldName } from './settings/fields.js';
 export type { PretrainInput } from './settings/pretrain.js';
 export { PROTOCOLS, type Protocol, type ProtocolName } from './settings/protocols.js';
-export type { EpochMetrics, Losses, Phase, RunRecord, RunResult } from './settings/record.js';
+export type { ClassCount, EpochMetrics, Losses, Phase, RunRecord, RunResult } from './settings/record.js';
 export type { GroupedAverages } from './statistics/index.js';
 export {
   type BootstrapOptions,
@@ -97,7 +97,8 @@ export {
   type Summary,
   signFlipTest,
   summarise,
+  wilson,
 } from './statistics/index.js';
 export type { Score } from './train/evaluate.js';
-export type { Progress, RunControl } from './train/progress.js';
+export type { Estimate, Faster, Look, Progress, RunControl } from './train/progress.js';
 export { formatRows, type Row, type VerifyOptions, verify } from './verify/index.js';
