@@ -28,6 +28,8 @@ export interface CompletedOption {
   readonly says: string;
   /** Null where it takes none. */
   readonly value: Value | null;
+  /** Whether it takes several, one after the other. */
+  readonly several: boolean;
 }
 
 export interface CompletedCommand {
@@ -67,6 +69,7 @@ function optionOf(option: Option): CompletedOption {
     flags,
     says: firstWords(option.description),
     value: option.required || option.optional ? optionValue(option) : null,
+    several: option.variadic,
   };
 }
 
@@ -142,13 +145,16 @@ const quoted = (words: readonly string[]): string => `'${words.join(' ')}'`;
 function bashScript(commands: readonly CompletedCommand[]): string {
   const children = commands.filter(({ name }) => name !== '').map(({ name }) => name);
   const cases = commands.map(({ name, subcommands, options, argument }) => {
-    const valued = options.filter(({ value }) => value !== null);
-    const values = valued.map(({ flags, value }) => `        ${flags.join('|')}) ${bashReply(value!)}; return ;;`);
-    const flags = options.flatMap((option) => option.flags);
+    const allFlags = options.flatMap((option) => option.flags);
+    const values = options.flatMap(({ flags, value, several }) => {
+      // "last:" where the flag is further back: of those that take several, each word is a value
+      const seen = flags.flatMap((flag) => [flag, ...(several ? [`last:${flag}`] : [])]);
+      return value === null ? [] : [`        ${seen.join('|')}) ${bashReply(value)}; return ;;`];
+    });
     return [
       `    ${quoted([name])})`,
-      ...(values.length > 0 ? ['      case "$prev" in', ...values, '      esac'] : []),
-      `      if [[ $cur == -* ]]; then words=${quoted(flags)}; paths=`,
+      ...(values.length > 0 ? ['      case "$flag" in', ...values, '      esac'] : []),
+      `      if [[ $cur == -* ]]; then words=${quoted(allFlags)}; paths=`,
       `      else words=${quoted([...names(subcommands), ...(argument?.words ?? [])])}; paths=${argument?.paths ?? ''}; fi ;;`,
     ].join('\n');
   });
@@ -162,13 +168,15 @@ _idat_reply() {
   esac
 }
 _idat() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} command= words= paths= one
+  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} command= words= paths= one flag=
   COMPREPLY=()
   for one in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    [[ $one == -* ]] && flag=last:$one
     case "\${command:+$command }$one" in
       ${children.map((name) => `'${name}'`).join('|')}) command="\${command:+$command }$one" ;;
     esac
   done
+  [[ $prev == -* ]] && flag=$prev
   case "$command" in
 ${cases.join('\n')}
   esac
