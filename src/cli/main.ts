@@ -6,8 +6,10 @@ import { analyseRun } from './commands/analyse.js';
 import { bench } from './commands/bench.js';
 import { cache } from './commands/cache.js';
 import { compare } from './commands/compare.js';
+import { completion } from './commands/completion.js';
 import { data } from './commands/data.js';
 import { demo } from './commands/demo.js';
+import { doctor } from './commands/doctor.js';
 import { evaluate } from './commands/eval.js';
 import { merge } from './commands/merge.js';
 import { methods } from './commands/methods.js';
@@ -51,6 +53,8 @@ const commands = [
   bench,
   verifyReference,
   cache,
+  doctor,
+  completion,
   demo,
 ];
 for (const command of commands) program.addCommand(command);

@@ -25,6 +25,16 @@ sharp.concurrency(1);
 /** Part of a pixel cache's key: another libvips may decode a JPEG to other bytes. */
 export const DECODER_VERSION = `libvips ${sharp.versions.vips}`;
 
+/** What this libvips reads of the formats that idat does, which reads BMP and PNM by itself. */
+export function decodedFormats(): { readonly reads: string[]; readonly lacks: string[] } {
+  const byLibvips = { JPEG: 'jpeg', PNG: 'png', WebP: 'webp', GIF: 'gif', TIFF: 'tiff', AVIF: 'heif' } as const;
+  const has = (id: string) => sharp.format[id as 'jpeg']?.input.buffer === true;
+  const [reads, lacks] = [true, false].map((wanted) =>
+    Object.entries(byLibvips).flatMap(([name, id]) => (has(id) === wanted ? [name] : [])),
+  ) as [string[], string[]];
+  return { reads: [...reads, 'BMP', 'PNM'], lacks };
+}
+
 /**
  * Pillow's behaviours asked of libvips. 'error' also refuses a wrong checksum in a PNG (which Pillow refuses), but lets
  * pass what libjpeg only warns of, such as stray bytes between segments (which Pillow lets pass). No colour profile is
