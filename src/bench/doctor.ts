@@ -15,7 +15,7 @@ import type { Feed, Runtime } from '../runtime/runtime.js';
 import { parseConfig } from '../settings/config.js';
 import { BUNDLED } from '../settings/fields.js';
 import { planOf } from '../settings/plan.js';
-import { median } from '../statistics.js';
+import { median } from '../statistics/index.js';
 import { microBatchOf, modelSpecs, stepOf } from '../train/specs.js';
 import { type DeviceFacts, tryDevice } from './device-trial.js';
 import { type MachineFacts, machineFacts } from './machine-facts.js';
