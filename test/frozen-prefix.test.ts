@@ -40,8 +40,9 @@ const lossAndGradients = (logits: Tensor, parameters: readonly Tensor[]): Tensor
 };
 
 /** Whether the very first product with the image is trained, or the bias added to it. */
-const trainsFirst = ({ method, config }: Model): boolean =>
-  method === 'full' || (method === 'bitfit' && !(config.family === 'vit' && config.patchBias === false));
+const trainsFirst = ({ method, config, blocks: chosen = [0] }: Model): boolean =>
+  chosen.includes(0) &&
+  (method === 'full' || (method === 'bitfit' && !(config.family === 'vit' && config.patchBias === false)));
 
 describe('cutting', () => {
   it('gives the very losses and gradients of the whole graph, in float64', () => {

@@ -111,6 +111,8 @@ export interface BackboneInputs {
   readonly images: Tensor;
   /** [blocks, 2, B]: multiplier of each block's attention and MLP branch, not read for the first; null when nothing is dropped. */
   readonly dropPath: Tensor | null;
+  /** Position of the first block of which anything is dropped; default, and at least: 1. */
+  readonly dropPathFrom?: number;
   /** int64 [B, kept]: the patches to keep of each image, with their positions; null or left out: all. */
   readonly keptPatches?: Tensor | null;
 }

@@ -31,14 +31,18 @@ export const part = <T>(name: string, trace: () => T): T => within({ part: `back
 /** Multiplies the branch of an index (2·block for attention, 2·block + 1 for the MLP) by its drop-path multipliers. */
 export type Drop = (branch: Tensor, index: number) => Tensor;
 
-/** @param dropPath [blocks, 2, B], or null: nothing is dropped */
-export function dropBranches(dropPath: Tensor | null): Drop {
+/**
+ * @param dropPath [blocks, 2, B], or null: nothing is dropped
+ * @param from the first block of which anything is
+ */
+export function dropBranches(dropPath: Tensor | null, from = 1): Drop {
   if (!dropPath) return (branch) => branch;
   const [depth, , B] = dropPath.shape as [number, number, number];
   const keep = split(reshape(dropPath, [2 * depth, B]), 0, new Array(2 * depth).fill(1));
   // The first block's rate is always 0 and its multipliers are 1: not multiplying leaves the block free of what is drawn
   // anew in each step, so that it may be computed ahead (graph/passes/frozen-prefix.ts).
-  return (branch, index) => (index >= 2 ? mul(branch, reshape(keep[index]!, [B, 1, 1])) : branch);
+  const first = 2 * Math.max(from, 1);
+  return (branch, index) => (index >= first ? mul(branch, reshape(keep[index]!, [B, 1, 1])) : branch);
 }
 
 /** LayerNorm over the last axis, with the gain and shift of that name. */

@@ -62,10 +62,10 @@ function traceViT(
   config: ViTConfig,
   weight: WeightSource,
   hooks: Hooks,
-  { images, dropPath, keptPatches = null }: BackboneInputs,
+  { images, dropPath, dropPathFrom, keptPatches = null }: BackboneInputs,
 ): Tensor {
   const { depth, width: D, heads: H, imageSize, patchSize, layerNormEps: eps, patchBias, rotary } = config;
-  const drop = dropBranches(dropPath);
+  const drop = dropBranches(dropPath, dropPathFrom);
 
   let x = part('patch embedding', () => patchEmbedding(patchSize, D, weight, images, keptPatches, patchBias));
   x = hooks.patchEmbedding?.(x) ?? x;

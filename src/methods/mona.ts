@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { blocks, frontTokenCount } from '../backbones/architecture.js';
+import { frontTokenCount } from '../backbones/architecture.js';
 import { IdatError } from '../errors.js';
 import {
   add,
@@ -45,8 +45,8 @@ export const mona: Method<Options> = {
   options,
   families: ['vit', 'swin'],
   identityAtStart: () => false,
-  count: (config, { hidden: h }) =>
-    blocks(config).reduce((sum, { width: d }) => sum + 2 * (4 * d + 2 * d * h + h + d + 86 * h + h * h + h), 0),
+  count: (_config, { hidden: h }, region) =>
+    region.blocks.reduce((sum, { width: d }) => sum + 2 * (4 * d + 2 * d * h + h + d + 86 * h + h * h + h), 0),
   trains: () => false,
   hooks(scope, config, chosen) {
     const others = frontTokenCount(config);

@@ -7,6 +7,7 @@
 import { allLosses } from '../distill/index.js';
 import type { DistillationLoss } from '../distill/loss.js';
 import { allMethods } from '../methods/index.js';
+import { ALL_BLOCKS, blocksInWords } from '../settings/blocks.js';
 import type { FineTuneSettings } from '../settings/config.js';
 import { planOf } from '../settings/plan.js';
 import type { BackboneRecord, RunRecord } from '../settings/record.js';
@@ -45,6 +46,9 @@ const MODEL: readonly RecipeRow[] = [
     const known = allMethods().find(({ name }) => name === method);
     return known ? `${known.title}: ${known.paper}` : null;
   }),
+  row('blocks tuned', ({ blocks }) =>
+    blocks === ALL_BLOCKS ? null : `${blocksInWords(blocks)}; all others stay as they were`,
+  ),
   row('starting values of the head', ({ head }) => (head === 'published' ? 'those published with the method' : null)),
 ];
 
@@ -55,6 +59,9 @@ const TEACHING: readonly RecipeRow[] = [
       teacher &&
       `${named(teacher)}, tuned beside it with ${withOptions(settings.teacherMethod, settings.teacherOptions)}`,
   },
+  taughtRow('blocks tuned of the teacher', ({ blocks, teacherBlocks = blocks }) =>
+    teacherBlocks === ALL_BLOCKS ? null : blocksInWords(teacherBlocks),
+  ),
   taughtRow('epsilon of the teacher’s norms', ({ teacherLayerNormEps: eps }) => epsilon(eps)),
   taughtRow('distillation loss', lossInWords),
   taughtRow('features compared', featuresInWords),

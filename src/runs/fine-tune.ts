@@ -9,6 +9,7 @@ import { tuneCall } from '../measure/tuning.js';
 import type { StepProfile } from '../report/profile-record.js';
 import { withRuntime } from '../runtime/node/start.js';
 import { versions } from '../runtime/node/versions.js';
+import { ALL_BLOCKS } from '../settings/blocks.js';
 import { BUNDLED } from '../settings/fields.js';
 import { planOf, type RunPlan } from '../settings/plan.js';
 import type { RunRecord, RunResult } from '../settings/record.js';
@@ -88,7 +89,8 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
       const host = tuningHost(onNote);
       const { microBatch, threads, replicas, why } = await tuneCall(started, plan, specs, prefixes, images, host);
       if (why !== null) onNote(why);
-      if (augments(plan.augmentation) && settings.method !== 'full') onNote(AUGMENTED);
+      if (augments(plan.augmentation) && !(settings.method === 'full' && settings.blocks === ALL_BLOCKS))
+        onNote(AUGMENTED);
       const runtime = started.withThreads(threads, replicas);
       const resolved = { device: runtime.device, threads, microBatch, replicas, prefixThreads: started.threads };
       const compiled = await loadPrograms(runtime, plan, specs, prefixes, resolved);

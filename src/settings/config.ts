@@ -3,6 +3,8 @@
  */
 import { z } from 'zod';
 import { allLosses, lossByName } from '../distill/index.js';
+import { methodByName } from '../methods/index.js';
+import { ALL_BLOCKS, normalBlocks } from './blocks.js';
 import { type FieldName, fieldRecords, type Scratch, SHAPE, SPLIT_SEED } from './fields.js';
 import { checkFields, fieldError } from './issues.js';
 import { type MethodSettings, resolveMethods } from './method-settings.js';
@@ -24,6 +26,7 @@ export function parseConfig(input: FineTuneInput): FineTuneSettings {
   const settings = resolveConfig(input, SPLIT_SEED);
   checkLoss(settings);
   checkTaught(input, settings);
+  checkBlocks(settings);
   return settings;
 }
 
@@ -38,6 +41,18 @@ function checkTaught(input: FineTuneInput, { teacher }: FineTuneSettings): void 
 }
 
 const distillationFields = () => fieldRecords().filter(([, { group }]) => group === 'distillation');
+
+/** A method that does nothing in blocks has no use for some of them. @throws IdatError `config.field` */
+function checkBlocks({ method, blocks, teacherMethod, teacherBlocks = ALL_BLOCKS }: FineTuneSettings): void {
+  const chosen = [
+    ['blocks', method, blocks],
+    ['teacherBlocks', teacherMethod, teacherBlocks],
+  ] as const;
+  for (const [field, name, text] of chosen) {
+    if (text === ALL_BLOCKS || methodByName(name).inBlocks !== false) continue;
+    throw fieldError(field, 'unused', `${name} trains nothing in blocks; leave blocks out or choose another method`);
+  }
+}
 
 /** The same run with nobody beside the student. @param method what the variant's name or the default came to */
 export function withoutTeacher<Input extends object>(input: Input, method: string): Input {
@@ -72,8 +87,12 @@ export function resolveConfig(input: FineTuneInput, splitSeed?: number): FineTun
   const warmupEpochs = config.warmupEpochs ?? Math.min(10, Math.floor(config.epochs / 10));
   const cooldownEpochs = config.cooldownEpochs ?? Math.min(10, Math.floor(config.epochs / 10));
   checkFullTokenEpochs(config, config.epochs + cooldownEpochs);
+  const blocks = normalBlocks('blocks', config.blocks);
+  const teacherBlocks =
+    config.teacherBlocks === undefined ? undefined : normalBlocks('teacherBlocks', config.teacherBlocks);
   const ofSplits = config.splitSeed ?? splitSeed ?? config.seed;
-  return { ...config, ...methods, splitSeed: ofSplits, distill, warmupEpochs, cooldownEpochs };
+  const chosen = { ...config, ...methods, blocks, ...(teacherBlocks !== undefined && { teacherBlocks }) };
+  return { ...chosen, splitSeed: ofSplits, distill, warmupEpochs, cooldownEpochs };
 }
 
 /** @throws IdatError `config.field` for an unknown loss, and for settings that it has no use for */

@@ -191,6 +191,20 @@ export const FIELDS = {
     'the option of that name, of both models’ methods where they have it',
     shorthand,
   ),
+  blocks: field(
+    'tuning method',
+    'result',
+    z.string().default('all'),
+    'blocks that the method works in: all, last:4, first:4 or a list such as 1,3,5-8; those before the first run once for each image',
+    { value: 'blocks' },
+  ),
+  teacherBlocks: field(
+    'tuning method',
+    'result',
+    z.string().optional(),
+    'the same of the teacher (default: the student’s, of last:4 and first:4 as many as it has)',
+    { ...taught, value: 'blocks' },
+  ),
   head: field(
     'tuning method',
     'result',

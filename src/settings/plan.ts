@@ -4,11 +4,13 @@
  */
 import type { Augmentation } from '../data/augment.js';
 import type { WeightSchedule } from '../distill/index.js';
+import { methodByName } from '../methods/index.js';
 import type { Device } from '../runtime/runtime.js';
 import type { FrozenPrecision } from '../step/compile.js';
 import type { Distillation } from '../step/distillation.js';
 import type { HeadStart } from '../step/model.js';
 import type { Pair } from '../step/roles.js';
+import { ALL_BLOCKS, type BlockChoice } from './blocks.js';
 import { type FineTuneSettings, variantName } from './config.js';
 import type { Scratch } from './fields.js';
 import type { MethodOptions } from './method-settings.js';
@@ -25,6 +27,8 @@ export interface ModelPlan {
   readonly layerNormEps: number | undefined;
   readonly method: string;
   readonly methodOptions: MethodOptions;
+  /** In which the method works. */
+  readonly blocks: BlockChoice;
   readonly head: HeadStart;
   readonly dropPath: number;
   readonly dropTokens: number;
@@ -141,6 +145,7 @@ export function planOf(settings: FineTuneSettings): RunPlan {
     layerNormEps: settings.studentLayerNormEps,
     method: settings.method,
     methodOptions: settings.options,
+    blocks: { field: 'blocks', text: settings.blocks, inherited: false },
     dropPath: reachable(settings.method, dropPath),
     ...shared,
   };
@@ -153,6 +158,7 @@ export function planOf(settings: FineTuneSettings): RunPlan {
           layerNormEps: settings.teacherLayerNormEps,
           method: settings.teacherMethod,
           methodOptions: settings.teacherOptions,
+          blocks: blocksOfTeacher(settings),
           dropPath: reachable(settings.teacherMethod, dropPath),
           ...shared,
         };
@@ -184,6 +190,13 @@ export function planOf(settings: FineTuneSettings): RunPlan {
     cache: { folder: settings.cacheDir ?? null, prefixBytes: settings.prefixMemory * 2 ** 20 },
     offline: settings.offline,
   };
+}
+
+/** The student's where nothing else is said, and where the teacher's method has a use for them. */
+function blocksOfTeacher({ blocks, teacherBlocks, teacherMethod }: FineTuneSettings): BlockChoice {
+  if (teacherBlocks !== undefined) return { field: 'teacherBlocks', text: teacherBlocks, inherited: false };
+  const text = methodByName(teacherMethod).inBlocks === false ? ALL_BLOCKS : blocks;
+  return { field: 'teacherBlocks', text, inherited: true };
 }
 
 /** Nothing before the head is trained by linear probing, so that there is nothing to regularise. */
