@@ -10,7 +10,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { tensorShapes } from '../src/backbones/architecture.js';
+import { imagesShape, tensorShapes } from '../src/backbones/architecture.js';
 import type { Backbone, BackboneConfig, SwinConfig, Weights } from '../src/backbones/backbone.js';
 import { knownBackbone } from '../src/backbones/known-backbones.js';
 import { regionOf } from '../src/backbones/region.js';
@@ -272,7 +272,7 @@ function traces(
     for (const { name, offset } of plain.layout.slots) head.set(merged.get(name)!.values(), offset);
     expect([...merged.keys()].filter(isHead)).toEqual(['head.weight', 'head.bias']);
 
-    const images = values([IMAGES, config.channels, config.imageSize, config.imageSize], 2);
+    const images = values(imagesShape(config, IMAGES), 2);
     const runtime = await startRuntime({ device: 'cpu', threads: 1 });
     try {
       const run = async (built: typeof program, given: Float32Array) => {

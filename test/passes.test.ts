@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { blocks } from '../src/backbones/architecture.js';
+import { blocks, imagesShape } from '../src/backbones/architecture.js';
 import { crossEntropy, LOSSES, lossByName } from '../src/distill/index.js';
 import { gradients } from '../src/graph/differentiate.js';
 import { interpret } from '../src/graph/interpret.js';
@@ -175,9 +175,8 @@ describe('in the runtime', () => {
           for (const [i, role] of (['student', 'teacher'] as const).entries()) {
             const model = c[role];
             if (!model) continue;
-            const { imageSize } = model.config;
             const depth = blocks(model.config).length;
-            feeds[`${role}.images`] = values([B, 3, imageSize, imageSize], 1 + i);
+            feeds[`${role}.images`] = values(imagesShape(model.config, B), 1 + i);
             feeds[`${role}.parameters`] = values([step[role]!.size], 2 + i, 0.2);
             feeds[`${role}.dropPath`] = dropPathMultipliers(depth, model.dropPath, B, alternating());
             feeds[`${role}.second.dropPath`] = feeds[`${role}.dropPath`]!; // of methods that pass over a batch twice

@@ -1,6 +1,6 @@
 /** Random small vision transformers, ViTs and Swins, with numbers for everything they read. */
 import fc from 'fast-check';
-import { blocks, featureWidth, traceBackbone } from '../src/backbones/architecture.js';
+import { blocks, featureWidth, imagesShape, traceBackbone } from '../src/backbones/architecture.js';
 import type { Backbone, BackboneConfig, ViTVariations } from '../src/backbones/backbone.js';
 import { hooksWithin, regionOf } from '../src/backbones/region.js';
 import { constant, input, linear, parameter } from '../src/graph/ops/index.js';
@@ -137,7 +137,7 @@ export function trace(
   const region = regionOf(config, chosen);
   const own = method.hooks(scope, config, method.options.parse({ hidden: 2 }), region);
   const hooks = hooksWithin(config, region, own);
-  const images = input(`${role}images`, [B, 3, config.imageSize, config.imageSize]);
+  const images = input(`${role}images`, imagesShape(config, B));
   const depth = blocks(config).length;
   const dropPath = rate > 0 ? input(`${role}dropPath`, [depth, 2, B]) : null;
   const weight = (own: string, shape: Shape) =>

@@ -189,7 +189,7 @@ function gated(x: Tensor, f: (x: Tensor) => Tensor): Tensor {
 
 /**
  * Cuts images into patches, row by row, and maps each to `width` numbers: a convolution whose stride is its kernel.
- * images [B, channels, S, S] -> [B, (S/P)², width], or [B, kept, width]
+ * images [B, channels, height, width] -> [B, (height/P)·(width/P), width], or [B, kept, width]
  *
  * @param keptPatches int64 [B, kept], or null: all
  * @param bias whether one is added
@@ -202,12 +202,12 @@ export function patchEmbedding(
   keptPatches: Tensor | null = null,
   bias = true,
 ): Tensor {
-  const [B, C, S] = images.shape as [number, number, number];
+  const [B, C, ...sides] = images.shape as [number, number, number, number];
   const P = patchSize;
-  const g = S / P;
-  let x = reshape(images, [B, C, g, P, g, P]);
-  x = transpose(x, [0, 2, 4, 1, 3, 5]); // [B, g, g, C, P, P]
-  x = reshape(x, [B, g * g, C * P * P]);
+  const [rows, columns] = sides.map((side) => side / P) as [number, number];
+  let x = reshape(images, [B, C, rows, P, columns, P]);
+  x = transpose(x, [0, 2, 4, 1, 3, 5]); // [B, rows, columns, C, P, P]
+  x = reshape(x, [B, rows * columns, C * P * P]);
   if (keptPatches) x = takeTokens(x, keptPatches);
   const kernel = reshape(weight('patch_embed.proj.weight', [width, C, P, P]), [width, C * P * P]);
   return linear(x, kernel, bias ? weight('patch_embed.proj.bias', [width]) : null);

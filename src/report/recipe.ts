@@ -38,7 +38,9 @@ const MODEL: readonly RecipeRow[] = [
     tell: ({ settings, student }) => (settings.scratch ? 'random weights' : named(student)),
   },
   row('size of the input', ({ imageSize }) =>
-    imageSize === undefined ? null : `${imageSize} pixels a side was asked for; positions were resized to it`,
+    imageSize === undefined
+      ? null
+      : `${imageSize} pixels ${typeof imageSize === 'number' ? 'a side' : '(height × width)'} was asked for; positions were resized to it`,
   ),
   row('epsilon of its norms', ({ studentLayerNormEps: eps }) => epsilon(eps)),
   row('method', ({ method, options }) => withOptions(method, options)),

@@ -1,8 +1,10 @@
 /**
  * What a fine-tuning run is asked to do: one schema for the library, the command line and the run directory.
  */
+
 import { z } from 'zod';
 import { allLosses, lossByName } from '../distill/index.js';
+import { parseImageSize } from '../image-size.js';
 import { methodByName } from '../methods/index.js';
 import { ALL_BLOCKS, normalBlocks } from './blocks.js';
 import { type FieldName, fieldRecords, type Scratch, SHAPE, SPLIT_SEED } from './fields.js';
@@ -91,7 +93,16 @@ export function resolveConfig(input: FineTuneInput, splitSeed?: number): FineTun
   const teacherBlocks =
     config.teacherBlocks === undefined ? undefined : normalBlocks('teacherBlocks', config.teacherBlocks);
   const ofSplits = config.splitSeed ?? splitSeed ?? config.seed;
-  const chosen = { ...config, ...methods, blocks, ...(teacherBlocks !== undefined && { teacherBlocks }) };
+  const { imageSize: size } = config;
+  const imageSize =
+    typeof size === 'string' && typeof parseImageSize(size) === 'number' ? Number.parseInt(size, 10) : size;
+  const chosen = {
+    ...config,
+    ...(imageSize !== undefined && { imageSize }),
+    ...methods,
+    blocks,
+    ...(teacherBlocks !== undefined && { teacherBlocks }),
+  };
   return { ...chosen, splitSeed: ofSplits, distill, warmupEpochs, cooldownEpochs };
 }
 

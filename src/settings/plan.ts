@@ -2,8 +2,10 @@
  * The plan of a run: its settings, resolved once into what each part of the work needs. Whoever acts on settings takes a
  * part of this, and not the whole.
  */
+
 import type { Augmentation } from '../data/augment.js';
 import type { WeightSchedule } from '../distill/index.js';
+import { type ImageSize, parseImageSize } from '../image-size.js';
 import { methodByName } from '../methods/index.js';
 import type { Device } from '../runtime/runtime.js';
 import type { FrozenPrecision } from '../step/compile.js';
@@ -22,8 +24,8 @@ export interface ModelPlan {
   readonly name: string;
   /** Sizes of one that starts from random weights. */
   readonly scratch: Scratch | null;
-  /** Side of the input in pixels where it is not the checkpoint's. */
-  readonly imageSize: number | undefined;
+  /** Of the input where it is not the checkpoint's. */
+  readonly imageSize: ImageSize | undefined;
   readonly layerNormEps: number | undefined;
   readonly method: string;
   readonly methodOptions: MethodOptions;
@@ -138,7 +140,11 @@ export type TrainingPlan = Pick<
 /** Sorts the settings of a run. The only place that reads them one by one. */
 export function planOf(settings: FineTuneSettings): RunPlan {
   const { flip, cropPadding, trivialAugment, dropTokens, dropPath, head, imageSize } = settings;
-  const shared = { imageSize, head, dropTokens };
+  const shared = {
+    imageSize: imageSize === undefined ? undefined : (parseImageSize(`${imageSize}`) ?? undefined),
+    head,
+    dropTokens,
+  };
   const student: ModelPlan = {
     name: settings.student,
     scratch: settings.scratch ?? null,

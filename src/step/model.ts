@@ -1,7 +1,7 @@
 /**
  * One model of a step, traced: a frozen backbone, its tuning method's tensors, a new head.
  */
-import { blocks, droppablePatches, featureWidth, traceBackbone } from '../backbones/architecture.js';
+import { blocks, droppablePatches, featureWidth, imagesShape, traceBackbone } from '../backbones/architecture.js';
 import type { Backbone, BackboneInputs } from '../backbones/backbone.js';
 import { type Hooks, labelHooks } from '../backbones/hooks.js';
 import { hooksWithin, type Region, regionOf } from '../backbones/region.js';
@@ -140,7 +140,7 @@ export function traceModel(model: ModelSpec, options: TraceOptions): TracedModel
 function traceParts(model: ModelSpec, { role, batch, training, disable, taps = [] }: TraceOptions): TracedModel {
   const { config } = model.backbone;
   const named = (name: string) => inputName(role, name);
-  const images = input(named('images'), [batch, config.channels, config.imageSize, config.imageSize]);
+  const images = input(named('images'), imagesShape(config, batch));
   const scope = new ModelScope(training, batch, named);
   const method = methodByName(model.method);
   if (!method.families.includes(config.family)) {

@@ -1,10 +1,12 @@
 /**
  * The images of a split as the network reads them, decoded and resized once and then at hand for every epoch.
  */
+
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { IdatError } from '../../errors.js';
 import { sha256 } from '../../files/node/sha256.js';
+import { type ImageSize, pixelsOf } from '../../image-size.js';
 import { eachConcurrently } from '../concurrently.js';
 import type { ImageItem } from '../dataset.js';
 import type { PixelStore } from '../pixels.js';
@@ -21,8 +23,8 @@ const DEFAULT_MEMORY_BYTES = 2 ** 30;
 export const IMAGES_AT_ONCE = availableParallelism() + 1;
 
 export interface LoadOptions {
-  /** Side of the square the images are resized to, in pixels. */
-  size: number;
+  /** What the images are resized to. */
+  size: ImageSize;
   /** Turn images as their EXIF orientation says. */
   orient: boolean;
   /** Throw at the first unreadable image; otherwise leave it out and list it in `skipped`. */
@@ -51,7 +53,7 @@ export async function loadPixels(items: readonly ImageItem[], options: LoadOptio
   const shape: CacheShape = {
     key: pixelsKey(options, hashes),
     records: items.length,
-    recordBytes: 3 * options.size * options.size,
+    recordBytes: 3 * pixelsOf(options.size),
   };
   const { storage, failures, ...origin } =
     (await loadCached(items, shape, options)) ?? (await decodeAll(items, shape, options));
