@@ -55,7 +55,9 @@ const cases: fc.Arbitrary<Case> = fc
     classes: fc.integer({ min: 2, max: 5 }),
     shared: fc.boolean(),
   })
-  .map((c) => (c.shared && c.teacher ? { ...c, teacher: { ...c.teacher, config: c.student.config } } : c))
+  .map((c) =>
+    c.shared && c.teacher ? { ...c, teacher: { ...c.teacher, config: c.student.config, blocks: c.student.blocks } } : c,
+  )
   .filter(({ teacher }) => !teacher || methodByName(teacher.method).families.includes(teacher.config.family));
 
 const ALL = [...TRACE_PASSES, ...FORWARD_PASSES, ...TRAINING_PASSES, ...FINAL_PASSES].map(({ name }) => name);

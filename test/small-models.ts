@@ -5,6 +5,7 @@ import type { Backbone, BackboneConfig, ViTVariations } from '../src/backbones/b
 import { hooksWithin, regionOf } from '../src/backbones/region.js';
 import { constant, input, linear, parameter } from '../src/graph/ops/index.js';
 import { type Shape, size, type Tensor } from '../src/graph/tensor.js';
+import { imageSizeOf } from '../src/image-size.js';
 import { METHODS, methodByName } from '../src/methods/index.js';
 import type { Scope } from '../src/methods/method.js';
 import { randomStream } from '../src/random.js';
@@ -56,15 +57,16 @@ const vits: fc.Arbitrary<BackboneConfig> = fc
     heads: fc.integer({ min: 1, max: 2 }),
     perHead: fc.constantFrom(2, 4),
     patchSize: fc.constantFrom(2, 4),
-    grid: fc.integer({ min: 1, max: 2 }),
+    rows: fc.integer({ min: 1, max: 2 }),
+    columns: fc.integer({ min: 1, max: 3 }),
     depth: fc.integer({ min: 1, max: 3 }),
     mlpWidth: fc.integer({ min: 3, max: 9 }),
     qkvBias: fc.boolean(),
     variations: fc.oneof(fc.constant<ViTVariations>({}), variations),
   })
-  .map(({ heads, perHead, patchSize, grid, depth, mlpWidth, qkvBias, variations }) => ({
+  .map(({ heads, perHead, patchSize, rows, columns, depth, mlpWidth, qkvBias, variations }) => ({
     family: 'vit',
-    imageSize: patchSize * grid,
+    imageSize: imageSizeOf(patchSize * rows, patchSize * columns),
     patchSize,
     channels: 3,
     // turning takes four numbers a head

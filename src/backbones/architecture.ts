@@ -71,8 +71,8 @@ export const imagesShape = ({ channels, imageSize }: BackboneConfig, batch: numb
 export function gridOf({ imageSize }: BackboneConfig, tokens: number): readonly [rows: number, columns: number] | null {
   const [height, width] = sidesOf(imageSize);
   const rows = Math.round(Math.sqrt((tokens * height) / width));
-  const columns = tokens / Math.max(rows, 1);
-  return rows * width === columns * height ? [rows, columns] : null;
+  const columns = tokens / rows;
+  return rows > 0 && rows * width === columns * height ? [rows, columns] : null;
 }
 
 /** Every tensor that a backbone of these sizes reads, by name: the tracing code is asked, so that no list has to be kept. */

@@ -42,7 +42,9 @@ function checkTaught(input: FineTuneInput, { teacher }: FineTuneSettings): void 
   }
 }
 
-const distillationFields = () => fieldRecords().filter(([, { group }]) => group === 'distillation');
+/** What is told of teaching alone. */
+const distillationFields = () =>
+  fieldRecords().filter(([name, { group }]) => group === 'distillation' || name === 'teacherBlocks');
 
 /** A method that does nothing in blocks has no use for some of them. @throws IdatError `config.field` */
 function checkBlocks({ method, blocks, teacherMethod, teacherBlocks = ALL_BLOCKS }: FineTuneSettings): void {
