@@ -7,7 +7,7 @@
  *
  *     idat train photos/ --student vit_micro_patch4_32.cifar10 --method ./examples/contrast-adapter.js --options hidden=8
  */
-import { blocks, dropoutOption, hiddenOption, kaimingUniform, ops, registerMethod, z, zeroInit } from 'idat/methods';
+import { dropoutOption, hiddenOption, kaimingUniform, ops, registerMethod, z, zeroInit } from 'idat/methods';
 
 const options = z.object({
   hidden: hiddenOption(4),
@@ -23,7 +23,7 @@ export const contrastAdapter = {
   options,
   families: ['vit', 'swin'],
   identityAtStart: () => true, // B starts at 0
-  count: (config, { hidden }) => blocks(config).reduce((sum, { width: D }) => sum + 2 * D * hidden + hidden, 0),
+  count: (_config, { hidden }, { blocks }) => blocks.reduce((sum, { width: D }) => sum + 2 * D * hidden + hidden, 0),
   trains: () => false, // nothing of the backbone's own
   hooks: (scope, _config, { hidden, dropout }) => ({
     residual2(block, u, y) {

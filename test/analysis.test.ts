@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testAgreement } from '../src/analysis/agreement.js';
 import { attentionMaps, attentionRollout, type BlockAttention, readerOf } from '../src/analysis/attention.js';
+import { overlay, pictureOf } from '../src/analysis/pictures.js';
 import { principalComponents, squaredDistances } from '../src/analysis/points.js';
 import { drawSheet } from '../src/analysis/sheet.js';
 import { affinities, tsne, tsneDivergence, tsneGradient } from '../src/analysis/tsne.js';
@@ -88,7 +89,7 @@ describe('a map of attention', () => {
   it('is of the class token’s row over the last keys, the patches', () => {
     const maps = attentionMaps(config, 'class token', { shares: rows(2, 5, 6), heads: 2, queries: 5, keys: 6 });
     expect(maps).toEqual({
-      grid: 2,
+      grid: [2, 2],
       heads: [
         [3, 4, 5, 6],
         [4, 5, 6, 7],
@@ -96,6 +97,21 @@ describe('a map of attention', () => {
       mean: [3.5, 4.5, 5.5, 6.5],
       rollout: null,
     });
+  });
+  it('of an image that is no square has its rows and columns', () => {
+    const oblong = { ...(config as object), imageSize: [4, 6] } as never;
+    const maps = attentionMaps(oblong, 'class token', { shares: rows(1, 7, 7), heads: 1, queries: 7, keys: 7 });
+    expect(maps).toMatchObject({ grid: [2, 3], mean: [2, 3, 4, 5, 6, 7] });
+    const picture = pictureOf(
+      Uint8Array.from({ length: 72 }, () => 128),
+      [4, 6],
+      60,
+    );
+    const { width, height, pixels } = overlay(picture, [0, 0, 1, 0, 0, 0], maps.grid);
+    expect([width, height]).toEqual([60, 40]);
+    const green = (x: number, y: number) => pixels[3 * (y * width + x) + 1]!;
+    expect(green(59, 0)).toBeGreaterThan(green(0, 0) + 50);
+    expect(green(59, 39)).toBe(green(0, 39));
   });
   it('without a class token is the mean over the patches’ queries', () => {
     const shares = Float32Array.from({ length: 16 }, (_, i) => i);
@@ -110,7 +126,7 @@ describe('a map of a Swin', () => {
     const shares = new Float32Array(4 * 4 * 4); // four windows of four tokens, all looking at their first
     for (let row = 0; row < 16; row++) shares[4 * row] = 1;
     const { mean, grid } = attentionMaps(swin, 'mean of the patches', { shares, heads: 1, queries: 4, keys: 4 });
-    expect(grid).toBe(4);
+    expect(grid).toEqual([4, 4]);
     // shifted by one, the windows begin at row and column 1 and 3
     expect(mean.flatMap((share, place) => (share > 0 ? [[place, share]] : []))).toEqual(
       [5, 7, 13, 15].map((place) => [place, 0.25]),

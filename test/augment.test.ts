@@ -68,11 +68,13 @@ describe('augmentation', () => {
     expect(augments(trivial)).toBe(true);
     const streamOf = (index: number) => randomStream(PASS.seed, 'augment', PASS.phase, PASS.epoch, index);
     for (let index = 0; index < 100; index++) {
-      expect([...changed(trivial, index)]).toEqual([...trivialAugment(image, GREY, streamOf(index))]);
+      expect([...changed(trivial, index)]).toEqual([...trivialAugment(image, GREY, streamOf(index), [5, 5])]);
       const stream = streamOf(index);
       stream.below(2); // what the flip takes
       const flipped = changed({ ...NONE, flip: true }, index);
-      expect([...changed({ ...trivial, flip: true }, index)]).toEqual([...trivialAugment(flipped, GREY, stream)]);
+      expect([...changed({ ...trivial, flip: true }, index)]).toEqual([
+        ...trivialAugment(flipped, GREY, stream, [5, 5]),
+      ]);
     }
   });
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { tensorShapes, traceBackbone } from '../src/backbones/architecture.js';
+import { imagesShape, tensorShapes, traceBackbone } from '../src/backbones/architecture.js';
 import type { Backbone } from '../src/backbones/backbone.js';
 import { checkpointMetadata } from '../src/backbones/checkpoints/metadata.js';
 import { permuted, type StoredTensor } from '../src/backbones/checkpoints/stored-tensor.js';
@@ -19,6 +19,7 @@ import { emit } from '../src/graph/emit.js';
 import type { ConstantAttrs } from '../src/graph/ops/constant.js';
 import { input, linear } from '../src/graph/ops/index.js';
 import { size } from '../src/graph/tensor.js';
+import type { ImageSize } from '../src/image-size.js';
 import { backboneChange, backboneRecord } from '../src/runs/backbones.js';
 import { startRuntime } from '../src/runtime/node/start.js';
 import { withWeightFile } from '../src/runtime/node/weight-file.js';
@@ -28,7 +29,7 @@ import { loadPrefix } from '../src/train/prefix-store.js';
 import { SMALL_VARIANTS } from './small-variants.js';
 
 const fixtures = fileURLToPath(new URL('fixtures/checkpoints/', import.meta.url));
-const made: Record<string, { file: string; imageSize: number; of?: 'features'; logits: number[][] }> = JSON.parse(
+const made: Record<string, { file: string; imageSize: ImageSize; of?: 'features'; logits: number[][] }> = JSON.parse(
   readFileSync(join(fixtures, 'logits.json'), 'utf8'),
 );
 const fixture = (name: string) => join(fixtures, name);
@@ -57,8 +58,7 @@ async function ownLogits(
   batch: number,
   featuresAlone = false,
 ): Promise<Float32Array> {
-  const { imageSize } = config;
-  const images = input('images', [batch, 3, imageSize, imageSize]);
+  const images = input('images', imagesShape(config, batch));
   const weight = (name: string, shape: readonly number[]) => weights.constant(name, shape);
   const features = traceBackbone(config, weight, {}, { images, dropPath: null });
   const head = featuresAlone ? undefined : (await openCheckpoint(path)).tensors.get('head.weight')?.shape;
@@ -74,7 +74,7 @@ describe.each(Object.entries(made))('%s', (name, { file, imageSize, of, logits }
   it('gives the logits of the library that wrote it', async () => {
     const sizes = name.endsWith('-resized') ? { config: { imageSize } } : {};
     const backbone = await backboneFromFile(fixture(file), sizes);
-    expect(backbone.config.imageSize).toBe(imageSize);
+    expect(backbone.config.imageSize).toEqual(imageSize);
     const found = await ownLogits(fixture(file), backbone, logits.length, of === 'features');
     const expected = logits.flat();
     expect(found.length).toBe(expected.length);
@@ -315,7 +315,8 @@ describe('a config.json is refused', () => {
     ['of other sizes', { hidden_size: 16 }, /hidden_size is 16, the tensors have 8/],
     ['of another depth', { num_hidden_layers: 3 }, /num_hidden_layers is 3, the tensors have 2/],
     ['of another image size', { image_size: 16 }, /image_size is 16, the tensors have 8/],
-    ['of images that are no squares', { image_size: [8, 16] }, /image_size: .*got \[8,16\]/],
+    ['of images that are no squares', { image_size: [8, 16] }, /image_size is \[8,16\], the tensors have 8/],
+    ['of three sides', { image_size: [8, 8, 8] }, /image_size: .*got \[8,8,8\]/],
     ['with an eps of 0', { layer_norm_eps: 0 }, /epsilon is 0, expected a number between 0 and 1/],
     ['with heads that do not divide the width', { num_attention_heads: 3 }, /number of heads for width 8/],
     ['with text for a number', { num_attention_heads: '2' }, /num_attention_heads: .*got "2"/],

@@ -1,7 +1,7 @@
 /** The frozen prefix: where a model is cut, and that the two parts are the whole. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { blocks } from '../src/backbones/architecture.js';
+import { blocks, imagesShape } from '../src/backbones/architecture.js';
 import type { ViTConfig } from '../src/backbones/backbone.js';
 import { crossEntropy } from '../src/distill/index.js';
 import { gradients } from '../src/graph/differentiate.js';
@@ -40,8 +40,9 @@ const lossAndGradients = (logits: Tensor, parameters: readonly Tensor[]): Tensor
 };
 
 /** Whether the very first product with the image is trained, or the bias added to it. */
-const trainsFirst = ({ method, config }: Model): boolean =>
-  method === 'full' || (method === 'bitfit' && !(config.family === 'vit' && config.patchBias === false));
+const trainsFirst = ({ method, config, blocks: chosen = [0] }: Model): boolean =>
+  chosen.includes(0) &&
+  (method === 'full' || (method === 'bitfit' && !(config.family === 'vit' && config.patchBias === false)));
 
 describe('cutting', () => {
   it('gives the very losses and gradients of the whole graph, in float64', () => {
@@ -172,7 +173,7 @@ describe('in the runtime', () => {
         const images: Record<string, Float32Array> = {};
         for (const role of ['student', 'teacher'] as const) {
           const { config, dropPath } = role === 'student' ? first : second;
-          images[role] = values([m, 3, config.imageSize, config.imageSize], 2);
+          images[role] = values(imagesShape(config, m), 2);
           feeds[`${role}.parameters`] = whole[role]!.initial(1, role);
           feeds[`${role}.dropPath`] = dropPathMultipliers(blocks(config).length, dropPath, m, alternating());
           feeds[`${role}.second.dropPath`] = feeds[`${role}.dropPath`]!; // of methods that pass over a batch twice

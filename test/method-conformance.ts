@@ -10,13 +10,15 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { tensorShapes } from '../src/backbones/architecture.js';
+import { imagesShape, tensorShapes } from '../src/backbones/architecture.js';
 import type { Backbone, BackboneConfig, SwinConfig, Weights } from '../src/backbones/backbone.js';
 import { knownBackbone } from '../src/backbones/known-backbones.js';
+import { regionOf } from '../src/backbones/region.js';
 import { mergedTensors } from '../src/export/merge.js';
 import { gradients } from '../src/graph/differentiate.js';
 import { interpret } from '../src/graph/interpret.js';
 import { constant, mul, sumAll } from '../src/graph/ops/index.js';
+import { cutFrozenPrefix } from '../src/graph/passes/frozen-prefix.js';
 import { type Shape, size } from '../src/graph/tensor.js';
 import { evaluateRun, fineTune, resume } from '../src/index.js';
 import { type AnyMethod, METHODS, optionNames, registerMethod } from '../src/methods/index.js';
@@ -137,9 +139,21 @@ export function conformance(method: AnyMethod, exceptions: Exceptions = {}): voi
     });
     const small = SMALL.filter(([, { family }]) => method.families.includes(family));
     describe.each(small)('on a %s', (_, config) => {
+      const optionsOf = (chosen: MethodOptions) =>
+        resolveMethods({ method: method.name, options: { ...fitting(method), ...chosen } }).options;
       describe.each(optionSets(method))('with %j', (chosen) => {
-        const given = { method: method.name, options: { ...fitting(method), ...chosen } };
-        traces(method, config, resolveMethods(given).options, exceptions);
+        traces(method, config, optionsOf(chosen), exceptions);
+      });
+      if (method.inBlocks === false) return;
+      const some = config.family === 'vit' ? [[0], [1]] : [[1], [0, 2]];
+      describe.each(some)('in blocks %j, %j alone', (...blocks) => {
+        traces(
+          method,
+          config,
+          optionsOf({}),
+          exceptions,
+          blocks.filter((block) => block !== undefined),
+        );
       });
     });
     counts(method);
@@ -150,17 +164,38 @@ export function conformance(method: AnyMethod, exceptions: Exceptions = {}): voi
 const optionProperties = (method: AnyMethod) =>
   (z.toJSONSchema(method.options).properties ?? {}) as Record<string, { description?: string }>;
 
-function traces(method: AnyMethod, config: BackboneConfig, options: MethodOptions, { unreached }: Exceptions): void {
-  const model = modelOf(method.name, config, options);
+function traces(
+  method: AnyMethod,
+  config: BackboneConfig,
+  options: MethodOptions,
+  { unreached }: Exceptions,
+  blocks?: readonly number[],
+): void {
+  const model: ModelSpec = { ...modelOf(method.name, config, options), blocks };
+  const region = regionOf(config, blocks);
   const headSize = CLASSES * (config.family === 'vit' ? config.width : config.embedWidth * 2) + CLASSES;
 
   it('trains as many numbers as it says', () => {
-    expect(traced(model, false).layout.size - headSize).toBe(method.count(config, options));
+    expect(traced(model, false).layout.size - headSize).toBe(method.count(config, options, region));
   });
 
   it('trains those tensors of the backbone that it says, and no other', () => {
     const own = new Set(traced(model, true).layout.slots.map(({ name }) => name));
-    for (const name of tensorShapes(config).keys()) expect(own.has(name), name).toBe(method.trains(name));
+    for (const name of tensorShapes(config).keys())
+      expect(own.has(name), name).toBe(method.trains(name) && region.has(name));
+  });
+
+  it.runIf(blocks)('adds nothing in other blocks, and all before the first is frozen prefix, drop path or not', () => {
+    for (const { name } of traced(model, true).layout.slots) {
+      const [, own] = /^blocks\.(\d+)\./.exec(name) ?? [];
+      if (own !== undefined) expect(blocks, name).toContain(Number(own));
+    }
+    const first = region.blocks[0]!.index;
+    if (first === 0) return;
+    const options = { role: '' as const, batch: IMAGES, training: true, disable: [] };
+    const taps = [{ block: first - 1, width: null }];
+    const { tapped, images } = traceModel({ ...model, dropPath: 0.4 }, { ...options, taps });
+    expect(cutFrozenPrefix(tapped, images, (i) => `prefix.${i}`)!.boundary).toEqual(tapped);
   });
 
   it('has the same tensors in training and in evaluation', () => {
@@ -237,7 +272,7 @@ function traces(method: AnyMethod, config: BackboneConfig, options: MethodOption
     for (const { name, offset } of plain.layout.slots) head.set(merged.get(name)!.values(), offset);
     expect([...merged.keys()].filter(isHead)).toEqual(['head.weight', 'head.bias']);
 
-    const images = values([IMAGES, config.channels, config.imageSize, config.imageSize], 2);
+    const images = values(imagesShape(config, IMAGES), 2);
     const runtime = await startRuntime({ device: 'cpu', threads: 1 });
     try {
       const run = async (built: typeof program, given: Float32Array) => {
@@ -269,7 +304,7 @@ function counts(method: AnyMethod): void {
       });
       const head = layout.slots.filter(({ name }) => name.startsWith('head.'));
       const headSize = head.reduce((sum, slot) => sum + slot.size, 0);
-      expect(layout.size - headSize).toBe(method.count(config, options));
+      expect(layout.size - headSize).toBe(method.count(config, options, regionOf(config)));
     }
   });
 }
@@ -281,31 +316,34 @@ function runs(method: AnyMethod): void {
     data = await makeImageFolder(root);
   });
   afterAll(() => rmSync(root, { recursive: true }));
-  const config = (name: string) => ({
+  const config = (name: string, blocks = 'all') => ({
     ...settings(data, join(root, name)),
     student: TEACHER,
     teacher: null,
     method: method.name,
     options: fitting(method),
+    blocks,
     epochs: 2,
     warmupEpochs: 0,
   });
   const FILES = ['state.safetensors', 'student.safetensors', 'metrics.jsonl'];
   const bytesOf = (name: string) => FILES.map((file) => readFileSync(join(root, name, file)).toString('base64'));
 
-  it.runIf(method.families.includes('vit'))(
-    'stopped and resumed, ends with the same bytes; tested again, the same',
-    async () => {
-      const result = await fineTune(config('whole'));
+  const chosen = method.inBlocks === false ? ['all'] : ['all', 'last:2'];
+  it.runIf(method.families.includes('vit')).each(chosen)(
+    'in blocks %s: stopped and resumed, ends with the same bytes; tested again, the same',
+    async (blocks) => {
+      const [whole, stopped] = [`whole-${blocks}`, `stopped-${blocks}`].map((name) => name.replace(':', '-'));
+      const result = await fineTune(config(whole!, blocks));
       const stop = new AbortController();
       let steps = 0;
       const onProgress = ({ kind }: { kind: string }) => kind === 'step' && ++steps === 2 && stop.abort();
-      const stopped = fineTune(config('stopped'), { onProgress, signal: stop.signal });
-      await expect(stopped).rejects.toMatchObject({ code: 'run.interrupted' });
-      const resumed = await resume(join(root, 'stopped'));
-      expect(bytesOf('stopped')).toEqual(bytesOf('whole'));
+      const stopping = fineTune(config(stopped!, blocks), { onProgress, signal: stop.signal });
+      await expect(stopping).rejects.toMatchObject({ code: 'run.interrupted' });
+      const resumed = await resume(join(root, stopped!));
+      expect(bytesOf(stopped!)).toEqual(bytesOf(whole!));
       expect(resumed.correct).toBe(result.correct);
-      expect(await evaluateRun(join(root, 'whole'))).toMatchObject({ correct: result.correct, total: result.total });
+      expect(await evaluateRun(join(root, whole!))).toMatchObject({ correct: result.correct, total: result.total });
     },
   );
 }

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { contrastAdapter } from '../examples/contrast-adapter.js';
 import { knownBackbone } from '../src/backbones/known-backbones.js';
 import { resolveBackbone } from '../src/backbones/node/registry.js';
+import { regionOf } from '../src/backbones/region.js';
 import { mergeRun } from '../src/export/merge.js';
 import { openSafetensors } from '../src/files/node/safetensors-file.js';
 import { gradients } from '../src/graph/differentiate.js';
@@ -46,6 +47,7 @@ conformance(contrastAdapter);
 
 describe('counts on ViT-B/16 are the specification’s', () => {
   const { config } = knownBackbone('vit_base_patch16_224')!;
+  const all = regionOf(config);
   it.each([
     ['full', {}, 85_798_656],
     ['linear', {}, 0],
@@ -61,7 +63,8 @@ describe('counts on ViT-B/16 are the specification’s', () => {
     ['parallel', { init: 'adaptformer' }, 82_992],
     ['parallel-shared', {}, 82_992],
   ])('%s %j', (name, given, count) => {
-    expect(methodByName(name).count(config, resolveMethods({ method: name, options: given }).options)).toBe(count);
+    const { options } = resolveMethods({ method: name, options: given });
+    expect(methodByName(name).count(config, options, all)).toBe(count);
   });
 });
 

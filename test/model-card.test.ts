@@ -47,6 +47,8 @@ const SAMPLES: Record<Exclude<FieldName, Shorthand>, Sample> = {
     told: '| method | parallel-shared hidden=7 ',
   },
   teacherOptions: { set: { teacherOptions: { hidden: 7 } }, told: 'with parallel-shared hidden=7 ' },
+  blocks: { set: { blocks: 'last:2', teacherBlocks: 'all' }, told: '| blocks tuned | the last 2; all others stay' },
+  teacherBlocks: { set: { teacherBlocks: '1,2,4' }, told: '| blocks tuned of the teacher | 1 to 2 and 4 |' },
   head: { set: { head: 'published' }, told: '| starting values of the head | those published' },
   distill: { set: { distill: 'cosine' }, told: '| distillation loss | cosine: 1 − student' },
   temperature: { set: { temperature: 3, distill: 'kl' }, told: 'τ = 3 |' },

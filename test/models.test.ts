@@ -149,11 +149,12 @@ it('starting values depend on seed, role and name alone', () => {
 
 describe('position embeddings', () => {
   const grid = Float32Array.from({ length: 17 * 2 }, (_, i) => Math.sin(i));
-  it('keep their values at their own size', () => expect(resizePositionEmbedding(grid, 2, 4, 4)).toEqual(grid));
+  it('keep their values at their own size', () =>
+    expect(resizePositionEmbedding(grid, 2, [4, 4], [4, 4])).toEqual(grid));
   // torch.nn.functional.interpolate(torch.sin(torch.arange(34.))[2:].reshape(1,4,4,2).permute(0,3,1,2), (6,6),
   //   mode='bicubic', align_corners=False).permute(0,2,3,1).reshape(-1)[[0, 1, 35, 71]]
   it('are resized as PyTorch does', () => {
-    const resized = resizePositionEmbedding(grid, 2, 4, 6);
+    const resized = resizePositionEmbedding(grid, 2, [4, 4], [6, 6]);
     const expected = TORCH_BICUBIC;
     [0, 1, 35, 71].forEach((at, i) => {
       expect(resized[2 + at]).toBeCloseTo(expected[i]!, 5);

@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { blocks } from '../src/backbones/architecture.js';
+import { blocks, imagesShape } from '../src/backbones/architecture.js';
 import { crossEntropy, LOSSES, lossByName } from '../src/distill/index.js';
 import { gradients } from '../src/graph/differentiate.js';
 import { interpret } from '../src/graph/interpret.js';
@@ -55,7 +55,9 @@ const cases: fc.Arbitrary<Case> = fc
     classes: fc.integer({ min: 2, max: 5 }),
     shared: fc.boolean(),
   })
-  .map((c) => (c.shared && c.teacher ? { ...c, teacher: { ...c.teacher, config: c.student.config } } : c))
+  .map((c) =>
+    c.shared && c.teacher ? { ...c, teacher: { ...c.teacher, config: c.student.config, blocks: c.student.blocks } } : c,
+  )
   .filter(({ teacher }) => !teacher || methodByName(teacher.method).families.includes(teacher.config.family));
 
 const ALL = [...TRACE_PASSES, ...FORWARD_PASSES, ...TRAINING_PASSES, ...FINAL_PASSES].map(({ name }) => name);
@@ -175,9 +177,8 @@ describe('in the runtime', () => {
           for (const [i, role] of (['student', 'teacher'] as const).entries()) {
             const model = c[role];
             if (!model) continue;
-            const { imageSize } = model.config;
             const depth = blocks(model.config).length;
-            feeds[`${role}.images`] = values([B, 3, imageSize, imageSize], 1 + i);
+            feeds[`${role}.images`] = values(imagesShape(model.config, B), 1 + i);
             feeds[`${role}.parameters`] = values([step[role]!.size], 2 + i, 0.2);
             feeds[`${role}.dropPath`] = dropPathMultipliers(depth, model.dropPath, B, alternating());
             feeds[`${role}.second.dropPath`] = feeds[`${role}.dropPath`]!; // of methods that pass over a batch twice

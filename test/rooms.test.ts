@@ -10,6 +10,7 @@ const src = fileURLToPath(new URL('../src/', import.meta.url));
 const ORDER = [
   'errors.ts',
   'random.ts',
+  'image-size.ts',
   'statistics',
   'files',
   'files/node',
@@ -45,6 +46,7 @@ const ORDER = [
 const TAB = [
   'errors.ts',
   'random.ts',
+  'image-size.ts',
   'statistics',
   'files',
   'graph',

@@ -1,9 +1,11 @@
 /** Random small vision transformers, ViTs and Swins, with numbers for everything they read. */
 import fc from 'fast-check';
-import { blocks, featureWidth, traceBackbone } from '../src/backbones/architecture.js';
+import { blocks, featureWidth, imagesShape, traceBackbone } from '../src/backbones/architecture.js';
 import type { Backbone, BackboneConfig, ViTVariations } from '../src/backbones/backbone.js';
+import { hooksWithin, regionOf } from '../src/backbones/region.js';
 import { constant, input, linear, parameter } from '../src/graph/ops/index.js';
 import { type Shape, size, type Tensor } from '../src/graph/tensor.js';
+import { imageSizeOf } from '../src/image-size.js';
 import { METHODS, methodByName } from '../src/methods/index.js';
 import type { Scope } from '../src/methods/method.js';
 import { randomStream } from '../src/random.js';
@@ -21,6 +23,8 @@ export interface Model {
   config: BackboneConfig;
   method: string;
   dropPath: number;
+  /** Positions of those tuned; default: all. */
+  blocks?: readonly number[] | undefined;
 }
 
 /** Of a ViT's variations any that go together: what is pooled must be there. */
@@ -53,15 +57,16 @@ const vits: fc.Arbitrary<BackboneConfig> = fc
     heads: fc.integer({ min: 1, max: 2 }),
     perHead: fc.constantFrom(2, 4),
     patchSize: fc.constantFrom(2, 4),
-    grid: fc.integer({ min: 1, max: 2 }),
+    rows: fc.integer({ min: 1, max: 2 }),
+    columns: fc.integer({ min: 1, max: 3 }),
     depth: fc.integer({ min: 1, max: 3 }),
     mlpWidth: fc.integer({ min: 3, max: 9 }),
     qkvBias: fc.boolean(),
     variations: fc.oneof(fc.constant<ViTVariations>({}), variations),
   })
-  .map(({ heads, perHead, patchSize, grid, depth, mlpWidth, qkvBias, variations }) => ({
+  .map(({ heads, perHead, patchSize, rows, columns, depth, mlpWidth, qkvBias, variations }) => ({
     family: 'vit',
-    imageSize: patchSize * grid,
+    imageSize: imageSizeOf(patchSize * rows, patchSize * columns),
     patchSize,
     channels: 3,
     // turning takes four numbers a head
@@ -103,12 +108,17 @@ export const models: fc.Arbitrary<Model> = fc
     config: fc.oneof(vits, swins),
     method: fc.constantFrom(...METHODS.map(({ name }) => name)),
     dropPath: fc.constantFrom(0, 0.4),
+    somewhere: fc.option(fc.array(fc.nat(3), { minLength: 1, maxLength: 2 }), { nil: undefined }),
+  })
+  .map(({ somewhere, ...model }) => {
+    const depth = blocks(model.config).length;
+    return { ...model, blocks: somewhere && [...new Set(somewhere.map((block) => block % depth))].sort() };
   })
   .filter(({ config, method }) => methodByName(method).families.includes(config.family));
 
 /** A model as a graph of ours, with every leaf's numbers; its leaves' names start with `role`. */
 export function trace(
-  { config, method: name, dropPath: rate }: Model,
+  { config, method: name, dropPath: rate, blocks: chosen }: Model,
   B: number,
   { role = '', classes = 3, weight: given = frozen } = {},
 ) {
@@ -126,12 +136,16 @@ export function trace(
     dropout: (_, x) => x,
   };
   const method = methodByName(name);
-  const hooks = method.hooks(scope, config, method.options.parse({ hidden: 2 }));
-  const images = input(`${role}images`, [B, 3, config.imageSize, config.imageSize]);
+  const region = regionOf(config, chosen);
+  const own = method.hooks(scope, config, method.options.parse({ hidden: 2 }), region);
+  const hooks = hooksWithin(config, region, own);
+  const images = input(`${role}images`, imagesShape(config, B));
   const depth = blocks(config).length;
   const dropPath = rate > 0 ? input(`${role}dropPath`, [depth, 2, B]) : null;
-  const weight = (own: string, shape: Shape) => (method.trains(own) ? tensor(own, shape) : given(own, shape));
-  const features = traceBackbone(config, weight, hooks, { images, dropPath });
+  const weight = (own: string, shape: Shape) =>
+    method.trains(own) && region.has(own) ? tensor(own, shape) : given(own, shape);
+  const dropPathFrom = region.blocks[0]!.index;
+  const features = traceBackbone(config, weight, hooks, { images, dropPath, dropPathFrom });
   const logits = linear(
     features,
     tensor('head.weight', [classes, featureWidth(config)]),
@@ -154,10 +168,10 @@ export function alternating() {
 }
 
 /** A model as the step is given it. */
-export function specOf({ config, method, dropPath }: Model, classes = 3, weight = frozen): ModelSpec {
+export function specOf({ config, method, dropPath, blocks }: Model, classes = 3, weight = frozen): ModelSpec {
   const weights = { has: () => true, values: weightValues, constant: weight };
   const backbone: Backbone = { name: '', config, weights, mean: [0], std: [1], path: '', sha256: '' };
-  return { backbone, method, methodOptions: { dropout: 0 }, classes, dropPath };
+  return { backbone, method, methodOptions: { dropout: 0 }, blocks, classes, dropPath };
 }
 
 /** The same tensor whenever a weight of that name and shape is asked for, as a student that teaches itself has it. */

@@ -24,5 +24,6 @@ export const SMALL_VARIANTS = {
     ...{ registers: 1, positions: 'none', rotary: 100, layerScale: true, activation: 'silu', gatedMlp: true },
     ...{ pool: 'avg', normAfterPool: true, qkNorm: true },
   },
+  'a reader of oblong images': { ...SMALL_VIT, imageSize: [8, 12] },
   'DeiT, distilled': { ...SMALL_VIT, distillationToken: true, pool: 'distilled', positions: 'patches' },
 } as const satisfies Record<string, ViTConfig>;

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { traceBackbone } from '../src/backbones/architecture.js';
 import type { Backbone, ViTConfig } from '../src/backbones/backbone.js';
 import { knownBackbone } from '../src/backbones/known-backbones.js';
+import { regionOf } from '../src/backbones/region.js';
 import { openSafetensors } from '../src/files/node/safetensors-file.js';
 import type { Program } from '../src/graph/emit.js';
 import { interpret } from '../src/graph/interpret.js';
@@ -164,7 +165,7 @@ describe('what the methods train', () => {
   const config = (name: string) => knownBackbone(name)!.config;
   const count = (method: string, options = {}, backbone = 'vit_base_patch16_224') => {
     const { count, options: schema } = methodByName(method);
-    return count(config(backbone), schema.parse(options));
+    return count(config(backbone), schema.parse(options), regionOf(config(backbone)));
   };
   it.each([
     ['vpt-shallow', { prompts: 7 }, 768 * 7],
@@ -221,7 +222,7 @@ describe('prompts', () => {
     const deep = traceBackbone(
       config,
       backbone.weights.constant,
-      methodByName('vpt-deep').hooks(scope, config, options),
+      methodByName('vpt-deep').hooks(scope, config, options, regionOf(config)),
       { images, dropPath: null },
     );
     const values: Record<string, ArrayLike<number>> = { images: IMAGES };

@@ -12,7 +12,12 @@ interface Fixture {
 const bytesOf = (base64: string) => new Uint8Array(Buffer.from(base64, 'base64'));
 const fixture = JSON.parse(readFileSync('test/fixtures/trivial-augment.json', 'utf8')) as Fixture;
 const GREY = [100, 110, 120];
-const original = (side: number) => ({ bytes: bytesOf(fixture.originals[side]!), side, fill: GREY });
+const original = (side: number) => ({
+  bytes: bytesOf(fixture.originals[side]!),
+  height: side,
+  width: side,
+  fill: GREY,
+});
 const photograph = original(12);
 const change = (name: string, strength: number, image = photograph) => TRIVIAL_CHANGES[name]!.change(image, strength);
 
@@ -31,22 +36,22 @@ describe("TrivialAugment's changes of colour", () => {
   );
 
   it('leave an image of one colour and one of one channel whole', () => {
-    const plain = { bytes: new Uint8Array(48).fill(77), side: 4, fill: GREY };
+    const plain = { bytes: new Uint8Array(48).fill(77), height: 4, width: 4, fill: GREY };
     for (const name of ['identity', 'autocontrast', 'equalize', 'color', 'contrast', 'sharpness']) {
       expect([...change(name, 0.8, plain)], name).toEqual(Array(48).fill(77));
     }
-    const grey = { bytes: photograph.bytes.subarray(0, 144), side: 12, fill: [100] };
+    const grey = { bytes: photograph.bytes.subarray(0, 144), height: 12, width: 12, fill: [100] };
     expect([...change('color', 1, grey)]).toEqual([...grey.bytes]);
   });
 });
 
 describe("TrivialAugment's changes of shape", () => {
-  const side = 16;
-  const middle = (side - 1) / 2;
+  const [height, width] = [20, 16];
+  const [middleX, middleY] = [(width - 1) / 2, (height - 1) / 2];
   /** Bilinear interpolation gives a ramp back exactly, so each pixel tells where it was: x in one channel, y in the other. */
   const at = (axis: number) =>
-    Array.from({ length: side * side }, (_, i) => 40 + 10 * (axis === 0 ? i % side : Math.floor(i / side)));
-  const ramp = { bytes: Uint8Array.from([...at(0), ...at(1)]), side, fill: [0, 0] };
+    Array.from({ length: height * width }, (_, i) => 40 + 10 * (axis === 0 ? i % width : Math.floor(i / width)));
+  const ramp = { bytes: Uint8Array.from([...at(0), ...at(1)]), height, width, fill: [0, 0] };
   const angle = Math.PI / 6;
 
   it.each([
@@ -56,26 +61,26 @@ describe("TrivialAugment's changes of shape", () => {
     ['shearY', -1, [1, 0, -0.3, 1], [0, 0]],
     ['translateX', 1, [1, 0, 0, 1], [5, 0]],
     ['translateX', -0.6, [1, 0, 0, 1], [-3, 0]],
-    ['translateY', 1, [1, 0, 0, 1], [0, 5]],
+    ['translateY', 1, [1, 0, 0, 1], [0, 6]],
   ] as const)('%s by %d takes each pixel from where it should', (name, strength, [a, b, c, d], [right, down]) => {
     const changed = change(name, strength, ramp);
     let inside = 0;
-    for (let y = 0; y < side; y++) {
-      for (let x = 0; x < side; x++) {
-        const fromX = middle + a * (x - middle) + b * (y - middle) + right;
-        const fromY = middle + c * (x - middle) + d * (y - middle) + down;
-        const pixel = y * side + x;
-        const [seenX, seenY] = [changed[pixel]!, changed[side * side + pixel]!];
-        if (fromX <= -1 || fromX >= side || fromY <= -1 || fromY >= side) {
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        const fromX = middleX + a * (x - middleX) + b * (y - middleY) + right;
+        const fromY = middleY + c * (x - middleX) + d * (y - middleY) + down;
+        const pixel = y * width + x;
+        const [seenX, seenY] = [changed[pixel]!, changed[height * width + pixel]!];
+        if (fromX <= -1 || fromX >= width || fromY <= -1 || fromY >= height) {
           expect([seenX, seenY]).toEqual([0, 0]);
-        } else if (fromX >= 0 && fromX <= side - 1 && fromY >= 0 && fromY <= side - 1) {
+        } else if (fromX >= 0 && fromX <= width - 1 && fromY >= 0 && fromY <= height - 1) {
           inside++;
           expect(Math.abs(seenX - (40 + 10 * fromX))).toBeLessThanOrEqual(0.51);
           expect(Math.abs(seenY - (40 + 10 * fromY))).toBeLessThanOrEqual(0.51);
         }
       }
     }
-    expect(inside).toBeGreaterThan(side * side * 0.6);
+    expect(inside).toBeGreaterThan(height * width * 0.6);
   });
 
   it('put the fill of each channel outside', () => {
@@ -98,7 +103,7 @@ describe('TrivialAugment', () => {
     });
     const looks = new Set<string>();
     for (let index = 0; index < 7000; index++) {
-      looks.add(trivialAugment(photograph.bytes, GREY, counting(randomStream(1, 'test', index))).join());
+      looks.add(trivialAugment(photograph.bytes, GREY, counting(randomStream(1, 'test', index)), [12, 12]).join());
     }
     expect(Object.keys(TRIVIAL_CHANGES)).toHaveLength(14);
     for (let i = 0; i < 14; i++) {
@@ -111,7 +116,8 @@ describe('TrivialAugment', () => {
 
   it('leaves the image it is given alone', () => {
     const before = photograph.bytes.join();
-    for (let index = 0; index < 200; index++) trivialAugment(photograph.bytes, GREY, randomStream(2, 'test', index));
+    for (let index = 0; index < 200; index++)
+      trivialAugment(photograph.bytes, GREY, randomStream(2, 'test', index), [12, 12]);
     expect(photograph.bytes.join()).toBe(before);
   });
 });

@@ -1,15 +1,17 @@
 /**
  * Where a model looks: how what the head reads shares its attention over the patches of an image (the paper's Figure 5).
  *
- * Letters: H heads, T tokens (queries), K keys, N patches, g the side of their grid: N = g².
+ * Letters: H heads, T tokens (queries), K keys, N patches, rows × columns of their grid; g its side where it is a square.
  */
+import { gridOf } from '../backbones/architecture.js';
 import type { BackboneConfig } from '../backbones/backbone.js';
 import { windowOrder } from '../backbones/windows.js';
 import { IdatError } from '../errors.js';
+import { pixelsOf } from '../image-size.js';
 
 /** Attention over an image's patches, row by row: [g·g]. What does not sum to 1 went to tokens that are no patches. */
 export interface AttentionMaps {
-  readonly grid: number;
+  readonly grid: readonly [rows: number, columns: number];
   /** One map a head. */
   readonly heads: readonly (readonly number[])[];
   /** Their mean. */
@@ -53,7 +55,7 @@ export function attentionMaps(
 ): AttentionMaps {
   const heads = config.family === 'swin' ? swinMaps(config, attention) : vitMaps(config, reader, attention);
   const mean = heads[0]!.map((_, i) => heads.reduce((sum, map) => sum + map[i]!, 0) / heads.length);
-  return { grid: Math.sqrt(mean.length), heads, mean, rollout };
+  return { grid: gridOf(config, mean.length)!, heads, mean, rollout };
 }
 
 type Of<Family> = Extract<BackboneConfig, { family: Family }>;
@@ -61,7 +63,7 @@ type Of<Family> = Extract<BackboneConfig, { family: Family }>;
 /** Patches are the last of the queries and the last of the keys: what methods add stands in front. */
 function vitMaps({ imageSize, patchSize }: Of<'vit'>, reader: Reader, attention: BlockAttention): number[][] {
   const { shares, heads: H, queries: T, keys: K } = attention;
-  const N = (imageSize / patchSize) ** 2;
+  const N = pixelsOf(imageSize) / patchSize ** 2;
   const [first, end] = queriesOf(reader, T, N);
   return Array.from({ length: H }, (_, h) =>
     Array.from({ length: N }, (_, n) => {

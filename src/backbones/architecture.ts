@@ -1,7 +1,9 @@
 /** What the rooms behind ask of a backbone, whatever its family. */
+
 import { IdatError } from '../errors.js';
 import { constant, input } from '../graph/ops/index.js';
 import { type Shape, size, type Tensor } from '../graph/tensor.js';
+import { sidesOf } from '../image-size.js';
 import type {
   Architecture,
   BackboneConfig,
@@ -58,6 +60,21 @@ export function streamSize(config: BackboneConfig): number {
   return sizes.reduce((a, b) => a + b, 0) / sizes.length;
 }
 
+/** Of a call's images: [B, channels, height, width]. */
+export const imagesShape = ({ channels, imageSize }: BackboneConfig, batch: number): Shape => [
+  batch,
+  channels,
+  ...sidesOf(imageSize),
+];
+
+/** So many tokens as rows and columns in the image's shape; null where they fill none. */
+export function gridOf({ imageSize }: BackboneConfig, tokens: number): readonly [rows: number, columns: number] | null {
+  const [height, width] = sidesOf(imageSize);
+  const rows = Math.round(Math.sqrt((tokens * height) / width));
+  const columns = tokens / rows;
+  return rows > 0 && rows * width === columns * height ? [rows, columns] : null;
+}
+
 /** Every tensor that a backbone of these sizes reads, by name: the tracing code is asked, so that no list has to be kept. */
 export function tensorShapes(config: BackboneConfig): Map<string, Shape> {
   const shapes = new Map<string, Shape>();
@@ -65,7 +82,7 @@ export function tensorShapes(config: BackboneConfig): Map<string, Shape> {
     shapes.set(name, shape);
     return constant(shape, { kind: 'file', path: name, offset: 0, load: () => new Float32Array(size(shape)) });
   };
-  const images = input('images', [1, config.channels, config.imageSize, config.imageSize]);
+  const images = input('images', imagesShape(config, 1));
   traceBackbone(config, note, {}, { images, dropPath: null });
   return shapes;
 }

@@ -1,5 +1,7 @@
 /** What every backbone offers to the rooms behind it: its sizes, its input, its frozen weights. */
+
 import type { Tensor } from '../graph/tensor.js';
+import type { ImageSize } from '../image-size.js';
 import type { Hooks } from './hooks.js';
 
 /** What a ViT's MLPs put between their products; activations.ts has the formulas. */
@@ -50,8 +52,8 @@ export interface ViTVariations {
 /** The sizes of a ViT, in timm's meaning. */
 export interface ViTConfig extends ViTVariations {
   readonly family: 'vit';
-  /** Side of the square input, in pixels. */
-  readonly imageSize: number;
+  /** Of the input, in pixels. */
+  readonly imageSize: ImageSize;
   readonly patchSize: number;
   readonly channels: number;
   readonly width: number;
@@ -107,10 +109,12 @@ export interface BlockSizes {
 export type WeightSource = (name: string, shape: readonly number[]) => Tensor;
 
 export interface BackboneInputs {
-  /** [B, channels, S, S], normalised. */
+  /** [B, channels, height, width], normalised. */
   readonly images: Tensor;
   /** [blocks, 2, B]: multiplier of each block's attention and MLP branch, not read for the first; null when nothing is dropped. */
   readonly dropPath: Tensor | null;
+  /** Position of the first block of which anything is dropped; default, and at least: 1. */
+  readonly dropPathFrom?: number;
   /** int64 [B, kept]: the patches to keep of each image, with their positions; null or left out: all. */
   readonly keptPatches?: Tensor | null;
 }

@@ -31,14 +31,18 @@ export const part = <T>(name: string, trace: () => T): T => within({ part: `back
 /** Multiplies the branch of an index (2·block for attention, 2·block + 1 for the MLP) by its drop-path multipliers. */
 export type Drop = (branch: Tensor, index: number) => Tensor;
 
-/** @param dropPath [blocks, 2, B], or null: nothing is dropped */
-export function dropBranches(dropPath: Tensor | null): Drop {
+/**
+ * @param dropPath [blocks, 2, B], or null: nothing is dropped
+ * @param from the first block of which anything is
+ */
+export function dropBranches(dropPath: Tensor | null, from = 1): Drop {
   if (!dropPath) return (branch) => branch;
   const [depth, , B] = dropPath.shape as [number, number, number];
   const keep = split(reshape(dropPath, [2 * depth, B]), 0, new Array(2 * depth).fill(1));
   // The first block's rate is always 0 and its multipliers are 1: not multiplying leaves the block free of what is drawn
   // anew in each step, so that it may be computed ahead (graph/passes/frozen-prefix.ts).
-  return (branch, index) => (index >= 2 ? mul(branch, reshape(keep[index]!, [B, 1, 1])) : branch);
+  const first = 2 * Math.max(from, 1);
+  return (branch, index) => (index >= first ? mul(branch, reshape(keep[index]!, [B, 1, 1])) : branch);
 }
 
 /** LayerNorm over the last axis, with the gain and shift of that name. */
@@ -187,7 +191,7 @@ function gated(x: Tensor, f: (x: Tensor) => Tensor): Tensor {
 
 /**
  * Cuts images into patches, row by row, and maps each to `width` numbers: a convolution whose stride is its kernel.
- * images [B, channels, S, S] -> [B, (S/P)², width], or [B, kept, width]
+ * images [B, channels, height, width] -> [B, (height/P)·(width/P), width], or [B, kept, width]
  *
  * @param keptPatches int64 [B, kept], or null: all
  * @param bias whether one is added
@@ -200,12 +204,12 @@ export function patchEmbedding(
   keptPatches: Tensor | null = null,
   bias = true,
 ): Tensor {
-  const [B, C, S] = images.shape as [number, number, number];
+  const [B, C, ...sides] = images.shape as [number, number, number, number];
   const P = patchSize;
-  const g = S / P;
-  let x = reshape(images, [B, C, g, P, g, P]);
-  x = transpose(x, [0, 2, 4, 1, 3, 5]); // [B, g, g, C, P, P]
-  x = reshape(x, [B, g * g, C * P * P]);
+  const [rows, columns] = sides.map((side) => side / P) as [number, number];
+  let x = reshape(images, [B, C, rows, P, columns, P]);
+  x = transpose(x, [0, 2, 4, 1, 3, 5]); // [B, rows, columns, C, P, P]
+  x = reshape(x, [B, rows * columns, C * P * P]);
   if (keptPatches) x = takeTokens(x, keptPatches);
   const kernel = reshape(weight('patch_embed.proj.weight', [width, C, P, P]), [width, C * P * P]);
   return linear(x, kernel, bias ? weight('patch_embed.proj.bias', [width]) : null);

@@ -5,30 +5,32 @@
  * equals one resized by torch.nn.functional.interpolate.
  */
 
+type Grid = readonly [rows: number, columns: number];
+
 /**
- * @param values [front + from², width] row-major
- * @param from, to sides of the grids, in patches
+ * @param values [front + from's patches, width] row-major
+ * @param from, to rows and columns of the grids
  * @param front rows before those of the grid; default: the class token's
- * @returns [front + to², width]
+ * @returns [front + to's patches, width]
  */
 export function resizePositionEmbedding(
   values: Float32Array,
   width: number,
-  from: number,
-  to: number,
+  [fromRows, fromColumns]: Grid,
+  [rows, columns]: Grid,
   front = 1,
 ): Float32Array {
-  const result = new Float32Array((front + to * to) * width);
+  const result = new Float32Array((front + rows * columns) * width);
   result.set(values.subarray(0, front * width));
-  const taps = bicubicTaps(from, to);
-  const cell = (row: number, column: number) => (front + row * from + column) * width;
-  for (let y = 0; y < to; y++) {
-    for (let x = 0; x < to; x++) {
-      const out = (front + y * to + x) * width;
+  const [down, across] = [bicubicTaps(fromRows, rows), bicubicTaps(fromColumns, columns)];
+  const cell = (row: number, column: number) => (front + row * fromColumns + column) * width;
+  for (let y = 0; y < rows; y++) {
+    for (let x = 0; x < columns; x++) {
+      const out = (front + y * columns + x) * width;
       for (let d = 0; d < width; d++) {
         let sum = 0;
-        for (const [row, wy] of taps[y]!)
-          for (const [column, wx] of taps[x]!) sum += wy * wx * values[cell(row, column) + d]!;
+        for (const [row, wy] of down[y]!)
+          for (const [column, wx] of across[x]!) sum += wy * wx * values[cell(row, column) + d]!;
         result[out + d] = sum;
       }
     }

@@ -13,18 +13,24 @@ import { size, type Tensor } from '../graph/tensor.js';
 export type Rotation = (t: Tensor) => Tensor;
 
 /**
- * @param grid patches a side
+ * @param grid rows and columns of patches
  * @param d numbers a head, a multiple of 4
  * @param base of the periods: pair j of d/4 has the period base^(4j/d), in half widths of the image
  * @param keptPatches int64 [B, kept], or null: all
  */
-export function rotation(grid: number, d: number, base: number, keptPatches: Tensor | null): Rotation {
+export function rotation(
+  grid: readonly [rows: number, columns: number],
+  d: number,
+  base: number,
+  keptPatches: Tensor | null,
+): Rotation {
   const half = Array.from({ length: d }, (_, i) => (i + d / 2) % d);
   const angles = patchAngles(grid, d, base);
-  const cosines = constant([1, grid ** 2, d], angles.map(Math.cos));
+  const patches = grid[0] * grid[1];
+  const cosines = constant([1, patches, d], angles.map(Math.cos));
   // the partner of the first half counts negatively: (a, b) -> (a·cos − b·sin, b·cos + a·sin)
   const sines = constant(
-    [1, grid ** 2, d],
+    [1, patches, d],
     angles.map((angle, i) => (i % d < d / 2 ? -Math.sin(angle) : Math.sin(angle))),
   );
   const tables = new Map<number, { cosine: Tensor; sine: Tensor }>();
@@ -50,11 +56,11 @@ function tokenTable(patches: Tensor, others: number, T: number, keptPatches: Ten
 }
 
 /** The angle of each number of each patch, row by row: d/4 for the row, d/4 for the column, then the same again. */
-function patchAngles(grid: number, d: number, base: number): Float32Array {
-  const place = (i: number) => (2 * (i + 0.5)) / grid - 1; // from −1 to 1, the middle of the patch
-  const angles = new Float32Array(grid ** 2 * d);
-  for (let patch = 0; patch < grid ** 2; patch++) {
-    const places = [place(Math.floor(patch / grid)), place(patch % grid)];
+function patchAngles([rows, columns]: readonly [number, number], d: number, base: number): Float32Array {
+  const place = (i: number, count: number) => (2 * (i + 0.5)) / count - 1; // from −1 to 1, the middle of the patch
+  const angles = new Float32Array(rows * columns * d);
+  for (let patch = 0; patch < rows * columns; patch++) {
+    const places = [place(Math.floor(patch / columns), rows), place(patch % columns, columns)];
     for (let i = 0; i < d; i++) {
       const pair = i % (d / 2);
       const along = places[Math.floor(pair / (d / 4))]!;

@@ -58,10 +58,10 @@ function traceSwin(
   config: SwinConfig,
   weight: WeightSource,
   hooks: Hooks,
-  { images, dropPath }: BackboneInputs,
+  { images, dropPath, dropPathFrom }: BackboneInputs,
 ): Tensor {
   const { patchSize, embedWidth, layerNormEps: eps } = config;
-  const drop = dropBranches(dropPath);
+  const drop = dropBranches(dropPath, dropPathFrom);
   let x = part('patch embedding', () => patchEmbedding(patchSize, embedWidth, weight, images));
   x = hooks.patchEmbedding?.(x) ?? x;
   x = norm(x, 'patch_embed.norm', weight, eps);

@@ -4,8 +4,10 @@
  *
  * @see Dosovitskiy et al. 2021, arXiv:2010.11929; timm's models/vision_transformer.py for names and order
  */
+
 import { add, broadcastTo, concat, split, takeTokens } from '../graph/ops/index.js';
 import type { Tensor } from '../graph/tensor.js';
+import { sidesOf } from '../image-size.js';
 import type { Architecture, BackboneInputs, ViTConfig, WeightSource } from './backbone.js';
 import { attention, dropBranches, norm, part, patchEmbedding, traceBlock } from './block.js';
 import type { Hooks } from './hooks.js';
@@ -29,8 +31,20 @@ export const vit: Architecture<ViTConfig> = {
 
 const blockName = (block: number): string => `blocks.${block}`;
 
-/** Tokens without those in front: patches of a square image. */
-const patchCount = ({ imageSize, patchSize }: ViTConfig): number => (imageSize / patchSize) ** 2;
+/** Patches of an image, as they lie. */
+export const patchGrid = ({
+  imageSize,
+  patchSize,
+}: Pick<ViTConfig, 'imageSize' | 'patchSize'>): readonly [rows: number, columns: number] => {
+  const [height, width] = sidesOf(imageSize);
+  return [height / patchSize, width / patchSize];
+};
+
+/** Tokens without those in front. */
+const patchCount = (config: ViTConfig): number => {
+  const [rows, columns] = patchGrid(config);
+  return rows * columns;
+};
 
 interface FrontTokens {
   /** The weight's name. */
@@ -62,10 +76,10 @@ function traceViT(
   config: ViTConfig,
   weight: WeightSource,
   hooks: Hooks,
-  { images, dropPath, keptPatches = null }: BackboneInputs,
+  { images, dropPath, dropPathFrom, keptPatches = null }: BackboneInputs,
 ): Tensor {
-  const { depth, width: D, heads: H, imageSize, patchSize, layerNormEps: eps, patchBias, rotary } = config;
-  const drop = dropBranches(dropPath);
+  const { depth, width: D, heads: H, patchSize, layerNormEps: eps, patchBias, rotary } = config;
+  const drop = dropBranches(dropPath, dropPathFrom);
 
   let x = part('patch embedding', () => patchEmbedding(patchSize, D, weight, images, keptPatches, patchBias));
   x = hooks.patchEmbedding?.(x) ?? x;
@@ -73,7 +87,7 @@ function traceViT(
   x = withFront(config, weight, x, keptPatches); // [B, T, D]
   if (config.preNorm) x = norm(x, 'norm_pre', weight, eps);
 
-  const rotate = rotary === undefined ? undefined : rotation(imageSize / patchSize, D / H, rotary, keptPatches);
+  const rotate = rotary === undefined ? undefined : rotation(patchGrid(config), D / H, rotary, keptPatches);
   for (let index = 0; index < depth; index++) {
     const block = { ...config, index, name: blockName(index) };
     x = hooks.tokens?.(index, x) ?? x;

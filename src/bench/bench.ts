@@ -2,6 +2,7 @@
 
 import type { Program } from '../graph/emit.js';
 import { size } from '../graph/tensor.js';
+import type { ImageSize } from '../image-size.js';
 import { tuningHost } from '../measure/node/tuning-host.js';
 import { profileSteps } from '../measure/profile.js';
 import { syntheticFeeds, type TunedCall, tuneCall } from '../measure/tuning.js';
@@ -73,7 +74,7 @@ export interface BenchTask {
   readonly variant: string;
   /** Tuning method and its options of each model, as JSON. */
   readonly methods: string;
-  readonly imageSize: number;
+  readonly imageSize: ImageSize;
   readonly batchSize: number;
   readonly dropPath: boolean;
   /** Precision of products with frozen weights. */

@@ -18,6 +18,8 @@ export const BenchConfig = z.strictObject({
     teacherOptions: true,
     adapter: true,
     teacherAdapter: true,
+    blocks: true,
+    teacherBlocks: true,
     hidden: true,
     scale: true,
     distill: true,

@@ -6,7 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { tensorShapes } from '../backbones/architecture.js';
-import type { Backbone } from '../backbones/backbone.js';
+import type { Backbone, BackboneSizes } from '../backbones/backbone.js';
 import { type KnownBackbone, knownBackbone } from '../backbones/known-backbones.js';
 import { backboneFromFile } from '../backbones/node/checkpoint.js';
 import { resolveBackbone } from '../backbones/node/registry.js';
@@ -47,7 +47,7 @@ export async function measurableBackbone(
     if (!known) throw error; // whose sizes stand in a file that is not here
     const path = join(folder, `${known.name}.safetensors`);
     await writeFile(path, safetensorsPieces(randomTensors(known)));
-    const config = imageSize === undefined ? known.config : { ...known.config, imageSize };
+    const config = imageSize === undefined ? known.config : ({ ...known.config, imageSize } as BackboneSizes);
     return { backbone: await backboneFromFile(path, { name: known.name, config }), random: true };
   }
 }

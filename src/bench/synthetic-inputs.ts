@@ -1,12 +1,13 @@
 import type { PixelStore } from '../data/pixels.js';
+import { type ImageSize, pixelsOf } from '../image-size.js';
 import type { ModelSpec } from '../step/model.js';
 import type { Pair } from '../step/roles.js';
 import { pixelInputs, type SplitInputs } from '../train/inputs.js';
 
 /** Images of noise at each model's size, in memory. */
 export function syntheticInputs({ student, teacher }: Pair<ModelSpec>, count: number, classes: number): SplitInputs {
-  const store = (size: number): PixelStore => {
-    const length = 3 * size * size;
+  const store = (size: ImageSize): PixelStore => {
+    const length = 3 * pixelsOf(size);
     const noise = Uint8Array.from({ length }, (_, i) => (i * 7919) % 256);
     return {
       count,

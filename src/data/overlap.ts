@@ -2,6 +2,7 @@
  * Pictures that are in training and in what is measured on: byte for byte, by their pixels, or so alike that one is the
  * other saved anew. What a model has seen, it need not recognise.
  */
+import { type ImageSize, pixelsOf, sameImageSize, sidesOf } from '../image-size.js';
 import type { PixelStore } from './pixels.js';
 
 /** How many of the measured images have a like in training, and one such pair. Each image counts once, as the strictest. */
@@ -48,8 +49,8 @@ export async function findOverlap(training: PixelStore, measured: PixelStore, si
   };
   const rest = compareFiles(training, measured, overlap);
   if (rest.length === 0) return overlap;
-  const bytes = (training.count + measured.count) * 3 * training.size ** 2;
-  if (bytes > MAX_PIXEL_BYTES || training.size !== measured.size) return { ...overlap, whole: false };
+  const bytes = (training.count + measured.count) * 3 * pixelsOf(training.size);
+  if (bytes > MAX_PIXEL_BYTES || !sameImageSize(training.size, measured.size)) return { ...overlap, whole: false };
   const [known, asked] = [await thumbnailsOf(training, signal), await thumbnailsOf(measured, signal)];
   const byBrightness = Array.from({ length: training.count }, (_, i) => i).sort(
     (a, b) => known[a]!.mean - known[b]!.mean,
@@ -96,7 +97,7 @@ interface Thumbnail {
 
 async function thumbnailsOf(store: PixelStore, signal: AbortSignal | undefined): Promise<Thumbnail[]> {
   const thumbnails: Thumbnail[] = [];
-  const recordBytes = 3 * store.size ** 2;
+  const recordBytes = 3 * pixelsOf(store.size);
   for (let from = 0; from < store.count; from += IMAGES_AT_ONCE) {
     signal?.throwIfAborted();
     const count = Math.min(IMAGES_AT_ONCE, store.count - from);
@@ -108,16 +109,18 @@ async function thumbnailsOf(store: PixelStore, signal: AbortSignal | undefined):
   return thumbnails;
 }
 
-/** Means over the cells of a grid. @param planar bytes [3, size, size] */
-function thumbnailOf(planar: Uint8Array, size: number): Thumbnail {
+/** Means over the cells of a grid. @param planar bytes [3, height, width] */
+function thumbnailOf(planar: Uint8Array, size: ImageSize): Thumbnail {
   const cells = new Float32Array(CELLS);
   const counts = new Uint32Array(CELLS);
-  const cellOf = Uint8Array.from({ length: size }, (_, x) => Math.floor((x * SIDE) / size));
+  const [height, width] = sidesOf(size);
+  const cellsOf = (side: number) => Uint8Array.from({ length: side }, (_, x) => Math.floor((x * SIDE) / side));
+  const [rowOf, columnOf] = [cellsOf(height), cellsOf(width)];
   for (let c = 0, at = 0; c < 3; c++) {
-    for (let y = 0; y < size; y++) {
-      const row = (c * SIDE + cellOf[y]!) * SIDE;
-      for (let x = 0; x < size; x++, at++) {
-        const cell = row + cellOf[x]!;
+    for (let y = 0; y < height; y++) {
+      const row = (c * SIDE + rowOf[y]!) * SIDE;
+      for (let x = 0; x < width; x++, at++) {
+        const cell = row + columnOf[x]!;
         cells[cell]! += planar[at]!;
         counts[cell]!++;
       }

@@ -1,4 +1,5 @@
 /** The images of a split as the network reads them, wherever they lie. */
+import type { ImageSize } from '../image-size.js';
 
 /** Up to this many bytes of pixels of a split are held in memory, more are read from a file. */
 export const PIXELS_IN_MEMORY = 2 ** 30;
@@ -6,7 +7,7 @@ export const PIXELS_IN_MEMORY = 2 ** 30;
 export interface PixelStore {
   /** Images at hand: those given less those skipped. */
   count: number;
-  size: number;
+  size: ImageSize;
   labels: Int32Array;
   names: string[];
   /** What the fingerprint knows each image by: its name, unless something lasts longer. */
@@ -22,7 +23,7 @@ export interface PixelStore {
   fromCache: boolean;
   /** Why no cache could be written, though asked for; null when all is well. */
   cacheProblem: string | null;
-  /** The images at these positions: bytes [indices.length, 3, size, size]. */
+  /** The images at these positions: bytes [indices.length, 3, height, width]. */
   read(indices: ArrayLike<number>): Promise<Uint8Array>;
   close(): Promise<void>;
 }

@@ -1,17 +1,19 @@
 /**
- * From a decoded image to what the network reads: resized to size×size whatever its shape, planar, normalised.
+ * From a decoded image to what the network reads: resized to one size whatever its shape, planar, normalised.
  * Imports nothing of Node, so the page uses the same file.
  *
  * @see the published recipes' transform: Resize((size, size), bicubic), ToTensor, Normalize
  */
+import { type ImageSize, sidesOf } from '../image-size.js';
 import { type RgbImage, resizeBicubic } from './resize.js';
 
 /**
  * The image as the network's input before normalisation.
- * @returns bytes [3, size, size]
+ * @returns bytes [3, height, width]
  */
-export function preprocess(image: RgbImage, size: number): Uint8Array {
-  return toPlanar(resizeBicubic(image, size, size));
+export function preprocess(image: RgbImage, size: ImageSize): Uint8Array {
+  const [height, width] = sidesOf(size);
+  return toPlanar(resizeBicubic(image, width, height));
 }
 
 /** Interleaved bytes [pixels, 3] to planar bytes [3, pixels]. */

@@ -6,10 +6,11 @@
  */
 import type { RandomStream } from '../random.js';
 
-/** A square image, bytes [C, S, S], and the byte of each channel that stands for what lies outside of it. */
+/** An image, bytes [C, height, width], and the byte of each channel that stands for what lies outside of it. */
 interface Planar {
   readonly bytes: Uint8Array;
-  readonly side: number;
+  readonly height: number;
+  readonly width: number;
   readonly fill: readonly number[];
 }
 
@@ -42,8 +43,8 @@ export const TRIVIAL_CHANGES: Readonly<Record<string, { readonly change: Change;
   }),
   shearX: both((image, strength) => warped(image, [1, strength * MOST_SHEAR, 0, 1])),
   shearY: both((image, strength) => warped(image, [1, 0, strength * MOST_SHEAR, 1])),
-  translateX: both((image, strength) => warped(image, [1, 0, 0, 1], translation(image, strength), 0)),
-  translateY: both((image, strength) => warped(image, [1, 0, 0, 1], 0, translation(image, strength))),
+  translateX: both((image, strength) => warped(image, [1, 0, 0, 1], translation(image.width, strength), 0)),
+  translateY: both((image, strength) => warped(image, [1, 0, 0, 1], 0, translation(image.height, strength))),
   brightness: both((image, strength) => blended(image, () => 0, strength)),
   color: both((image, strength) => {
     const grey = luma(image);
@@ -72,41 +73,46 @@ const CHANGES = Object.values(TRIVIAL_CHANGES);
  *
  * @param fill byte of each channel that stands for what lies outside the image
  */
-export function trivialAugment(bytes: Uint8Array, fill: readonly number[], random: RandomStream): Uint8Array {
+export function trivialAugment(
+  bytes: Uint8Array,
+  fill: readonly number[],
+  random: RandomStream,
+  [height, width]: readonly [height: number, width: number],
+): Uint8Array {
   const { change, signed } = CHANGES[random.below(CHANGES.length)]!;
   const size = random.below(STRENGTHS) / (STRENGTHS - 1);
   const strength = signed && random.below(2) === 1 ? -size : size;
-  return change({ bytes, side: Math.sqrt(bytes.length / fill.length), fill }, strength);
+  return change({ bytes, height, width, fill }, strength);
 }
 
-const translation = ({ side }: Planar, strength: number): number => Math.round(strength * MOST_TRANSLATION * side);
+const translation = (side: number, strength: number): number => Math.round(strength * MOST_TRANSLATION * side);
 
 /** The image seen from the middle through a linear map: [x, y] shows what was at [[a, b], [c, d]] [x, y] + [right, down]. */
 function warped(
-  { bytes, side, fill }: Planar,
+  { bytes, height, width, fill }: Planar,
   [a, b, c, d]: readonly [number, number, number, number],
   right = 0,
   down = 0,
 ): Uint8Array {
   const out = new Uint8Array(bytes.length);
-  const middle = (side - 1) / 2;
-  const plane = side * side;
-  for (let y = 0; y < side; y++) {
-    for (let x = 0; x < side; x++) {
-      const fromX = middle + a * (x - middle) + b * (y - middle) + right;
-      const fromY = middle + c * (x - middle) + d * (y - middle) + down;
+  const [middleX, middleY] = [(width - 1) / 2, (height - 1) / 2];
+  const plane = height * width;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const fromX = middleX + a * (x - middleX) + b * (y - middleY) + right;
+      const fromY = middleY + c * (x - middleX) + d * (y - middleY) + down;
       const left = Math.floor(fromX);
       const top = Math.floor(fromY);
       const shareX = fromX - left;
       const shareY = fromY - top;
       for (let channel = 0; channel < fill.length; channel++) {
         const at = (row: number, column: number) =>
-          row < 0 || row >= side || column < 0 || column >= side
+          row < 0 || row >= height || column < 0 || column >= width
             ? fill[channel]!
-            : bytes[channel * plane + row * side + column]!;
+            : bytes[channel * plane + row * width + column]!;
         const above = at(top, left) * (1 - shareX) + at(top, left + 1) * shareX;
         const below = at(top + 1, left) * (1 - shareX) + at(top + 1, left + 1) * shareX;
-        out[channel * plane + y * side + x] = Math.round(above * (1 - shareY) + below * shareY);
+        out[channel * plane + y * width + x] = Math.round(above * (1 - shareY) + below * shareY);
       }
     }
   }
@@ -115,12 +121,12 @@ function warped(
 
 /** Between an image that lacks something, at -1, and one that has twice as much of it, at 1; 0 is the image itself. */
 function blended(
-  { bytes, side, fill }: Planar,
+  { bytes, height, width, fill }: Planar,
   lacking: (channel: number, pixel: number) => number,
   strength: number,
 ): Uint8Array {
   const factor = 1 + strength * MOST_ENHANCEMENT;
-  const plane = side * side;
+  const plane = height * width;
   const out = new Uint8ClampedArray(bytes.length); // rounds as well
   for (let channel = 0; channel < fill.length; channel++) {
     for (let pixel = 0; pixel < plane; pixel++) {
@@ -131,8 +137,8 @@ function blended(
   return new Uint8Array(out.buffer);
 }
 
-function luma({ bytes, side, fill }: Planar): Uint8Array {
-  const plane = side * side;
+function luma({ bytes, height, width, fill }: Planar): Uint8Array {
+  const plane = height * width;
   if (fill.length === 1) return bytes;
   return Uint8Array.from({ length: plane }, (_, pixel) =>
     Math.round(LUMA.reduce((sum, share, channel) => sum + share * bytes[channel * plane + pixel]!, 0)),
@@ -140,14 +146,14 @@ function luma({ bytes, side, fill }: Planar): Uint8Array {
 }
 
 /** Each pixel with its eight neighbours, itself five times; pixels at the edge as they are. */
-function smoothedAt({ bytes, side }: Planar): (channel: number, pixel: number) => number {
-  const plane = side * side;
+function smoothedAt({ bytes, height, width }: Planar): (channel: number, pixel: number) => number {
+  const plane = height * width;
   return (channel, pixel) => {
     const at = channel * plane + pixel;
-    const [x, y] = [pixel % side, Math.floor(pixel / side)];
-    if (x === 0 || y === 0 || x === side - 1 || y === side - 1) return bytes[at]!;
+    const [x, y] = [pixel % width, Math.floor(pixel / width)];
+    if (x === 0 || y === 0 || x === width - 1 || y === height - 1) return bytes[at]!;
     let sum = 4 * bytes[at]!;
-    for (let row = -side; row <= side; row += side) {
+    for (let row = -width; row <= width; row += width) {
       for (let column = -1; column <= 1; column++) sum += bytes[at + row + column]!;
     }
     return sum / 13;
@@ -155,8 +161,11 @@ function smoothedAt({ bytes, side }: Planar): (channel: number, pixel: number) =
 }
 
 /** Each channel's bytes by a table that is made from how often each byte occurs in it. */
-function byChannel({ bytes, side, fill }: Planar, table: (counts: Uint32Array) => Uint8ClampedArray): Uint8Array {
-  const plane = side * side;
+function byChannel(
+  { bytes, height, width, fill }: Planar,
+  table: (counts: Uint32Array) => Uint8ClampedArray,
+): Uint8Array {
+  const plane = height * width;
   const out = new Uint8Array(bytes.length);
   for (let channel = 0; channel < fill.length; channel++) {
     const [from, to] = [channel * plane, (channel + 1) * plane];

@@ -7,12 +7,12 @@ import { checkpointMetadata } from '../backbones/checkpoints/metadata.js';
 import { IdatError } from '../errors.js';
 import { writeFileAtomic } from '../files/node/atomic-write.js';
 import { safetensorsPieces } from '../files/safetensors.js';
-import type { Shape } from '../graph/tensor.js';
+import { type Shape, size } from '../graph/tensor.js';
 import { METHODS, methodByName } from '../methods/index.js';
 import { type CardFacts, cardPath, modelCard } from '../report/model-card.js';
 import { type MovedWeights, type OpenedRun, openRun } from '../runs/open-run.js';
 import { buildForward } from '../step/forward.js';
-import type { ModelSpec, TrainableLayout } from '../step/model.js';
+import { type ModelSpec, regionOfModel, type TrainableLayout } from '../step/model.js';
 import { refuseDiverged } from '../train/evaluate.js';
 import { refuseOverwriting } from './refuse-overwriting.js';
 
@@ -39,24 +39,26 @@ export function mergedTensors(
   const method = methodByName(model.method);
   const trained = new Map(layout.slots.map((slot) => [slot.name, slot]));
   const tuned = (name: string) => {
-    const { offset, size } = trained.get(name)!;
-    return parameters.slice(offset, offset + size);
+    const slot = trained.get(name)!;
+    return parameters.slice(slot.offset, slot.offset + slot.size);
   };
   const shapes = tensorShapes(config);
   if (!method.merge) throw cannotMerge(model.method);
 
   const source = { tuned, frozen: (name: string, shape: Shape) => weights.values(name, shape) };
   const edited = method.merge(config, method.options.parse(model.methodOptions), source);
+  const layerOf = (name: string) => name.replace(/\.bias$/, '.weight');
   // biases that the backbone lacks and its method adds, one number for each row of their layer's weight
-  for (const name of edited.keys()) {
-    const [rows] = shapes.get(name.replace(/\.bias$/, '.weight')) ?? [];
-    if (!shapes.has(name) && rows !== undefined) shapes.set(name, [rows]);
-  }
+  const added = new Set([...edited.keys()].filter((name) => !shapes.has(name) && shapes.has(layerOf(name))));
+  for (const name of added) shapes.set(name, [shapes.get(layerOf(name))![0]!]);
 
+  const region = regionOfModel(model);
   const merged = new Map<string, MergedTensor>();
   for (const [name, shape] of shapes) {
-    const own = edited.get(name) ?? (trained.has(name) ? () => tuned(name) : undefined);
-    merged.set(name, { shape, changed: own !== undefined, values: own ?? (() => weights.values(name, shape)) });
+    const frozen = added.has(name) ? () => new Float32Array(size(shape)) : () => weights.values(name, shape);
+    const tunes = region.has(added.has(name) ? layerOf(name) : name);
+    const own = (tunes && edited.get(name)) || (trained.has(name) ? () => tuned(name) : undefined);
+    merged.set(name, { shape, changed: own !== undefined, values: own ?? frozen });
   }
   for (const name of ['head.weight', 'head.bias']) {
     merged.set(name, { shape: trained.get(name)!.shape, changed: true, values: () => tuned(name) });

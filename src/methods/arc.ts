@@ -37,8 +37,7 @@ export const arc: Method<Options> = {
   families: ['vit', 'swin'],
   identityAtStart: ({ targets }) => targets === 'attention', // before the MLP, c does not start at 0
   // Dr for each stage's projection, r + D for each block
-  count(config, options) {
-    const all = blocks(config);
+  count(_config, options, { blocks: all }) {
     const widths = new Map(all.map(({ stage, width }) => [stage, width]));
     const shared = [...widths.values()].map((D) => D * options.rank);
     const own = all.map(({ width: D }) => options.rank + D);

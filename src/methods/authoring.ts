@@ -7,6 +7,7 @@ export { z } from 'zod';
 export { blocks } from '../backbones/architecture.js';
 export type { BackboneConfig, BlockSizes, SwinConfig, ViTConfig } from '../backbones/backbone.js';
 export type { Hooks } from '../backbones/hooks.js';
+export type { Region, RegionBlock } from '../backbones/region.js';
 export { IdatError } from '../errors.js';
 export * as ops from '../graph/ops/index.js';
 export type { Shape, Tensor } from '../graph/tensor.js';

@@ -14,7 +14,7 @@ export const bitfit: Method = {
   options: z.object({}),
   families: ['vit', 'swin'],
   identityAtStart: () => true,
-  count: (config) => countOf(config, isBias),
+  count: (config, _options, region) => countOf(config, (name) => isBias(name) && region.has(name)),
   trains: isBias,
   hooks: () => ({}),
   merge: () => new Map(), // what it trains is the backbone's own already

@@ -11,7 +11,7 @@ export const full: Method = {
   options: z.object({}),
   families: ['vit', 'swin'],
   identityAtStart: () => true,
-  count: (config) => countOf(config, () => true),
+  count: (config, _options, region) => countOf(config, (name) => region.has(name)),
   trains: () => true,
   hooks: () => ({}),
   merge: () => new Map(), // what it trains is the backbone's own already

@@ -11,6 +11,7 @@ export const linearProbe: Method = {
   families: ['vit', 'swin'],
   identityAtStart: () => true,
   count: () => 0,
+  inBlocks: false,
   trains: () => false,
   hooks: () => ({}),
   merge: () => new Map(), // what it trains is the backbone's own already

@@ -38,8 +38,8 @@ export const lora: Method<Options> = {
   families: ['vit', 'swin'],
   identityAtStart: () => true,
   // rows of A and columns of B: two pairs for one part each, or one pair for all three, which happen to be as many
-  count: (config, { rank, targets }) =>
-    blocks(config).reduce((total, { width: D }) => total + (targets === 'qv' ? 2 * (D + D) : D + 3 * D) * rank, 0),
+  count: (_config, { rank, targets }, region) =>
+    region.blocks.reduce((total, { width: D }) => total + (targets === 'qv' ? 2 * (D + D) : D + 3 * D) * rank, 0),
   trains: () => false,
   hooks: (scope, _config, options) => ({
     qkv: (block, qkv, x) => add(qkv, times(update(scope, `blocks.${block}.lora`, x, options), options.scale)),

@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import type { BackboneConfig } from '../backbones/backbone.js';
 import type { Hooks } from '../backbones/hooks.js';
+import type { Region } from '../backbones/region.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import type { RandomStream } from '../random.js';
 import type { HeadInitialisers, Initialiser } from './parts/initialisers.js';
@@ -65,8 +66,13 @@ export interface Method<Options = unknown> {
   readonly families: readonly Family[];
   /** Whether the logits of a model that has not been trained yet are those of its backbone and head alone. */
   identityAtStart(options: Options): boolean;
-  /** How many numbers are trained besides the head: the published formula, written without looking at what is traced. */
-  count(config: BackboneConfig, options: Options): number;
+  /**
+   * How many numbers are trained besides the head: the published formula, written without looking at what is traced.
+   * @param region the blocks it works in: all of them, unless fewer were asked for
+   */
+  count(config: BackboneConfig, options: Options, region: Region): number;
+  /** False where it does nothing in blocks, so that none can be chosen. Default true. */
+  readonly inBlocks?: boolean;
   /** Tokens it adds to those of the image for all blocks to work on. Default 0. */
   addedTokens?(options: Options): number;
   /**
@@ -76,13 +82,16 @@ export interface Method<Options = unknown> {
   consistency?(first: Tensor, second: Tensor): Tensor;
   /** Starting values of the head in the method's own paper, where they are not those of all others. */
   publishedHead?(width: number): HeadInitialisers;
-  /** Whether the backbone's own tensor of that name is trained too. */
+  /** Whether the backbone's own tensor of that name is trained too, where it belongs to the region. */
   trains(backboneTensor: string): boolean;
-  /** What it does in each block. Widths come from `x.shape` or from `blocks(config)` (backbones/architecture.ts). */
-  hooks(scope: Scope, config: BackboneConfig, options: Options): Hooks;
+  /**
+   * What it does in each block. Widths come from `x.shape` or from `region.blocks`. Hooks are only called for the region, so
+   * that most methods need not know of it.
+   */
+  hooks(scope: Scope, config: BackboneConfig, options: Options, region: Region): Hooks;
   /**
    * The frozen tensors that make a plain backbone compute what the tuned one does, where there are such. Computed in
-   * float64. A bias that the backbone lacks may be among them; tensors that train themselves need not be.
+   * float64. A bias that the backbone lacks may be among them; tensors that train themselves need not be. What lies outside of the region is not asked for.
    */
   merge?(config: BackboneConfig, options: Options, source: MergeSource): MergedTensors;
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { blocks, frontTokenCount } from '../backbones/architecture.js';
+import { frontTokenCount, gridOf } from '../backbones/architecture.js';
 import { IdatError } from '../errors.js';
 import {
   add,
@@ -45,20 +45,26 @@ export const mona: Method<Options> = {
   options,
   families: ['vit', 'swin'],
   identityAtStart: () => false,
-  count: (config, { hidden: h }) =>
-    blocks(config).reduce((sum, { width: d }) => sum + 2 * (4 * d + 2 * d * h + h + d + 86 * h + h * h + h), 0),
+  count: (_config, { hidden: h }, region) =>
+    region.blocks.reduce((sum, { width: d }) => sum + 2 * (4 * d + 2 * d * h + h + d + 86 * h + h * h + h), 0),
   trains: () => false,
   hooks(scope, config, chosen) {
     const others = frontTokenCount(config);
+    const adapt = (name: string, z: Tensor) => {
+      const grid = gridOf(config, z.shape[1]! - others);
+      if (grid) return adapted(scope, name, z, grid, chosen);
+      const what = `needs all patches of the grid, got ${z.shape[1]} tokens`;
+      throw new IdatError('method.tokens', `mona: ${what}; leave none of them out (dropTokens 0)`);
+    };
     return {
-      residual1: (block, _input, sum) => adapted(scope, `blocks.${block}.mona1`, sum, others, chosen),
-      residual2: (block, _middle, sum) => adapted(scope, `blocks.${block}.mona2`, sum, others, chosen),
+      residual1: (block, _input, sum) => adapt(`blocks.${block}.mona1`, sum),
+      residual2: (block, _middle, sum) => adapt(`blocks.${block}.mona2`, sum),
     };
   },
 };
 
-/** M(z). z [B, T, D], of which so many are no patches -> [B, T, D] */
-function adapted(scope: Scope, name: string, z: Tensor, others: number, { hidden, dropout }: Options): Tensor {
+/** M(z). z [B, T, D], of which the last are a grid of patches -> [B, T, D] */
+function adapted(scope: Scope, name: string, z: Tensor, grid: Grid, { hidden, dropout }: Options): Tensor {
   const D = z.shape[2]!;
   const own = (part: string, init = zeroInit) => scope.tensor(`${name}.${part}`, [D], init);
   const dense = (part: string, from: number, to: number, x: Tensor) =>
@@ -69,24 +75,22 @@ function adapted(scope: Scope, name: string, z: Tensor, others: number, { hidden
     );
   const normal = layerNorm(z, own('norm.weight', oneInit), own('norm.bias'), 1e-5);
   const mixed = add(mul(normal, own('gamma', constantInit(1e-6))), mul(z, own('gammax', oneInit)));
-  const seen = neighbours(scope, name, dense('linear1', D, hidden, mixed), others);
+  const seen = neighbours(scope, name, dense('linear1', D, hidden, mixed), grid);
   return add(z, dense('linear2', hidden, D, scope.dropout(name, gelu(seen), dropout)));
 }
 
-/** C on the patches of a square grid; tokens before them stay as they are. x [B, T, h] -> [B, T, h] */
-function neighbours(scope: Scope, name: string, x: Tensor, others: number): Tensor {
+type Grid = readonly [rows: number, columns: number];
+
+/** C on the patches; tokens before them stay as they are. x [B, T, h] -> [B, T, h] */
+function neighbours(scope: Scope, name: string, x: Tensor, [rows, columns]: Grid): Tensor {
   const [B, T, h] = x.shape as [number, number, number];
-  const side = Math.sqrt(T - others);
-  if (!Number.isInteger(side)) {
-    const what = `needs a square grid of patches, got ${T} tokens`;
-    throw new IdatError('method.tokens', `mona: ${what}; leave none of them out (dropTokens 0)`);
-  }
+  const others = T - rows * columns;
   const parts = split(x, 1, others > 0 ? [others, T - others] : [T]);
   const patches = parts.at(-1)!;
   const { kernel, bias } = averageKernel(scope, name, h);
-  const map = reshape(transpose(patches, [0, 2, 1]), [B, h, side, side]);
+  const map = reshape(transpose(patches, [0, 2, 1]), [B, h, rows, columns]);
   const padding = Math.floor(WINDOWS.at(-1)! / 2);
-  const summed = reshape(depthwiseConv(map, kernel, [padding, padding]), [B, h, side * side]);
+  const summed = reshape(depthwiseConv(map, kernel, [padding, padding]), [B, h, rows * columns]);
   const g = add(add(patches, transpose(summed, [0, 2, 1])), bias); // [B, patches, h]
   const pointwise = scope.tensor(`${name}.pointwise.weight`, [h, h], kaimingUniform());
   const mixed = add(g, linear(g, pointwise, scope.tensor(`${name}.pointwise.bias`, [h], kaimingUniform(h))));

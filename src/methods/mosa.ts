@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { blocks } from '../backbones/architecture.js';
 import {
   add,
   constant,
@@ -48,8 +47,8 @@ export const mosa: Method<Options> = {
   options,
   families: ['vit', 'swin'],
   identityAtStart: () => true,
-  count: (config, { hidden: h, experts: n }) =>
-    blocks(config).reduce((sum, { width: d }) => sum + d * h + h + n * (d * h + d) + 2 * d, 0),
+  count: (_config, { hidden: h, experts: n }, region) =>
+    region.blocks.reduce((sum, { width: d }) => sum + d * h + h + n * (d * h + d) + 2 * d, 0),
   publishedHead: rareClassesHead,
   trains: () => false,
   consistency: (first, second) => scale(add(divergence(second, first), divergence(first, second)), 0.5),

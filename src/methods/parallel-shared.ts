@@ -16,7 +16,7 @@ export const parallelShared: Method<z.infer<typeof options>> = {
   options,
   families: ['vit', 'swin'],
   identityAtStart: () => false,
-  count: (config, { hidden }) => adapterCount(config, hidden),
+  count: (_config, { hidden }, region) => adapterCount(region, hidden),
   trains: () => false,
   hooks(scope, _config, { hidden, scale }) {
     const beside = (block: number, from: Tensor, sum: Tensor) =>

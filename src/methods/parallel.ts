@@ -25,7 +25,7 @@ export const parallel: Method<z.infer<typeof options>> = {
   options,
   families: ['vit', 'swin'],
   identityAtStart: ({ init }) => init === 'adaptformer',
-  count: (config, { hidden }) => adapterCount(config, hidden),
+  count: (_config, { hidden }, region) => adapterCount(region, hidden),
   trains: () => false,
   hooks(scope, _config, { hidden, scale, init, dropout }) {
     const kind = init === 'adaptformer' ? ADAPTFORMER_ADAPTER : IDAT_ADAPTER;

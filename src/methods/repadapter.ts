@@ -38,8 +38,8 @@ export const repadapter: Method<Options> = {
   options,
   families: ['vit', 'swin'],
   identityAtStart: () => true,
-  count: (config, options) =>
-    blocks(config).reduce((total, { width: D }) => {
+  count: (_config, options, region) =>
+    region.blocks.reduce((total, { width: D }) => {
       const { hidden: h, groups: g } = options;
       return total + sitesOf(options).length * (D * h + h + (D * h) / g + D);
     }, 0),

@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { blocks } from '../backbones/architecture.js';
-import type { BackboneConfig } from '../backbones/backbone.js';
 import type { Hooks } from '../backbones/hooks.js';
+import type { Region } from '../backbones/region.js';
 import { add, gelu, linear, mul, reshape, transpose } from '../graph/ops/index.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Method, Scope } from './method.js';
@@ -51,7 +50,7 @@ export const resTuning: Method<Options> = {
   families: ['vit'],
   identityAtStart: ({ variant, prefix, prompt, adapter, zeroStart }) =>
     variant === 'tri-tuner' && !prefix && !prompt && (!adapter || zeroStart),
-  count(config, { variant, hidden: h, tokens: n, prefix, adapter, prompt, scales }) {
+  count(_config, { variant, hidden: h, tokens: n, prefix, adapter, prompt, scales }, region) {
     const scaled = Number(scales);
     const inBlock = (d: number) => {
       const resAdapter = 2 * d * h + h + d;
@@ -59,11 +58,11 @@ export const resTuning: Method<Options> = {
       const [keysAndValues, prompts] = [2 * (n * d + scaled * d), n * d + scaled * d];
       return (prefix ? keysAndValues : 0) + (adapter ? resAdapter + scaled * d : 0) + (prompt ? prompts : 0);
     };
-    return blocks(config).reduce((sum, { width }) => sum + inBlock(width), 0);
+    return region.blocks.reduce((sum, { width }) => sum + inBlock(width), 0);
   },
   trains: () => false,
-  hooks: (scope, config, chosen) =>
-    chosen.variant === 'bypass' ? bypass(scope, config, chosen) : triTuner(scope, chosen),
+  hooks: (scope, _config, chosen, region) =>
+    chosen.variant === 'bypass' ? bypass(scope, region, chosen) : triTuner(scope, chosen),
 };
 
 function triTuner(scope: Scope, chosen: Options): Hooks {
@@ -96,14 +95,17 @@ function triTuner(scope: Scope, chosen: Options): Hooks {
   };
 }
 
-/** A network of adapters beside the backbone: it reads what enters the first block and what leaves each, and alone trains. */
-function bypass(scope: Scope, config: BackboneConfig, chosen: Options): Hooks {
-  const last = blocks(config).length - 1;
+/**
+ * A network of adapters beside the backbone: it reads what enters the first block and what leaves each, and alone trains.
+ * Behind the last of its blocks it stands in the stream's place.
+ */
+function bypass(scope: Scope, { blocks }: Region, chosen: Options): Hooks {
+  const [first, last] = [blocks[0]!.index, blocks.at(-1)!.index];
   const tuned = (name: string, v: Tensor) => add(v, resAdapter(scope, name, v, chosen));
   let beside: Tensor;
   return {
     tokens(block, x) {
-      if (block === 0) beside = x;
+      if (block === first) beside = x;
       return x;
     },
     residual2(block, _middle, y) {

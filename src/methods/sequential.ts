@@ -19,7 +19,7 @@ export const sequential: Method<z.infer<typeof options>> = {
   options,
   families: ['vit', 'swin'],
   identityAtStart: () => false,
-  count: (config, { hidden }) => adapterCount(config, hidden),
+  count: (_config, { hidden }, region) => adapterCount(region, hidden),
   trains: () => false,
   hooks: (scope, _config, { hidden }) => ({
     residual2: (block, _middle, y) => add(y, adapter(scope, `blocks.${block}.adapter`, y, hidden)),

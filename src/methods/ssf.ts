@@ -15,7 +15,11 @@ export const ssf: Method = {
   options: z.object({}),
   families: ['vit', 'swin'],
   identityAtStart: () => false, // γ is drawn around 1, β around 0
-  count: (config) => 2 * layersOf(config).reduce((sum, { shape }) => sum + shape[0]!, 0),
+  count: (config, _options, region) =>
+    2 *
+    layersOf(config)
+      .filter(({ layer }) => region.has(`${layer}.weight`))
+      .reduce((sum, { shape }) => sum + shape[0]!, 0),
   trains: () => false,
   hooks(scope, config) {
     const names = blocks(config).map(({ name }) => name);

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { blocks } from '../backbones/architecture.js';
 import { broadcastTo, concat } from '../graph/ops/index.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Method } from './method.js';
@@ -24,7 +23,7 @@ export const vptDeep: Method<z.infer<typeof options>> = {
   options,
   families: ['vit'],
   identityAtStart: () => false,
-  count: (config, { prompts }) => blocks(config).reduce((sum, { width }) => sum + prompts * width, 0),
+  count: (_config, { prompts }, region) => region.blocks.reduce((sum, { width }) => sum + prompts * width, 0),
   publishedHead: rareClassesHead,
   trains: () => false,
   hooks: (scope, config, chosen) => ({

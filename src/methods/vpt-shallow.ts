@@ -9,7 +9,7 @@ const options = z.object({ prompts: promptsOption, dropout: dropoutOption(0, 'nu
 
 /**
  * Visual prompt tuning, shallow: learned tokens behind the class token, or in front where there is none, without positions
- * of their own, which pass through all blocks.
+ * of their own, which pass through all blocks. Where blocks are chosen, they enter with the first of those and stay.
  */
 export const vptShallow: Method<z.infer<typeof options>> = {
   name: 'vpt-shallow',
@@ -23,9 +23,9 @@ export const vptShallow: Method<z.infer<typeof options>> = {
   addedTokens: ({ prompts }) => prompts,
   publishedHead: rareClassesHead,
   trains: () => false,
-  hooks: (scope, config, chosen) => ({
+  hooks: (scope, config, chosen, region) => ({
     tokens(block, x) {
-      if (block > 0) return x;
+      if (block !== region.blocks[0]!.index) return x;
       const [B, T, D] = x.shape as [number, number, number];
       const prompts = promptTokens(scope, 'prompts', config, chosen, [B, D]);
       const own = broadcastTo(prompts, [B, chosen.prompts, D]);

@@ -4,13 +4,14 @@
  * The paper's columns mix conventions. So each count is given in three: without a head, with the head of a task of mean
  * size, and all numbers that are stored, those that never train included.
  */
-import { featureWidth } from '../backbones/architecture.js';
+import { blocks as blockSizes, featureWidth } from '../backbones/architecture.js';
 import type { Backbone, BackboneConfig } from '../backbones/backbone.js';
 import { KNOWN_BACKBONES, knownBackbone } from '../backbones/known-backbones.js';
 import { IdatError, nearest } from '../errors.js';
 import { zeros } from '../graph/ops/index.js';
 import type { Slot } from '../graph/pack.js';
 import { size } from '../graph/tensor.js';
+import { ALL_BLOCKS, chosenBlocks, normalBlocks } from '../settings/blocks.js';
 import { type ModelSpec, traceModel } from '../step/model.js';
 import { PAPER_MODELS } from './ablations.js';
 import { type PaperRow, TABLE_3 } from './table-3.js';
@@ -51,6 +52,8 @@ export interface CheckedSetting {
 export interface ParameterTable {
   readonly student: string;
   readonly teacher: string;
+  /** Those that methods work in; of a teacher with fewer, as many as it has. */
+  readonly blocks: string;
   readonly meanClasses: number;
   readonly rows: readonly CountedRow[];
   readonly settings: readonly CheckedSetting[];
@@ -84,19 +87,32 @@ const PAIR_REMARK = '0.09 + 0.05 (the adapters, rounded up) and 0.04 + 0.02 (the
  * Counts every row of Table 3 for these models, and the settings of Tables 1, 2, 6, 7 and 8 for the paper's.
  * No weights are read.
  *
- * @throws IdatError `backbone.unknown`; `method.family` for a model that a method is not defined on
+ * @param blocks of the backbones that methods work in (settings/blocks.ts); of the other tables, all are counted
+ * @throws IdatError `backbone.unknown`; `config.field` for blocks that a model lacks; `method.family` for a model that a method is not defined on
  */
 export function parameterTable(
   studentName: string = PAPER_STUDENT,
   teacherName: string = PAPER_TEACHER,
+  blocks: string = ALL_BLOCKS,
 ): ParameterTable {
   const [student, teacher] = [studentName, teacherName].map(sizesOf) as [Sizes, Sizes];
-  const asPrinted = student.name.startsWith(`${PAPER_STUDENT}.`) && teacher.name.startsWith(`${PAPER_TEACHER}.`);
+  const choice = normalBlocks('blocks', blocks);
+  const [ofStudent, ofTeacher] = [
+    { ...student, blocks: blocksOf(student, choice, false) },
+    { ...teacher, blocks: blocksOf(teacher, choice, true) },
+  ];
+  const asPrinted =
+    choice === ALL_BLOCKS &&
+    student.name.startsWith(`${PAPER_STUDENT}.`) &&
+    teacher.name.startsWith(`${PAPER_TEACHER}.`);
   return {
     student: student.name,
+    blocks: choice,
     teacher: teacher.name,
     meanClasses: MEAN_CLASSES,
-    rows: TABLE_3.map((row) => countRow(row, row.distill === undefined ? [student] : [student, teacher], asPrinted)),
+    rows: TABLE_3.map((row) =>
+      countRow(row, row.distill === undefined ? [ofStudent] : [ofStudent, ofTeacher], asPrinted),
+    ),
     settings: printedSettings().map(checkSetting),
   };
 }
@@ -112,7 +128,12 @@ const printedSettings = () => {
 interface Sizes {
   readonly name: string;
   readonly config: BackboneConfig;
+  /** Positions; default: all. */
+  readonly blocks?: readonly number[] | undefined;
 }
+
+const blocksOf = ({ name, config }: Sizes, text: string, inherited: boolean) =>
+  chosenBlocks({ field: 'blocks', text, inherited }, { name, depth: blockSizes(config).length });
 
 function sizesOf(name: string): Sizes {
   const known = knownBackbone(name);
@@ -129,10 +150,8 @@ function countRow(row: PaperRow, models: readonly Sizes[], asPrinted: boolean): 
   const { method, options = {} } = row;
   const sets = Array.isArray(options) ? (options as Record<string, unknown>[]) : [options as Record<string, unknown>];
   const mean = (count: (layout: Layout) => number) =>
-    sets.reduce(
-      (sum, set) => sum + models.reduce((all, { config }) => all + count(layoutOf(config, method, set)), 0),
-      0,
-    ) / sets.length;
+    sets.reduce((sum, set) => sum + models.reduce((all, sizes) => all + count(layoutOf(sizes, method, set)), 0), 0) /
+    sets.length;
   const trained = mean(({ trained }) => trained);
   const heads = models.reduce((sum, { config }) => sum + (featureWidth(config) + 1) * MEAN_CLASSES, 0);
   const less = PARTIAL[method];
@@ -175,14 +194,18 @@ interface Layout {
 }
 
 /** Asks the method itself, on a backbone of these sizes without weights. */
-function layoutOf(config: BackboneConfig, method: string, methodOptions: Readonly<Record<string, unknown>>): Layout {
+function layoutOf(
+  { config, blocks }: Omit<Sizes, 'name'>,
+  method: string,
+  methodOptions: Readonly<Record<string, unknown>>,
+): Layout {
   const weights = {
     has: () => true,
     constant: (_: string, shape: readonly number[]) => zeros(shape),
     values: (_: string, shape: readonly number[]) => new Float32Array(size(shape)),
   };
   const backbone: Backbone = { name: 'sizes', config, weights, mean: [], std: [], path: '', sha256: '' };
-  const model: ModelSpec = { backbone, method, methodOptions, classes: 1, dropPath: 0 };
+  const model: ModelSpec = { backbone, method, methodOptions, blocks, classes: 1, dropPath: 0 };
   const { layout } = traceModel(model, { role: '', batch: 1, training: false, disable: [] });
   const slots = layout.slots.filter(({ name }) => !name.startsWith('head.'));
   const mask = layout.mask(0, 'student');
@@ -205,7 +228,7 @@ function checkSetting({
   const count = models.reduce((sum, name) => {
     const { config } = sizesOf(PAPER_MODELS[name]);
     const head = withHead ? (featureWidth(config) + 1) * classes : 0;
-    return sum + layoutOf(config, 'parallel', { hidden }).trained + head;
+    return sum + layoutOf({ config }, 'parallel', { hidden }).trained + head;
   }, 0);
   const printed = parameters!;
   return { table, models: models.join(' → '), hidden, withHead, count, printed, agrees: isPrintedAs(count, printed) };

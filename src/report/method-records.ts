@@ -1,6 +1,7 @@
 /** Tuning methods as data: what each is, what it trains, and its options. */
 import type { BackboneConfig } from '../backbones/backbone.js';
 import { KNOWN_BACKBONES, knownBackbone, withoutTag } from '../backbones/known-backbones.js';
+import { regionOf } from '../backbones/region.js';
 import { IdatError, nearest } from '../errors.js';
 import { type AnyMethod, allMethods, methodByName } from '../methods/index.js';
 import type { Family } from '../methods/method.js';
@@ -68,7 +69,9 @@ function recordOf(method: AnyMethod, backbone: { name: string; config: BackboneC
     identityAtStart: method.identityAtStart(preset),
     merges: method.merge !== undefined,
     backbone: backbone.name,
-    count: families.includes(backbone.config.family) ? method.count(backbone.config, preset) : null,
+    count: families.includes(backbone.config.family)
+      ? method.count(backbone.config, preset, regionOf(backbone.config))
+      : null,
     options: schemaFields(method.options).map((option) => ({
       name: option.name,
       range: valueText(option.type),

@@ -1,7 +1,9 @@
 /**
  * The card of a trained model: what it is, how good it is, how it was made, and its log.
  */
+
 import type { Backbone, BackboneConfig } from '../backbones/backbone.js';
+import { sidesOf } from '../image-size.js';
 import { looks, PROTOCOLS } from '../settings/protocols.js';
 import type { EpochMetrics, RunRecord, RunResult } from '../settings/record.js';
 import { fullAccuracy, worstClasses } from './accuracy.js';
@@ -61,7 +63,7 @@ function properties({ backbone, file, parameters, record, classes, result }: Car
     ...(worst === null ? [] : [['worst classes', worst]]),
     ['parameters', `${parameters.toLocaleString('en')}, head included`],
     ['sizes', sizes(config)],
-    ['input', `RGB, ${config.imageSize} × ${config.imageSize} pixels (bicubic), patches of ${config.patchSize}`],
+    ['input', `RGB, ${sidesOf(config.imageSize).join(' × ')} pixels (bicubic), patches of ${config.patchSize}`],
     ['normalisation', `(byte/255 − mean)/std, mean ${mean.join(', ')}, std ${std.join(', ')}`],
     ['classes', `${classes.length}${names}`],
     ['data', `${lastName(record.data.source)}; trained on train and val together. ${record.data.note}`],

@@ -8,6 +8,7 @@ import type { Balance } from '../data/balance.js';
 import { allLosses } from '../distill/index.js';
 import type { DistillationLoss } from '../distill/loss.js';
 import { allMethods } from '../methods/index.js';
+import { ALL_BLOCKS, blocksInWords } from '../settings/blocks.js';
 import type { FineTuneSettings } from '../settings/config.js';
 import { planOf } from '../settings/plan.js';
 import type { BackboneRecord, RunRecord } from '../settings/record.js';
@@ -39,7 +40,9 @@ const MODEL: readonly RecipeRow[] = [
     tell: ({ settings, student }) => (settings.scratch ? 'random weights' : named(student)),
   },
   row('size of the input', ({ imageSize }) =>
-    imageSize === undefined ? null : `${imageSize} pixels a side was asked for; positions were resized to it`,
+    imageSize === undefined
+      ? null
+      : `${imageSize} pixels ${typeof imageSize === 'number' ? 'a side' : '(height × width)'} was asked for; positions were resized to it`,
   ),
   row('epsilon of its norms', ({ studentLayerNormEps: eps }) => epsilon(eps)),
   row('method', ({ method, options }) => withOptions(method, options)),
@@ -47,6 +50,9 @@ const MODEL: readonly RecipeRow[] = [
     const known = allMethods().find(({ name }) => name === method);
     return known ? `${known.title}: ${known.paper}` : null;
   }),
+  row('blocks tuned', ({ blocks }) =>
+    blocks === ALL_BLOCKS ? null : `${blocksInWords(blocks)}; all others stay as they were`,
+  ),
   row('starting values of the head', ({ head }) => HEADS[head]),
 ];
 
@@ -64,6 +70,9 @@ const TEACHING: readonly RecipeRow[] = [
       teacher &&
       `${named(teacher)}, tuned beside it with ${withOptions(settings.teacherMethod, settings.teacherOptions)}`,
   },
+  taughtRow('blocks tuned of the teacher', ({ blocks, teacherBlocks = blocks }) =>
+    teacherBlocks === ALL_BLOCKS ? null : blocksInWords(teacherBlocks),
+  ),
   taughtRow('epsilon of the teacher’s norms', ({ teacherLayerNormEps: eps }) => epsilon(eps)),
   taughtRow('distillation loss', lossInWords),
   taughtRow('features compared', featuresInWords),

@@ -1,9 +1,11 @@
 /** Backbones as runs open them: what is not on this disk is fetched, in sight of the caller. */
+import { blocks } from '../backbones/architecture.js';
 import type { Backbone, BackboneConfig, ViTConfig } from '../backbones/backbone.js';
 import { backboneFromFile } from '../backbones/node/checkpoint.js';
 import { resolveBackbone } from '../backbones/node/registry.js';
 import { randomBackbone } from '../backbones/random-weights.js';
 import type { FetchControl } from '../hub/fetch.js';
+import { chosenBlocks } from '../settings/blocks.js';
 import type { Scratch } from '../settings/fields.js';
 import type { ModelPlan, RunPlan } from '../settings/plan.js';
 import type { BackboneRecord } from '../settings/record.js';
@@ -15,15 +17,18 @@ export type BackboneSource = Pick<RunPlan, 'offline' | 'seed'>;
 
 /**
  * The checkpoint to be tuned, or random weights to begin with.
- * @throws IdatError as `resolveBackbone`; `hub.interrupted` when the signal stopped it
+ * @throws IdatError as `resolveBackbone`; `config.field` for blocks that it lacks; `hub.interrupted` when the signal stopped it
  */
 export async function openBackbone(
-  { name, scratch, imageSize, layerNormEps }: ModelPlan,
+  { name, scratch, imageSize, layerNormEps, blocks: choice }: ModelPlan,
   { offline, seed }: BackboneSource,
   control: RunControl,
 ): Promise<Backbone> {
   if (scratch) return randomBackbone(name, scratchConfig(scratch), seed, 'student');
-  return resolveBackbone(name, { imageSize, layerNormEps, fetch: offline ? undefined : fetching(name, control) });
+  const fetch = offline ? undefined : fetching(name, control);
+  const backbone = await resolveBackbone(name, { imageSize, layerNormEps, fetch });
+  chosenBlocks(choice, { name: backbone.name, depth: blocks(backbone.config).length }); // before anything else is done
+  return backbone;
 }
 
 export async function openBackbones(

@@ -1,9 +1,11 @@
 /** A trained run that stays loaded: opened once, asked often, closed in the end. */
+
 import { eachConcurrently } from '../data/concurrently.js';
 import { type ImageSource, nameOfSource, readImage } from '../data/node/image-source.js';
 import { IMAGES_AT_ONCE } from '../data/node/pixels.js';
 import { normaliseInto, preprocess } from '../data/preprocess.js';
 import { IdatError } from '../errors.js';
+import { type ImageSize, pixelsOf } from '../image-size.js';
 import { checkInt8 } from '../runtime/check-int8.js';
 import { startRuntime } from '../runtime/node/start.js';
 import type { Device, Runtime } from '../runtime/runtime.js';
@@ -51,8 +53,8 @@ export interface ClassifyOptions {
  */
 export interface Classifier {
   readonly classes: readonly string[];
-  /** Side in pixels to which images are resized. */
-  readonly imageSize: number;
+  /** To which images are resized: the side of a square, or height and width, in pixels. */
+  readonly imageSize: ImageSize;
   /**
    * Names what is on images: an answer for each, in their order. One that cannot be read, or for which the model gives
    * something else than numbers, is answered with the reason.
@@ -169,7 +171,7 @@ function classifierOf(
   end: () => Promise<void>,
 ): Classifier {
   const { config, mean, std } = model.backbone;
-  const length = config.channels * config.imageSize ** 2;
+  const length = config.channels * pixelsOf(config.imageSize);
   const underWay = new Set<Promise<unknown>>();
   let closing: Promise<void> | null = null;
   const closed = () => new IdatError('classifier.closed', 'this classifier has been closed; open it again');
@@ -252,13 +254,13 @@ function classifierOf(
 }
 
 /**
- * The images as bytes [3, size, size], or why they cannot be read; a few at a time, as photographs are large.
+ * The images as bytes [3, height, width], or why they cannot be read; a few at a time, as photographs are large.
  * @throws the signal's reason
  */
 async function readAll(
   sources: readonly ImageSource[],
   first: number,
-  { orient, size, signal }: { orient: boolean; size: number; signal: AbortSignal | undefined },
+  { orient, size, signal }: { orient: boolean; size: ImageSize; signal: AbortSignal | undefined },
 ): Promise<(Uint8Array | IdatError)[]> {
   const read = new Array<Uint8Array | IdatError>(sources.length);
   await eachConcurrently(sources.length, IMAGES_AT_ONCE, signal, async (i) => {

@@ -11,6 +11,7 @@ import { type TunedCall, tuneCall } from '../measure/tuning.js';
 import type { StepProfile } from '../report/profile-record.js';
 import { withRuntime } from '../runtime/node/start.js';
 import { versions } from '../runtime/node/versions.js';
+import { ALL_BLOCKS } from '../settings/blocks.js';
 import { BUNDLED } from '../settings/fields.js';
 import { planOf, type RunPlan } from '../settings/plan.js';
 import type { RunRecord, RunResult } from '../settings/record.js';
@@ -100,7 +101,8 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
       const tuned = await tuneCall(started, plan, specs, prefixes, images, host);
       const { microBatch, threads, replicas, why } = tuned;
       if (why !== null) onNote(why);
-      if (augments(plan.augmentation) && settings.method !== 'full') onNote(AUGMENTED);
+      if (augments(plan.augmentation) && !(settings.method === 'full' && settings.blocks === ALL_BLOCKS))
+        onNote(AUGMENTED);
       const runtime = started.withThreads(threads, replicas);
       // records of a lasting folder are of so many threads, and not found by others
       const prefixThreads = plan.cache.folder === null ? tuned.freeCores : started.threads;

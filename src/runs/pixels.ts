@@ -1,8 +1,10 @@
 /** The pixels of a data set's splits, at the size of each model. */
+
 import type { Backbone } from '../backbones/backbone.js';
 import { type Dataset, loadPixels } from '../data/node/index.js';
 import type { PixelStore } from '../data/pixels.js';
 import { IdatError } from '../errors.js';
+import { type ImageSize, sameImageSize } from '../image-size.js';
 import type { RunPlan } from '../settings/plan.js';
 import type { SplitName } from '../settings/protocols.js';
 import type { Pair } from '../step/roles.js';
@@ -39,17 +41,17 @@ export async function withPixels<T>(
 
 /**
  * Decodes what is not in the cache yet.
- * @param sizes side of each model's images
+ * @param sizes of each model's images
  */
 async function openPixels(
   dataset: Dataset,
   splits: readonly SplitName[],
-  sizes: Pair<number>,
+  sizes: Pair<ImageSize>,
   { images, cache }: PixelPlan,
   { onProgress, signal }: RunControl,
 ): Promise<Pixels> {
   const pixels: Pixels = {};
-  const load = (split: SplitName, size: number) =>
+  const load = (split: SplitName, size: ImageSize) =>
     loadPixels(dataset[split], {
       size,
       ...images,
@@ -62,7 +64,7 @@ async function openPixels(
       const student = await load(split, sizes.student);
       pixels[split] = { student, teacher: null };
       if (sizes.teacher !== null) {
-        const teacher = sizes.teacher === sizes.student ? student : await load(split, sizes.teacher);
+        const teacher = sameImageSize(sizes.teacher, sizes.student) ? student : await load(split, sizes.teacher);
         pixels[split] = { student, teacher };
       }
       report(split, student, onProgress);

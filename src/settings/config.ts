@@ -1,8 +1,12 @@
 /**
  * What a fine-tuning run is asked to do: one schema for the library, the command line and the run directory.
  */
+
 import { z } from 'zod';
 import { allLosses, lossByName } from '../distill/index.js';
+import { parseImageSize } from '../image-size.js';
+import { methodByName } from '../methods/index.js';
+import { ALL_BLOCKS, normalBlocks } from './blocks.js';
 import { type FieldName, fieldRecords, type Scratch, SHAPE, SPLIT_SEED } from './fields.js';
 import { checkFields, fieldError } from './issues.js';
 import { type MethodSettings, resolveMethods } from './method-settings.js';
@@ -24,6 +28,7 @@ export function parseConfig(input: FineTuneInput): FineTuneSettings {
   const settings = resolveConfig(input, SPLIT_SEED);
   checkLoss(settings);
   checkTaught(input, settings);
+  checkBlocks(settings);
   return settings;
 }
 
@@ -37,7 +42,21 @@ function checkTaught(input: FineTuneInput, { teacher }: FineTuneSettings): void 
   }
 }
 
-const distillationFields = () => fieldRecords().filter(([, { group }]) => group === 'distillation');
+/** What is told of teaching alone. */
+const distillationFields = () =>
+  fieldRecords().filter(([name, { group }]) => group === 'distillation' || name === 'teacherBlocks');
+
+/** A method that does nothing in blocks has no use for some of them. @throws IdatError `config.field` */
+function checkBlocks({ method, blocks, teacherMethod, teacherBlocks = ALL_BLOCKS }: FineTuneSettings): void {
+  const chosen = [
+    ['blocks', method, blocks],
+    ['teacherBlocks', teacherMethod, teacherBlocks],
+  ] as const;
+  for (const [field, name, text] of chosen) {
+    if (text === ALL_BLOCKS || methodByName(name).inBlocks !== false) continue;
+    throw fieldError(field, 'unused', `${name} trains nothing in blocks; leave blocks out or choose another method`);
+  }
+}
 
 /** The same run with nobody beside the student. @param method what the variant's name or the default came to */
 export function withoutTeacher<Input extends object>(input: Input, method: string): Input {
@@ -73,8 +92,21 @@ export function resolveConfig(input: FineTuneInput, splitSeed?: number): FineTun
   const cooldownEpochs = config.cooldownEpochs ?? Math.min(10, Math.floor(config.epochs / 10));
   checkFullTokenEpochs(config, config.epochs + cooldownEpochs);
   checkEpochCounts(config, config.epochs + cooldownEpochs);
+  const blocks = normalBlocks('blocks', config.blocks);
+  const teacherBlocks =
+    config.teacherBlocks === undefined ? undefined : normalBlocks('teacherBlocks', config.teacherBlocks);
   const ofSplits = config.splitSeed ?? splitSeed ?? config.seed;
-  return { ...config, ...methods, splitSeed: ofSplits, distill, warmupEpochs, cooldownEpochs };
+  const { imageSize: size } = config;
+  const imageSize =
+    typeof size === 'string' && typeof parseImageSize(size) === 'number' ? Number.parseInt(size, 10) : size;
+  const chosen = {
+    ...config,
+    ...(imageSize !== undefined && { imageSize }),
+    ...methods,
+    blocks,
+    ...(teacherBlocks !== undefined && { teacherBlocks }),
+  };
+  return { ...chosen, splitSeed: ofSplits, distill, warmupEpochs, cooldownEpochs };
 }
 
 /** @throws IdatError `config.field` for an unknown loss, and for settings that it has no use for */

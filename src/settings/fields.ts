@@ -62,6 +62,11 @@ const count = z.int().min(1);
 const epochCount = z.int().min(0);
 const factor = z.number().min(0);
 const share = z.number().min(0).lt(1);
+/** Sizes of images that are no squares. */
+const Oblong = z
+  .string()
+  .regex(/^[1-9]\d{0,3}x[1-9]\d{0,3}$/, 'expected a side in pixels, or height and width such as 160x224')
+  .meta({ title: 'HEIGHTxWIDTH' });
 const epsilon = z.number().positive().lt(1);
 const methodOptions = z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])).optional();
 const lossNames = LOSSES.map(({ name }) => name).join(', ');
@@ -118,8 +123,8 @@ export const FIELDS = {
   imageSize: field(
     'models',
     'result',
-    count.max(4096).optional(),
-    'side of the input in pixels (default: the checkpoint’s); positions are resized',
+    z.union([count.max(4096), Oblong]).optional(),
+    'side of the input in pixels, or height and width, such as 160x224 (default: the checkpoint’s); positions are resized',
     common,
   ),
   studentLayerNormEps: field(
@@ -190,6 +195,20 @@ export const FIELDS = {
     z.number().optional(),
     'the option of that name, of both models’ methods where they have it',
     shorthand,
+  ),
+  blocks: field(
+    'tuning method',
+    'result',
+    z.string().default('all'),
+    'blocks that the method works in: all, last:4, first:4 or a list such as 1,3,5-8; those before the first run once for each image',
+    { value: 'blocks' },
+  ),
+  teacherBlocks: field(
+    'tuning method',
+    'result',
+    z.string().optional(),
+    'the same of the teacher (default: the student’s, of last:4 and first:4 as many as it has)',
+    { ...taught, value: 'blocks' },
   ),
   head: field(
     'tuning method',

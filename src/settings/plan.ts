@@ -2,14 +2,18 @@
  * The plan of a run: its settings, resolved once into what each part of the work needs. Whoever acts on settings takes a
  * part of this, and not the whole.
  */
+
 import type { Augmentation } from '../data/augment.js';
 import type { Balance } from '../data/balance.js';
 import type { WeightSchedule } from '../distill/index.js';
+import { type ImageSize, parseImageSize } from '../image-size.js';
+import { methodByName } from '../methods/index.js';
 import type { Device } from '../runtime/runtime.js';
 import type { FrozenPrecision } from '../step/compile.js';
 import type { Distillation } from '../step/distillation.js';
 import type { HeadStart } from '../step/model.js';
 import type { Pair } from '../step/roles.js';
+import { ALL_BLOCKS, type BlockChoice } from './blocks.js';
 import { type FineTuneSettings, variantName } from './config.js';
 import type { Scratch } from './fields.js';
 import type { MethodOptions } from './method-settings.js';
@@ -21,11 +25,13 @@ export interface ModelPlan {
   readonly name: string;
   /** Sizes of one that starts from random weights. */
   readonly scratch: Scratch | null;
-  /** Side of the input in pixels where it is not the checkpoint's. */
-  readonly imageSize: number | undefined;
+  /** Of the input where it is not the checkpoint's. */
+  readonly imageSize: ImageSize | undefined;
   readonly layerNormEps: number | undefined;
   readonly method: string;
   readonly methodOptions: MethodOptions;
+  /** In which the method works. */
+  readonly blocks: BlockChoice;
   readonly head: HeadStart;
   readonly dropPath: number;
   readonly dropTokens: number;
@@ -140,13 +146,18 @@ export type TrainingPlan = Pick<
 /** Sorts the settings of a run. The only place that reads them one by one. */
 export function planOf(settings: FineTuneSettings): RunPlan {
   const { flip, cropPadding, trivialAugment, dropTokens, dropPath, head, imageSize } = settings;
-  const shared = { imageSize, head, dropTokens };
+  const shared = {
+    imageSize: imageSize === undefined ? undefined : (parseImageSize(`${imageSize}`) ?? undefined),
+    head,
+    dropTokens,
+  };
   const student: ModelPlan = {
     name: settings.student,
     scratch: settings.scratch ?? null,
     layerNormEps: settings.studentLayerNormEps,
     method: settings.method,
     methodOptions: settings.options,
+    blocks: { field: 'blocks', text: settings.blocks, inherited: false },
     dropPath: reachable(settings.method, dropPath),
     ...shared,
   };
@@ -159,6 +170,7 @@ export function planOf(settings: FineTuneSettings): RunPlan {
           layerNormEps: settings.teacherLayerNormEps,
           method: settings.teacherMethod,
           methodOptions: settings.teacherOptions,
+          blocks: blocksOfTeacher(settings),
           dropPath: reachable(settings.teacherMethod, dropPath),
           ...shared,
         };
@@ -193,6 +205,13 @@ export function planOf(settings: FineTuneSettings): RunPlan {
     cache: { folder: settings.cacheDir ?? null, prefixBytes: settings.prefixMemory * 2 ** 20 },
     offline: settings.offline,
   };
+}
+
+/** The student's where nothing else is said, and where the teacher's method has a use for them. */
+function blocksOfTeacher({ blocks, teacherBlocks, teacherMethod }: FineTuneSettings): BlockChoice {
+  if (teacherBlocks !== undefined) return { field: 'teacherBlocks', text: teacherBlocks, inherited: false };
+  const text = methodByName(teacherMethod).inBlocks === false ? ALL_BLOCKS : blocks;
+  return { field: 'teacherBlocks', text, inherited: true };
 }
 
 /** Nothing before the head is trained by linear probing, so that there is nothing to regularise. */

@@ -42,6 +42,7 @@ interface JsonSchema {
   /** Several where values of several types may be given. */
   readonly type?: string | readonly string[];
   readonly const?: unknown;
+  readonly title?: string;
   readonly enum?: readonly unknown[];
   readonly anyOf?: readonly JsonSchema[];
   readonly items?: JsonSchema;
@@ -105,10 +106,16 @@ function typeOf(field: JsonSchema): FieldType {
 
 /** Of several types, a number or fixed words alone is one that a field can be made for. */
 function numberOrWord(types: readonly JsonSchema[]): FieldType {
-  const words = types.flatMap((one) => (typeof one.const === 'string' ? [one.const] : []));
-  const [numeric, ...rest] = types.filter((one) => one.const === undefined);
+  const words = types.flatMap(wordOf);
+  const [numeric, ...rest] = types.filter((one) => wordOf(one).length === 0);
   const number = numeric && rest.length === 0 ? typeOf(numeric) : null;
   return number && 'range' in number ? { ...number, words } : { kind: 'other' };
+}
+
+/** A fixed word, or what stands for texts of one form: `HEIGHTxWIDTH`. */
+function wordOf({ type, const: fixed, title }: JsonSchema): string[] {
+  if (typeof fixed === 'string') return [fixed];
+  return type === 'string' && title !== undefined ? [title] : [];
 }
 
 function rangeOf({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: JsonSchema): Range {

@@ -1,9 +1,10 @@
 /**
  * One model of a step, traced: a frozen backbone, its tuning method's tensors, a new head.
  */
-import { blocks, droppablePatches, featureWidth, traceBackbone } from '../backbones/architecture.js';
+import { blocks, droppablePatches, featureWidth, imagesShape, traceBackbone } from '../backbones/architecture.js';
 import type { Backbone, BackboneInputs } from '../backbones/backbone.js';
 import { type Hooks, labelHooks } from '../backbones/hooks.js';
+import { hooksWithin, type Region, regionOf } from '../backbones/region.js';
 import { IdatError } from '../errors.js';
 import type { Program, WeightSink } from '../graph/emit.js';
 import { input, linear } from '../graph/ops/index.js';
@@ -27,8 +28,13 @@ export interface ModelSpec {
   readonly method: string;
   /** Options of the method, such as `{ hidden: 4, scale: 0.1 }`; missing ones take the method's defaults. */
   readonly methodOptions: Readonly<Record<string, unknown>>;
+  /** Positions of the blocks that the method works in, counted from 0; default: all. */
+  readonly blocks?: readonly number[] | undefined;
   readonly classes: number;
-  /** Drop-path rate of the last block; earlier blocks rise to it linearly from 0. */
+  /**
+   * Drop-path rate of the last block; earlier blocks rise to it linearly from 0. Blocks in front of all that the method
+   * works in drop nothing: nothing in front of them trains.
+   */
   readonly dropPath: number;
   /** Starting values of the head: those of the paper (the default), or of the paper the method is from. */
   readonly head?: HeadStart | undefined;
@@ -99,6 +105,9 @@ export interface TunedModel {
   readonly layout: TrainableLayout;
 }
 
+/** Where a model is tuned. */
+export const regionOfModel = ({ backbone, blocks }: ModelSpec): Region => regionOf(backbone.config, blocks);
+
 export interface TraceOptions {
   /** What names of inputs start with. */
   readonly role: Role | '';
@@ -136,7 +145,7 @@ export function traceModel(model: ModelSpec, options: TraceOptions): TracedModel
 function traceParts(model: ModelSpec, { role, batch, training, disable, taps = [] }: TraceOptions): TracedModel {
   const { config } = model.backbone;
   const named = (name: string) => inputName(role, name);
-  const images = input(named('images'), [batch, config.channels, config.imageSize, config.imageSize]);
+  const images = input(named('images'), imagesShape(config, batch));
   const scope = new ModelScope(training, batch, named);
   const method = methodByName(model.method);
   if (!method.families.includes(config.family)) {
@@ -184,11 +193,13 @@ function tracePass(
   taps: readonly Tap[],
 ): Tensor[] {
   const { config, weights } = model.backbone;
-  const hooks = labelHooks(method.hooks(scope, config, method.options.parse(model.methodOptions)), {
-    part: `methods.${method.name}`,
-  });
+  const region = regionOfModel(model);
+  const own = method.hooks(scope, config, method.options.parse(model.methodOptions), region);
+  const hooks = hooksWithin(config, region, labelHooks(own, { part: `methods.${method.name}` }));
   const weight = (name: string, shape: readonly number[]) =>
-    method.trains(name) ? scope.tensor(name, shape, () => weights.values(name, shape)) : weights.constant(name, shape);
+    method.trains(name) && region.has(name)
+      ? scope.tensor(name, shape, () => weights.values(name, shape))
+      : weights.constant(name, shape);
   const handedOn: Tensor[] = [];
   const attended: Tensor[] = [];
   const noting: Hooks = {
@@ -202,7 +213,9 @@ function tracePass(
       return attended[block];
     },
   };
-  const features = within({ part: 'backbones.residual' }, () => traceBackbone(config, weight, noting, inputs));
+  const features = within({ part: 'backbones.residual' }, () =>
+    traceBackbone(config, weight, noting, { ...inputs, dropPathFrom: region.blocks[0]!.index }),
+  );
   const width = featureWidth(config);
   const start = (model.head === 'published' && method.publishedHead?.(width)) || HEAD;
   const kernel = scope.tensor('head.weight', [model.classes, width], start.weight);

@@ -151,7 +151,7 @@ function branchMultipliers(
 function changeOf({ augmentation, ...pass }: EpochPlan, model: ModelSpec): ImageChange | null {
   if (!augmentation) return null;
   const grey = model.backbone.mean.map((mean) => Math.round(255 * mean));
-  return imageChange(augmentation, grey, pass);
+  return imageChange(augmentation, grey, pass, model.backbone.config.imageSize);
 }
 
 function patchesKept(

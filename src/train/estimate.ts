@@ -3,6 +3,7 @@
  * and written.
  */
 import { PIXELS_IN_MEMORY, type PixelStore } from '../data/pixels.js';
+import { pixelsOf } from '../image-size.js';
 import type { Feed } from '../runtime/runtime.js';
 import { looksEvery, type SplitName } from '../settings/protocols.js';
 import type { Phase } from '../settings/record.js';
@@ -96,7 +97,7 @@ function spaceOf({ plan, compiled, pixels, prefixFiles }: TimedRun): Pick<Estima
   }
 
   for (const store of storesOf(pixels)) {
-    const bytes = store.count * 3 * store.size ** 2;
+    const bytes = store.count * 3 * pixelsOf(store.size);
     const inMemory = bytes <= PIXELS_IN_MEMORY;
     if (inMemory) memoryBytes += bytes;
     if (!store.fromCache && (!inMemory || plan.cache.folder !== null)) diskBytes += bytes;

@@ -1,5 +1,6 @@
 /** What would make a long run shorter, each by itself, with the time it would then take. */
 import { KNOWN_BACKBONES, knownBackbone } from '../backbones/known-backbones.js';
+import { sameImageSize } from '../image-size.js';
 import type { RunPlan } from '../settings/plan.js';
 import type { TunedModel } from '../step/model.js';
 import type { Pair } from '../step/roles.js';
@@ -58,7 +59,7 @@ function smallerStudent({ models: { student, teacher }, training, other }: LongR
     (one) =>
       one.config.family === config.family &&
       one.config.patchSize === config.patchSize &&
-      one.config.imageSize === config.imageSize &&
+      sameImageSize(one.config.imageSize, config.imageSize) &&
       one.parameters < MUCH_SMALLER * own.parameters &&
       one.parameters > beside,
   ).sort(
@@ -73,8 +74,9 @@ const sameTag = (a: string, b: string): boolean => a.split('.')[1] === b.split('
 
 function smallerImages({ models: { student }, training, other }: LongRun): Faster | null {
   const { family, imageSize, patchSize } = student.spec.backbone.config;
+  if (family !== 'vit' || typeof imageSize !== 'number') return null;
   const side = Math.round((SMALLER_SIDE * imageSize) / patchSize) * patchSize;
-  if (family !== 'vit' || side < SMALLEST_SIDE) return null;
+  if (side < SMALLEST_SIDE) return null;
   return { setting: 'imageSize', value: side, seconds: (training + other) * (side / imageSize) ** 2 };
 }
 

@@ -1,8 +1,10 @@
 /** From the plan of a run to what the compiler is given: models, their frozen prefixes, the step. */
+import { blocks as blockSizes } from '../backbones/architecture.js';
 import type { Backbone } from '../backbones/backbone.js';
 import { augments } from '../data/augment.js';
 import { lossByName } from '../distill/index.js';
 import type { WeightSink } from '../graph/emit.js';
+import { chosenBlocks } from '../settings/blocks.js';
 import type { BatchPlan, ModelPlan, RunPlan } from '../settings/plan.js';
 import { autoMicroBatch } from '../step/micro-batch.js';
 import type { ModelSpec, Prefix, TrainableLayout, TunedModel } from '../step/model.js';
@@ -13,13 +15,17 @@ import { AdamW, decayRanges } from './adamw.js';
 import { streamOf } from './evaluate.js';
 import type { TrainState } from './state.js';
 
-/** A backbone with its tuning method and a head for so many classes. */
+/**
+ * A backbone with its tuning method and a head for so many classes.
+ * @throws IdatError `config.field` for blocks that the backbone lacks
+ */
 export function modelSpec(
-  { method, methodOptions, dropPath, head, dropTokens }: ModelPlan,
+  { method, methodOptions, blocks: choice, dropPath, head, dropTokens }: ModelPlan,
   backbone: Backbone,
   classes: number,
 ): ModelSpec {
-  return { backbone, method, methodOptions, classes, dropPath, head, dropTokens };
+  const blocks = chosenBlocks(choice, { name: backbone.name, depth: blockSizes(backbone.config).length });
+  return { backbone, method, methodOptions, blocks, classes, dropPath, head, dropTokens };
 }
 
 export const modelSpecs = (models: Pair<ModelPlan>, backbones: Pair<Backbone>, classes: number): Pair<ModelSpec> =>

@@ -32,6 +32,9 @@ SIZES = {
         "deit": {"img_size": 8, "patch_size": 4, "embed_dim": 8, "depth": 2, "num_heads": 2},
         "clip": {"img_size": 8, "patch_size": 4, "embed_dim": 8, "depth": 2, "num_heads": 2},
         "siglip": {"img_size": 8, "patch_size": 4, "embed_dim": 8, "depth": 2, "num_heads": 2, "mlp_ratio": 3},
+        # height and width; of as many patches as a square has, and not
+        "oblong": {"img_size": (4, 16), "patch_size": 4, "embed_dim": 8, "depth": 2, "num_heads": 2},
+        "wide": {"img_size": (8, 12), "patch_size": 4, "embed_dim": 8, "depth": 2, "num_heads": 2},
     },
     "real": {
         "classes": 1000, "eps": None,
@@ -50,6 +53,8 @@ SIZES = {
         "siglip": {
             "img_size": 224, "patch_size": 14, "embed_dim": 1152, "depth": 6, "num_heads": 16, "mlp_ratio": 3.7362,
         },
+        "oblong": {"img_size": (112, 448), "patch_size": 16, "embed_dim": 768, "depth": 12, "num_heads": 12},
+        "wide": {"img_size": (224, 160), "patch_size": 16, "embed_dim": 768, "depth": 12, "num_heads": 12},
     },
 }  # fmt: skip
 
@@ -240,9 +245,10 @@ def timm_variant(make: Maker, case: str, kind: str, architecture: str, build: Ca
     model = make.ready((build or VisionTransformer)(**make.settings[kind], num_classes=3, **options))
     folder = make.folder / case
     folder.mkdir(exist_ok=True)
+    size = make.settings[kind]["img_size"]
     config = {
         "architecture": architecture, "num_classes": 3, "global_pool": model.global_pool,
-        "pretrained_cfg": {"input_size": [3] + 2 * [make.settings[kind]["img_size"]], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]},
+        "pretrained_cfg": {"input_size": [3, *(size if isinstance(size, tuple) else 2 * [size])], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]},
         "model_args": {"num_heads": make.settings[kind]["num_heads"]},
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config) + "\n")
@@ -334,6 +340,15 @@ def timm_registers_with_positions(make: Maker):
     return timm_variant(make, "timm-registers-with-positions", "deit", "vit_so150m_patch16_reg4_gap_256", **options)
 
 
+def timm_oblong(make: Maker):
+    """As many patches as a square has: only config.json tells how they lie."""
+    return timm_variant(make, "timm-oblong", "oblong", "vit_base_patch16_224")
+
+
+def timm_dinov3_wide(make: Maker):
+    return eva(make, "timm-dinov3-wide", "wide", "vit_base_patch16_dinov3_qkvb", qkv_bias=True)
+
+
 def sizes_of(make: Maker, kind: str, mlp: bool = True) -> dict:
     sizes = make.settings[kind]
     inner = {"intermediate_size": int(sizes.get("mlp_ratio", 4) * sizes["embed_dim"])} if mlp else {}
@@ -356,6 +371,17 @@ def huggingface_dinov2_resized(make: Maker):
     """Positions of 518 pixels read at 224, as transformers resizes them."""
     model = make.ready(transformers.Dinov2Model(transformers.Dinov2Config(**sizes_of(make, "dinov2", False))))
     return written(make, model, "huggingface-dinov2-resized"), class_token(model)
+
+
+def huggingface_dinov2_wide_resized(make: Maker):
+    """Positions of a square read at another height and width."""
+    model = make.ready(transformers.Dinov2Model(transformers.Dinov2Config(**sizes_of(make, "dinov2", False))))
+    return written(make, model, "huggingface-dinov2-wide-resized"), class_token(model)
+
+
+def huggingface_vit_wide(make: Maker):
+    model = make.ready(transformers.ViTModel(transformers.ViTConfig(**sizes_of(make, "wide"))))
+    return written(make, model, "huggingface-vit-wide"), class_token(model)
 
 
 def huggingface_dinov2_giant(make: Maker):
@@ -426,10 +452,12 @@ VARIANTS: dict[Case, str] = {
     huggingface_dinov2: "dinov2", huggingface_dinov2_resized: "dinov2", huggingface_dinov2_giant: "dinov2_giant",
     huggingface_dinov2_registers: "dinov2", huggingface_dinov3: "dinov3", huggingface_dinov3_plus: "dinov3_plus",
     huggingface_deit_distilled: "deit", huggingface_mae: "vit", huggingface_clip: "clip", huggingface_siglip: "siglip",
-    huggingface_siglip_tower: "siglip",
+    huggingface_siglip_tower: "siglip", timm_oblong: "oblong", timm_dinov3_wide: "wide", huggingface_vit_wide: "wide",
+    huggingface_dinov2_wide_resized: "dinov2",
 }  # fmt: skip
 #: Images of another size than the model's.
 RESIZED = {"tiny": 12, "real": 224}
+WIDE_RESIZED = {"tiny": (8, 16), "real": (224, 154)}
 
 
 CASES: dict[str, Case] = {
@@ -458,7 +486,9 @@ def main() -> None:
     for case in arguments.case:
         file, model = CASES[case](make)
         kind = VARIANTS.get(CASES[case], "swin" if "swin" in case else "vit")
-        side = RESIZED[arguments.size] if case.endswith("-resized") else make.settings[kind]["img_size"]
+        side = make.settings[kind]["img_size"]
+        if case.endswith("-resized"):
+            side = (WIDE_RESIZED if "wide" in case else RESIZED)[arguments.size]
         with torch.no_grad():
             output = model(images(BATCH, side))
         of = {"of": "features"} if CASES[case] in VARIANTS else {}

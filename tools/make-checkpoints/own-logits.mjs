@@ -1,6 +1,6 @@
 /** What a checkpoint answers with its own head, through the engine that training uses. */
 
-import { tensorShapes, traceBackbone } from '../../dist/backbones/architecture.js';
+import { imagesShape, tensorShapes, traceBackbone } from '../../dist/backbones/architecture.js';
 import { backboneFromFile } from '../../dist/backbones/node/checkpoint.js';
 import { openCheckpoint } from '../../dist/backbones/node/open.js';
 import { emit } from '../../dist/graph/emit.js';
@@ -18,7 +18,7 @@ export async function ownLogits(path, imageSize, batch, of) {
   const { config, weights } = await backboneFromFile(path, { config: { imageSize } });
   const openedInMs = performance.now() - started;
   const { tensors } = await openCheckpoint(path);
-  const images = input('images', [batch, 3, imageSize, imageSize]);
+  const images = input('images', imagesShape(config, batch));
   const weight = (name, shape) => weights.constant(name, shape);
   const features = traceBackbone(config, weight, {}, { images, dropPath: null });
   const head = of === 'features' ? undefined : tensors.get('head.weight');
@@ -28,7 +28,9 @@ export async function ownLogits(path, imageSize, batch, of) {
   const runtime = await startRuntime({ device: 'cpu' });
   try {
     const session = await runtime.load((sink) => emit({ logits }, sink));
-    const numbers = Float32Array.from({ length: batch * 3 * imageSize ** 2 }, (_, i) => Math.sin(0.37 * i + 1));
+    const numbers = Float32Array.from({ length: images.shape.reduce((a, b) => a * b) }, (_, i) =>
+      Math.sin(0.37 * i + 1),
+    );
     return {
       logits: (await session.run({ images: numbers })).logits,
       openedInMs,

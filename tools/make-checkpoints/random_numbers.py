@@ -25,7 +25,8 @@ def is_token(name: str, parameter: torch.nn.Parameter) -> bool:
     return any(kind in name for kind in ("reg_token", "register_tokens", "dist_token", "distillation_token", "latent", "probe"))
 
 
-def images(batch: int, side: int) -> torch.Tensor:
-    """[batch, 3, side, side]; anyone can make the same ones."""
-    count = batch * 3 * side * side
-    return torch.from_numpy(np.sin(0.37 * np.arange(count) + 1).astype(np.float32)).reshape(batch, 3, side, side)
+def images(batch: int, size: int | tuple[int, int]) -> torch.Tensor:
+    """[batch, 3, height, width]; anyone can make the same ones."""
+    height, width = size if isinstance(size, tuple) else (size, size)
+    count = batch * 3 * height * width
+    return torch.from_numpy(np.sin(0.37 * np.arange(count) + 1).astype(np.float32)).reshape(batch, 3, height, width)

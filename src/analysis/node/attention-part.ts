@@ -53,13 +53,13 @@ export async function attention(subject: Subject): Promise<Found> {
 
 /** The image, the mean of its maps, rollout where it was asked for, each head. */
 async function rowOf(
-  { run }: Subject,
+  { run, test }: Subject,
   role: Role,
   { name, label }: ChosenImage,
   planar: Uint8Array,
-  { logits, heads, mean, rollout }: ObservedImage,
+  { logits, grid, heads, mean, rollout }: ObservedImage,
 ): Promise<Tile[]> {
-  const picture = pictureOf(planar, SIDE);
+  const picture = pictureOf(planar, test.models[role]!.backbone.config.imageSize, SIDE);
   const best = argmax(logits, 0, logits.length);
   const p = probabilities({ logits: Float32Array.from(logits), classes: logits.length })[best]!;
   const captions = [
@@ -68,7 +68,7 @@ async function rowOf(
     label === null ? ending(name, 16) : `is ${label}`,
   ];
   const maps = [mean, ...(rollout ? [rollout] : []), ...heads];
-  const overlays = await Promise.all(maps.map((map) => addressOf(overlay(picture, map))));
+  const overlays = await Promise.all(maps.map((map) => addressOf(overlay(picture, map, grid))));
   return [{ href: await addressOf(picture), captions }, ...overlays.map((href) => ({ href, captions: [] }))];
 }
 
@@ -76,7 +76,7 @@ interface ChosenImage {
   readonly name: string;
   /** Of test images. */
   readonly label: string | null;
-  /** Bytes [3, S, S], S the side of the model's images. */
+  /** Bytes [3, height, width], as the model reads them. */
   pixels(role: Role): Promise<Uint8Array>;
 }
 

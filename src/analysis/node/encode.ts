@@ -3,8 +3,8 @@ import sharp from 'sharp';
 import type { Picture } from '../pictures.js';
 
 /** Pixels as a data: address, for a picture within a picture: JPEG, which is a tenth of a PNG. */
-export async function addressOf({ side, pixels }: Picture): Promise<string> {
-  const raw = { width: side, height: side, channels: 3 } as const;
+export async function addressOf({ width, height, pixels }: Picture): Promise<string> {
+  const raw = { width, height, channels: 3 } as const;
   const jpeg = await sharp(pixels, { raw }).jpeg({ quality: 92, chromaSubsampling: '4:4:4' }).toBuffer();
   return `data:image/jpeg;base64,${jpeg.toString('base64')}`;
 }

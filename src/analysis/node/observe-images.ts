@@ -3,6 +3,7 @@ import { blocks } from '../../backbones/architecture.js';
 import { normaliseInto } from '../../data/preprocess.js';
 import { IdatError } from '../../errors.js';
 import type { Shape } from '../../graph/tensor.js';
+import { pixelsOf } from '../../image-size.js';
 import type { Runtime, Session } from '../../runtime/runtime.js';
 import type { Answers } from '../../statistics/index.js';
 import type { CompileOptions } from '../../step/compile.js';
@@ -96,7 +97,7 @@ export async function observeAttention(
       const [, heads, queries, keys] = shapes[attentionOutput(b)] as [number, number, number, number];
       return { shares: outputs[attentionOutput(b)]!, heads, queries, keys };
     };
-    const patches = config.family === 'vit' ? (config.imageSize / config.patchSize) ** 2 : 0;
+    const patches = config.family === 'vit' ? pixelsOf(config.imageSize) / config.patchSize ** 2 : 0;
     const through = rollout ? attentionRollout(seen.map(of), patches, reader) : null;
     refuseDiverged(outputs.logits!, 'the logits of the chosen images');
     observed.push({ ...attentionMaps(config, reader, of(block), through), logits: [...outputs.logits!] });

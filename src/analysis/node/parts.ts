@@ -80,7 +80,7 @@ export async function hardest({ run, test, observed }: Subject): Promise<Found> 
   const report = hardestReport(answers, store.names, run.classes, HARDEST);
   const tiles: Tile[] = [];
   for (const { index, label, answer, confidence, name } of report.images) {
-    const href = await addressOf(pictureOf(await store.read([index]), HARDEST_SIDE));
+    const href = await addressOf(pictureOf(await store.read([index]), store.size, HARDEST_SIDE));
     const captions = [label, `${Math.round(100 * confidence)} % ${answer}`, ending(name, 18)];
     tiles.push({ href, captions });
   }

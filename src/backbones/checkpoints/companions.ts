@@ -1,15 +1,21 @@
 /** What lies beside the weights and says what they do not: config.json of transformers or timm, preprocessor_config.json. */
+
 import { z } from 'zod';
 import { IdatError, printable } from '../../errors.js';
+import { type ImageSize, imageSizeOf } from '../../image-size.js';
 import { activationByName } from '../activations.js';
 import type { Activation } from '../backbone.js';
 import { Colour } from './colour.js';
 
 const count = z.int().min(1).max(1_000_000);
-/** Images are square: one number, or the same one twice. */
+/** Patches are square: one number, or the same one twice. */
 const side = z
   .union([count, z.tuple([count, count]).refine(([height, width]) => height === width, 'expected a square')])
   .transform((value) => (typeof value === 'number' ? value : value[0]));
+/** Images need not be: a side, or height and width. */
+const imageSize = z
+  .union([count, z.tuple([count, count])])
+  .transform((value): ImageSize => (typeof value === 'number' ? value : imageSizeOf(...value)));
 const colour = Colour;
 
 /** What transformers says of one model. */
@@ -17,7 +23,7 @@ const Sizes = {
   hidden_act: z.string().optional(),
   layer_norm_eps: z.number().optional(),
   num_attention_heads: count.optional(),
-  image_size: side.optional(),
+  image_size: imageSize.optional(),
   patch_size: side.optional(),
   use_absolute_embeddings: z.boolean().optional(),
   rope_theta: z.number().optional(),
@@ -41,7 +47,7 @@ export const TimmConfig = z.looseObject({
   model_args: z
     .looseObject({
       num_heads: count.optional(),
-      img_size: side.optional(),
+      img_size: imageSize.optional(),
       global_pool: z.string().optional(),
       act_layer: z.string().optional(),
     })

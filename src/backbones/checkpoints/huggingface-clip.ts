@@ -93,6 +93,7 @@ export const huggingFaceClip: Naming = {
       heads: config?.num_attention_heads,
       layerNormEps: config?.layer_norm_eps ?? kind.layerNormEps,
       activation: config ? (config.activation ?? kind.silent) : kind.activation,
+      imageSize: config?.image_size,
     };
     const sizes = viTSizes({ path: file.path, tensors }, facts, TITLE);
     checkClaims(companions, claimsOf(sizes));

@@ -53,7 +53,11 @@ export const huggingFaceDinov2: Naming = {
     const tensors = translated(PREFIXES.reduce(withoutPrefix, file), TABLE, 'DINOv2');
     const kind = tensors.has('reg_token') ? 'dinov2_with_registers' : 'dinov2';
     const config = usableConfig(file.path, companions, { kinds: [kind], activations: ['gelu'] });
-    const facts = { heads: config?.num_attention_heads, layerNormEps: config?.layer_norm_eps };
+    const facts = {
+      heads: config?.num_attention_heads,
+      layerNormEps: config?.layer_norm_eps,
+      imageSize: config?.image_size,
+    };
     const sizes = viTSizes({ path: file.path, tensors }, facts, TITLE);
     const { intermediate_size: _, ...claims } = claimsOf(sizes);
     checkClaims(companions, claims);

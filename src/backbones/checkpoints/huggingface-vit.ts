@@ -58,6 +58,7 @@ export const huggingFaceViT: Naming = {
       // what transformers takes where its config is silent
       layerNormEps: config ? (config.layer_norm_eps ?? 1e-12) : undefined,
       activation: config?.activation,
+      imageSize: config?.image_size,
     };
     const sizes = viTSizes({ path: file.path, tensors }, facts, TITLE);
     checkClaims(companions, claimsOf(sizes));

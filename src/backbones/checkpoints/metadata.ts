@@ -2,6 +2,7 @@
  * The metadata of a safetensors file of weights, under timm's names of arguments: what idat writes, so that the file's
  * path is all that `--student` needs, and what it reads of it.
  */
+import { type ImageSize, imageSizeOf } from '../../image-size.js';
 import type { Backbone, BackboneConfig, BackboneSizes, ViTConfig } from '../backbone.js';
 
 /** What a file's metadata tell of its sizes; undefined where they do not. Lists are separated by commas. */
@@ -13,12 +14,19 @@ export function metadataFacts(metadata: Readonly<Record<string, string>>) {
   return {
     architecture: metadata.architecture,
     heads: number('num_heads'),
-    imageSize: number('img_size'),
+    imageSize: sizeOf(metadata.img_size),
     layerNormEps: number('layer_norm_eps'),
     activation: metadata.act_layer,
     pool: metadata.global_pool,
     rotary: number('rope_temperature'),
   };
+}
+
+/** The side of a square, or height and width. */
+function sizeOf(text = ''): ImageSize | undefined {
+  const [height, width = height, ...rest] = text.split(',').map(Number);
+  const usable = [height, width].every((side) => Number.isInteger(side) && side! > 0) && rest.length === 0;
+  return usable ? imageSizeOf(height!, width!) : undefined;
 }
 
 /**
@@ -34,7 +42,7 @@ export function checkpointMetadata(
   return {
     architecture: name.split('.')[0]!,
     tag,
-    img_size: `${config.imageSize}`,
+    img_size: `${config.imageSize}`, // two are joined by a comma
     patch_size: `${config.patchSize}`,
     ...sizesOf(config),
     num_classes: `${classes}`,
@@ -52,7 +60,15 @@ export function knownMetadata(known: BackboneSizes): Record<string, string> {
 }
 
 /** Where a reader could take another for granted. */
-const hiddenFacts = ({ heads, activation, preNorm, pool, rotary }: Partial<ViTConfig>): Record<string, string> => ({
+const hiddenFacts = ({
+  heads,
+  activation,
+  preNorm,
+  pool,
+  rotary,
+  imageSize,
+}: Partial<ViTConfig>): Record<string, string> => ({
+  ...(typeof imageSize === 'object' && { img_size: `${imageSize}` }),
   ...(heads !== undefined && { num_heads: `${heads}` }),
   ...((activation || preNorm) && { act_layer: activation ?? 'gelu' }),
   ...((pool || rotary !== undefined) && { global_pool: pool ?? 'token' }),

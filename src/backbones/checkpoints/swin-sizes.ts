@@ -1,5 +1,6 @@
 /** A Swin's sizes, from the shapes of its tensors where they show and from what is known beside them where they do not. */
 import { IdatError } from '../../errors.js';
+import { type ImageSize, imageSizeText } from '../../image-size.js';
 import type { SwinConfig } from '../backbone.js';
 import { type Checkpoint, countOf, shapeOf } from './naming.js';
 import { MAX_DEPTH } from './vit-sizes.js';
@@ -7,7 +8,7 @@ import { MAX_DEPTH } from './vit-sizes.js';
 /** What shapes do not tell. */
 export interface SwinFacts {
   /** Default: so large that the last stage's grid is one window, as in every published model. */
-  readonly imageSize?: number | undefined;
+  readonly imageSize?: ImageSize | undefined;
   /** Default: 1e-5, timm's. */
   readonly layerNormEps?: number | undefined;
 }
@@ -29,7 +30,8 @@ export function swinSizes(
   );
   return {
     family: 'swin',
-    imageSize: imageSize ?? patchSize * windowOf(table(Math.max(stages - 1, 0))) * 2 ** (stages - 1),
+    imageSize:
+      (imageSize as number | undefined) ?? patchSize * windowOf(table(Math.max(stages - 1, 0))) * 2 ** (stages - 1),
     patchSize,
     channels,
     embedWidth,
@@ -55,6 +57,10 @@ const MAX_BIAS_NUMBERS = 2 ** 28;
 /** @throws IdatError when the sizes do not fit each other: heads and widths, or the image and the windows that tile it */
 export function checkSwinSizes(path: string, config: SwinConfig): void {
   const { imageSize, patchSize, embedWidth, depths, heads, windowSize, channels, mlpRatio } = config;
+  if (typeof imageSize !== 'number') {
+    const what = `images of ${imageSizeText(imageSize)} pixels are no squares, which a Swin's windows tile`;
+    throw new IdatError('backbone.imageSize', `${path}: ${what}; use as many pixels a side both ways`);
+  }
   const counts = [patchSize, channels, embedWidth, windowSize, ...heads];
   if (!counts.every((n) => Number.isInteger(n) && n >= 1) || !(mlpRatio > 0 && mlpRatio < Infinity)) {
     throw new IdatError(

@@ -4,6 +4,7 @@
  *
  * @see timm's models/swin_transformer.py, at 0.6.13 and at 0.9
  */
+import type { ImageSize } from '../../image-size.js';
 import type { Companions } from './companions.js';
 import { metadataFacts } from './metadata.js';
 import { type Naming, type Table, type TensorFile, translated } from './naming.js';
@@ -43,7 +44,8 @@ export const timmSwin: Naming = {
     const { timm } = companions;
     const tensors = translated(numberedBehind(file), TABLE, 'a plain Swin');
     const { imageSize, layerNormEps } = metadataFacts(file.metadata);
-    const sizes = (side?: number) => swinSizes({ path: file.path, tensors }, { imageSize: side, layerNormEps }, TITLE);
+    const sizes = (side?: ImageSize) =>
+      swinSizes({ path: file.path, tensors }, { imageSize: side, layerNormEps }, TITLE);
     const masked = maskedWindows(file) * sizes().patchSize * sizes().windowSize;
     return {
       tensors,

@@ -3,6 +3,7 @@
  *
  * @see timm's models/vision_transformer.py
  */
+import { imageSizeOf } from '../../image-size.js';
 import type { Companions } from './companions.js';
 import { metadataFacts } from './metadata.js';
 import { type Naming, type Table, type TensorFile, translated } from './naming.js';
@@ -69,6 +70,7 @@ export const timmViT: Naming = {
 export function timmFacts({ path, metadata }: TensorFile, { timm }: Companions): ViTFacts {
   const own = metadataFacts(metadata);
   const { model_args: args, pretrained_cfg, global_pool } = timm ?? {};
+  const input = pretrained_cfg?.input_size;
   const known = architectureFacts(path, own.architecture ?? timm?.architecture);
   const named = namedFacts(path, {
     activation: own.activation ?? args?.act_layer,
@@ -80,6 +82,6 @@ export function timmFacts({ path, metadata }: TensorFile, { timm }: Companions):
     activation: named.activation ?? known.activation,
     pool: named.pool ?? known.pool,
     rotary: own.rotary ?? known.rotary,
-    imageSize: own.imageSize ?? args?.img_size ?? pretrained_cfg?.input_size?.[1],
+    imageSize: own.imageSize ?? args?.img_size ?? (input && imageSizeOf(input[1], input[2])),
   };
 }

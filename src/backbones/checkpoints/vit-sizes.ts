@@ -1,7 +1,9 @@
 /** A ViT's sizes, from the shapes of its tensors where they show and from what is known beside them where they do not. */
 import { IdatError, printable } from '../../errors.js';
+import { type ImageSize, imageSizeOf, imageSizeText } from '../../image-size.js';
 import { ALL_ACTIVATIONS, activationByName } from '../activations.js';
 import type { Activation, Pooling, ViTConfig, ViTVariations } from '../backbone.js';
+import { patchGrid } from '../vit.js';
 import { type Checkpoint, countOf, shapeOf } from './naming.js';
 import { publishedHeads } from './vit-heads.js';
 
@@ -17,8 +19,8 @@ export interface ViTFacts {
   readonly pool?: Pooling | undefined;
   /** Base of the periods of rotary positions; default: none. */
   readonly rotary?: number | undefined;
-  /** Side of the image where no positions tell it. */
-  readonly imageSize?: number | undefined;
+  /** Of the image where no positions tell it: where there are none, or where their grid is no square. */
+  readonly imageSize?: ImageSize | undefined;
 }
 
 /** @throws IdatError `backbone.tensor` when a tensor that tells a size is missing or of another rank */
@@ -33,11 +35,16 @@ export function viTSizes(
   const mlpWidth = shape('blocks.0.mlp.fc1.weight', 2)[0]!;
   const tokens = facts.rotary === undefined || file.tensors.has('pos_embed') ? shape('pos_embed', 3)[1]! : null;
   const registers = file.tensors.has('reg_token') ? shape('reg_token', 3)[1]! : 0;
-  const { side, positions } = gridOf(file, tokens, registers);
+  const { grid, positions } = gridOf(
+    file,
+    tokens,
+    registers,
+    imageSize ? patchGrid({ imageSize, patchSize }) : undefined,
+  );
   const gated = mlpWidth === 2 * shape('blocks.0.mlp.fc2.weight', 2)[1]!;
   return {
     family: 'vit',
-    imageSize: side === null ? (imageSize ?? 224) : side * patchSize,
+    imageSize: grid === null ? (imageSize ?? 224) : imageSizeOf(grid[0] * patchSize, grid[1] * patchSize),
     patchSize,
     channels,
     width,
@@ -53,29 +60,44 @@ export function viTSizes(
   };
 }
 
+/** Rows and columns of patches. */
+type Grid = readonly [rows: number, columns: number];
+
 /**
- * Patches a side, and which tokens have positions: as many as leave a square. Where none does, the plain ViT's are taken,
- * and the positions found not to fit are named later.
+ * The grid of patches, and which tokens have positions: as many as leave the grid that is said, or else a square.
  *
  * @param tokens rows of positions, or null: there are none
+ * @param said what is known beside the tensors; that of square images counts for nothing, as positions may be resized ones
+ * @throws IdatError `backbone.positions` where none leaves either
  */
 function gridOf(
-  { tensors }: Pick<Checkpoint, 'tensors'>,
+  { path, tensors }: Pick<Checkpoint, 'path' | 'tensors'>,
   tokens: number | null,
   registers: number,
-): { side: number | null } & Pick<ViTVariations, 'positions'> {
-  if (tokens === null) return { side: null, positions: 'none' };
+  said: Grid | undefined,
+): { grid: Grid | null } & Pick<ViTVariations, 'positions'> {
+  if (tokens === null) return { grid: null, positions: 'none' };
   const front = Number(tensors.has('cls_token')) + Number(tensors.has('dist_token'));
   const places = [
     { count: front, positions: undefined },
     { count: 0, positions: 'patches' },
     { count: front + registers, positions: 'all' },
   ] as const;
-  const sideWithout = (count: number) => Math.sqrt(tokens - count);
-  const fitting = places.find(({ count }) => tokens > count && Number.isInteger(sideWithout(count)));
-  if (!fitting) return { side: Math.round(Math.sqrt(Math.max(tokens - front, 0))) };
-  const { count, positions } = fitting;
-  return { side: sideWithout(count), ...(positions && { positions }) };
+  const square = (count: number): Grid | null => {
+    const side = Math.sqrt(tokens - count);
+    return tokens > count && Number.isInteger(side) ? [side, side] : null;
+  };
+  const oblong = (count: number) => (said && said[0] !== said[1] && said[0] * said[1] === tokens - count ? said : null);
+  for (const gridWithout of [oblong, square]) {
+    for (const { count, positions } of places) {
+      const grid = gridWithout(count);
+      if (grid) return { grid, ...(positions && { positions }) };
+    }
+  }
+  throw new IdatError(
+    'backbone.positions',
+    `${path}: ${tokens} positions leave no square grid of patches behind ${front} tokens in front; if its images are no squares, store height and width as img_size in the file's metadata, such as 160,224, or put the model's config.json beside the file`,
+  );
 }
 
 /** What the tensors, and what is known beside them, tell of a ViT that is not plain. */
@@ -173,14 +195,16 @@ export function checkViTSizes(path: string, config: ViTConfig): void {
   if (depth > MAX_DEPTH) {
     throw new IdatError('backbone.sizes', `${path}: a ViT of ${depth} blocks; idat reads those of up to ${MAX_DEPTH}`);
   }
-  if (!Number.isInteger(imageSize / patchSize) || imageSize < patchSize) {
+  const grid = patchGrid(config);
+  const size = imageSizeText(imageSize);
+  if (!grid.every((side) => Number.isInteger(side) && side >= 1)) {
     throw new IdatError(
       'backbone.imageSize',
-      `${path}: image size ${imageSize} is not a multiple of patch size ${patchSize}`,
+      `${path}: image size ${size} is not a multiple of patch size ${patchSize}`,
     );
   }
-  if ((imageSize / patchSize) ** 2 > MAX_TOKENS) {
-    const what = `images of ${imageSize} pixels make more than ${MAX_TOKENS} patches of ${patchSize}`;
+  if (grid[0] * grid[1] > MAX_TOKENS) {
+    const what = `images of ${size} pixels make more than ${MAX_TOKENS} patches of ${patchSize}`;
     throw new IdatError('backbone.imageSize', `${path}: ${what}; use smaller images`);
   }
 }

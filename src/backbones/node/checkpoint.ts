@@ -1,6 +1,7 @@
 /**
  * A checkpoint as a frozen backbone: the sizes decided, every tensor looked at once, numbers left where they lie.
  */
+
 import { basename } from 'node:path';
 import { IdatError } from '../../errors.js';
 import { sha256OfFiles } from '../../files/node/sha256.js';
@@ -14,6 +15,7 @@ import type { StoredTensor } from '../checkpoints/stored-tensor.js';
 import { checkSwinSizes } from '../checkpoints/swin-sizes.js';
 import { checkViTSizes } from '../checkpoints/vit-sizes.js';
 import { resizePositionEmbedding } from '../position-embedding.js';
+import { patchGrid } from '../vit.js';
 import { openCheckpoint } from './open.js';
 
 export interface Overrides {
@@ -126,9 +128,8 @@ class CheckpointWeights implements Weights {
     const tensor = this.find(name, shape);
     const values = tensor.load();
     if (sameShape(tensor.shape, shape)) return values;
-    const side = ({ imageSize, patchSize }: BackboneConfig) => imageSize / patchSize;
-    const front = shape[1]! - side(this.config) ** 2;
-    return resizePositionEmbedding(values, shape[2]!, side(this.checkpoint.config), side(this.config), front);
+    const [from, to] = [patchGrid(this.checkpoint.config), patchGrid(this.config)];
+    return resizePositionEmbedding(values, shape[2]!, from, to, shape[1]! - to[0] * to[1]);
   }
 
   private find(name: string, shape: Shape): StoredTensor {
@@ -141,7 +142,7 @@ class CheckpointWeights implements Weights {
       );
     }
     // positions may be resized, from the grid their number says
-    const patches = ({ imageSize, patchSize }: BackboneConfig) => (imageSize / patchSize) ** 2;
+    const patches = (of: BackboneConfig) => patchGrid(of).reduce((rows, columns) => rows * columns);
     const expected = name === 'pos_embed' ? [1, shape[1]! - patches(this.config) + patches(config), shape[2]!] : shape;
     if (tensor.isFloat && sameShape(tensor.shape, expected)) return tensor;
     throw new IdatError(

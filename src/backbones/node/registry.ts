@@ -1,4 +1,5 @@
 /** From a name or a path to a backbone: where the files of known ones are looked for. */
+
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { IdatError, nearest } from '../../errors.js';
@@ -7,7 +8,8 @@ import { packageFile } from '../../files/node/package-root.js';
 import { cachedFile, isFile } from '../../hub/cache.js';
 import { hubCacheFolder, isOffline } from '../../hub/environment.js';
 import { type FetchControl, fetchFromHub, indexOf } from '../../hub/fetch.js';
-import type { Backbone } from '../backbone.js';
+import type { ImageSize } from '../../image-size.js';
+import type { Backbone, BackboneSizes } from '../backbone.js';
 import { fromTransformers, type HubSource, KNOWN_BACKBONES, knownBackbone, withoutTag } from '../known-backbones.js';
 import { backboneFromFile } from './checkpoint.js';
 
@@ -94,8 +96,8 @@ function instructions({ name, hub }: NamedWeights): string {
 
 /** What the user may set about a backbone. */
 export interface BackboneOptions {
-  /** Side of the input in pixels when it is not the checkpoint's; positions are resized. */
-  readonly imageSize?: number | undefined;
+  /** Of the input when it is not the checkpoint's; positions are resized. */
+  readonly imageSize?: ImageSize | undefined;
   /** Epsilon of the norms when it is not the checkpoint's. */
   readonly layerNormEps?: number | undefined;
 }
@@ -113,11 +115,15 @@ export async function resolveBackbone(
 ): Promise<Backbone> {
   const { imageSize, layerNormEps, fetch } = options;
   const wanted = { ...(imageSize !== undefined && { imageSize }), ...(layerNormEps !== undefined && { layerNormEps }) };
-  if (isModelPath(nameOrPath)) return backboneFromFile(nameOrPath, { config: wanted });
+  if (isModelPath(nameOrPath)) return backboneFromFile(nameOrPath, { config: wanted as BackboneSizes });
   const weights = weightsNamed(nameOrPath);
   const path = await obtainWeights(weights, fetch);
   const known = knownBackbone(weights.name);
-  return backboneFromFile(path, { ...known, name: weights.name, config: { ...known?.config, ...wanted } });
+  return backboneFromFile(path, {
+    ...known,
+    name: weights.name,
+    config: { ...known?.config, ...wanted } as BackboneSizes,
+  });
 }
 
 /** Offers the nearest names. */

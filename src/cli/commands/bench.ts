@@ -1,9 +1,11 @@
 /** idat bench: how fast this machine trains, and how fast others do. */
+
 import { mkdir } from 'node:fs/promises';
 import { Command } from 'commander';
 import { type BenchRecord, bench as measure } from '../../bench/bench.js';
 import { comparableRecords, figureRows, machineRows, saveRecord } from '../../bench/comparison.js';
 import { BenchConfig } from '../../bench/config.js';
+import { imageSizeText } from '../../image-size.js';
 import { addFlags, givenFields } from '../config-flags.js';
 import { importExtensions } from '../extension-file.js';
 import { facts, table } from '../format.js';
@@ -54,7 +56,7 @@ function describe(record: BenchRecord, others: readonly BenchRecord[]): string {
     facts({
       machine: `${machine.cpu}, ${machine.cores} cores, ${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB`,
       device: `${device}, ${threads} ${threads === 1 ? 'thread' : 'threads'}${replicas > 1 ? ` for each of ${replicas} calls at a time` : ''}, ONNX Runtime ${versions.onnxruntime}, idat ${versions.idat}`,
-      models: `${task.student}${task.teacher ? `, taught by ${task.teacher}` : ''}, ${task.variant}, ${task.imageSize} pixels`,
+      models: `${task.student}${task.teacher ? `, taught by ${task.teacher}` : ''}, ${task.variant}, ${imageSizeText(task.imageSize)} pixels`,
       'images a call': `${step.images / replicas}, for batches of ${task.batchSize}`,
       'peak memory': `${(peakMemoryBytes / 2 ** 30).toFixed(2)} GiB, of a process that only trains`,
     }),

@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { weightsNamed } from '../../backbones/node/registry.js';
 import { homeFolder } from '../../files/node/home-folder.js';
+import { imageSizeText } from '../../image-size.js';
 import { fetchModel, type ListedModel, listModels } from '../../runs/models.js';
 import { table } from '../format.js';
 import { print } from '../terminal.js';
@@ -47,7 +48,7 @@ function describe({ name, parameters, config, licence, goodAs, hub, path }: List
     name,
     FAMILIES[config.family],
     size,
-    `${config.imageSize}`,
+    imageSizeText(config.imageSize),
     licence,
     goodAs,
     hub?.repo.split('/')[0] ?? 'idat',

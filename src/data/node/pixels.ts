@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { IdatError } from '../../errors.js';
 import { sha256 } from '../../files/node/sha256.js';
 import { usableCores } from '../../files/node/usable-cores.js';
+import { type ImageSize, pixelsOf } from '../../image-size.js';
 import { eachConcurrently } from '../concurrently.js';
 import type { ImageItem } from '../dataset.js';
 import { PIXELS_IN_MEMORY, type PixelStore } from '../pixels.js';
@@ -21,8 +22,8 @@ const PIPELINE_VERSION = 2;
 export const IMAGES_AT_ONCE = usableCores() + 1;
 
 export interface LoadOptions {
-  /** Side of the square the images are resized to, in pixels. */
-  size: number;
+  /** What the images are resized to. */
+  size: ImageSize;
   /** Turn images as their EXIF orientation says. */
   orient: boolean;
   /** Throw at the first unreadable image; otherwise leave it out and list it in `skipped`. */
@@ -51,7 +52,7 @@ export async function loadPixels(items: readonly ImageItem[], options: LoadOptio
   const shape: CacheShape = {
     key: pixelsKey(options, hashes),
     records: items.length,
-    recordBytes: 3 * options.size * options.size,
+    recordBytes: 3 * pixelsOf(options.size),
   };
   const { storage, failures, ...origin } =
     (await loadCached(items, shape, options)) ?? (await decodeAll(items, shape, options));

@@ -1,6 +1,5 @@
 /** The bottleneck that the adapter methods share: A(x) = W2·GELU(W1·x + b1) + b2. */
-import { blocks } from '../../backbones/architecture.js';
-import type { BackboneConfig } from '../../backbones/backbone.js';
+import type { Region } from '../../backbones/region.js';
 import { gelu, linear, relu } from '../../graph/ops/index.js';
 import type { Tensor } from '../../graph/tensor.js';
 import type { Scope } from '../method.js';
@@ -47,6 +46,6 @@ export function adapter(scope: Scope, name: string, x: Tensor, hidden: number, k
   return dense('linear2', hidden, D, kind.up, scope.dropout(name, squeezed, kind.dropout));
 }
 
-/** Numbers of one adapter in every block: Σ 2Dh + h + D. */
-export const adapterCount = (config: BackboneConfig, hidden: number): number =>
-  blocks(config).reduce((sum, { width: D }) => sum + 2 * D * hidden + hidden + D, 0);
+/** Numbers of one adapter in each block of a region: Σ 2Dh + h + D. */
+export const adapterCount = (region: Region, hidden: number): number =>
+  region.blocks.reduce((sum, { width: D }) => sum + 2 * D * hidden + hidden + D, 0);
