@@ -27,31 +27,33 @@ export function sweepView(limit: number, stream: WriteStream = process.stderr): 
 
 function liveTable(limit: number, stream: WriteStream): SweepView {
   const started = performance.now();
-  let drawn = 0;
-  let last = Number.NEGATIVE_INFINITY;
   const finished: RunStatus[] = [];
-  const clear = () => {
+  let drawn = 0;
+  let due: NodeJS.Timeout | undefined;
+  const wipe = () => {
     if (drawn > 0) stream.write(`\x1b[${drawn}A\x1b[J`);
     drawn = 0;
   };
-  let states = '';
+  const draw = (all: readonly RunStatus[]) => {
+    due = undefined;
+    const width = Math.max(40, stream.columns ?? 80) - 1;
+    const room = Math.max(3, (stream.rows ?? 24) - 1);
+    const seconds = (performance.now() - started) / 1000;
+    const lines = tableLines(all, finished, limit, seconds, width).slice(0, room);
+    wipe();
+    stream.write(lines.map((line) => `${visible(line)}\n`).join(''));
+    drawn = lines.length;
+  };
   return {
     onStatus: (status, all) => {
       if (status.state === 'done' && !status.found && !finished.includes(status)) finished.push(status);
-      const now = performance.now();
-      const news = `${status.run.name} ${status.state}`;
-      if (now - last < REDRAW_MS && (news === states || all[0] === status)) return;
-      [last, states] = [now, news];
-      const width = Math.max(40, stream.columns ?? 80) - 1;
-      const lines = tableLines(all, finished, limit, (now - started) / 1000, width);
-      const room = Math.max(3, (stream.rows ?? 24) - 1);
-      clear();
-      const shown = lines.slice(0, room);
-      stream.write(shown.map((line) => `${visible(line)}\n`).join(''));
-      drawn = shown.length;
+      due ??= setTimeout(() => draw(all), REDRAW_MS).unref(); // many changes at once are one
     },
     onProgress: () => {},
-    clear,
+    clear: () => {
+      clearTimeout(due);
+      wipe();
+    },
   };
 }
 
@@ -114,7 +116,7 @@ export function tableLines(
     ...finished
       .slice(-SHOWN.done)
       .reverse()
-      .map((status) => fitted(`✓ ${status.run.name}`, ending(status), width)),
+      .map((status) => fitted('✓ ', status.run.name, ending(status), width)),
     `  ${clock(seconds)} so far`,
   ];
   return lines.map((line) => cut(line, width));
@@ -122,18 +124,19 @@ export function tableLines(
 
 const cut = (line: string, width: number): string => (line.length > width ? `${line.slice(0, width - 1)}…` : line);
 
-/** The end stays, the name gives way. */
-const fitted = (name: string, end: string, width: number): string => {
-  const room = Math.max(10, width - end.length);
-  return `${name.length > room ? `${name.slice(0, 4)}…${name.slice(name.length - room + 5)}` : name}${end}`;
-};
+/** Front and end stay, the name between them gives way. */
+function fitted(front: string, name: string, end: string, width: number): string {
+  const room = Math.max(12, width - front.length - end.length);
+  const short = name.length > room ? `${name.slice(0, 4)}…${name.slice(5 - room)}` : name;
+  return `${front}${short}${end}`;
+}
 
-/** `12 of 60 done (4 found), 2 running, 45 waiting, 1 failed; about 1:23:00 left` */
+/** `12 of 60 done (4 before), 2 running, 45 waiting, 1 failed; about 1:23:00 left` */
 function countsLine(all: readonly RunStatus[], limit: number): string {
   const count = (state: RunStatus['state']) => all.filter((status) => status.state === state).length;
   const found = all.filter((status) => status.found).length;
   const parts = [
-    `${count('done')} of ${all.length} done${found > 0 ? ` (${found} of them before)` : ''}`,
+    `${count('done')} of ${all.length} done${found > 0 ? ` (${found} before)` : ''}`,
     `${count('running')} running`,
     ...(count('elsewhere') > 0 ? [`${count('elsewhere')} elsewhere`] : []),
     `${count('waiting')} waiting`,
@@ -165,5 +168,5 @@ function runningLine(status: RunStatus, width: number): string {
   const { fraction, secondsLeft: left } = status;
   const filled = Math.round(BAR_WIDTH * Math.min(1, fraction));
   const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`;
-  return fitted(`${bar} ${status.run.name}`, left === null ? '  starting' : `  ${clock(left)} left`, width);
+  return fitted(`${bar} `, status.run.name, left === null ? '  starting' : `  ${clock(left)} left`, width);
 }
