@@ -195,8 +195,12 @@ export async function run(): Promise<FineTuneResult> {
       { cwd: folder, encoding: 'utf8' },
     );
     const errors = stdout.split('\n').filter((line) => line.includes('error TS'));
-    const filesWithErrors = [...new Set(errors.map((line) => line.split('(')[0]!))];
-    return Object.fromEntries(filesWithErrors.map((file) => [file, errors.filter((line) => line.startsWith(file))]));
+    const byFile: Record<string, string[]> = {};
+    for (const line of errors) {
+      const file = line.split('(')[0]!;
+      byFile[file] = [...(byFile[file] ?? []), line];
+    }
+    return byFile;
   }
 
   it('resolve under nodenext, in ES modules and CommonJS, and are checked', () => {
