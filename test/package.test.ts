@@ -4,8 +4,11 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symli
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { temporaryFolder } from './train-support.js';
+
+// compilers and processes, on a machine that may be busy
+vi.setConfig({ testTimeout: 180_000 });
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
 const modules = join(repository, 'node_modules');
