@@ -71,7 +71,18 @@ describe('the packed files', () => {
   it('lie in known places', () => {
     const places = new Set(paths.map((path) => path.split('/')[0]));
     expect([...places].sort()).toEqual(
-      ['LICENSE', 'NOTICE', 'README.md', 'assets', 'dist', 'docs', 'examples', 'install', 'package.json'].sort(),
+      [
+        'LICENSE',
+        'NOTICE',
+        'README.md',
+        'assets',
+        'dist',
+        'docs',
+        'examples',
+        'experiments',
+        'install',
+        'package.json',
+      ].sort(),
     );
   });
 
@@ -146,7 +157,7 @@ describe('the installed package', () => {
       `import { drawChart } from './node_modules/idat/dist/report/chart-library.js';
 const axes = { xAxis: { type: 'category', data: ['a', 'b'] }, yAxis: { type: 'value' } };
 const series = ['line', 'bar', 'scatter'].map((type) => ({ type, data: [1, 2] }));
-process.stdout.write(drawChart({ ...axes, series, title: { text: 'Bundled' } }, { width: 200, height: 100 }));`,
+process.stdout.write(drawChart({ ...axes, series, title: { text: 'Bundled' } }, 200, 100));`,
     );
     expect(stderr).toBe('');
     expect(stdout).toMatch(/^<svg .*>Bundled<\/text>.*<\/svg>$/s);
