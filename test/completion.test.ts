@@ -98,16 +98,30 @@ describe.skipIf(!has(fish))('in fish', () => {
 
 const zsh = process.env.IDAT_TEST_ZSH ?? 'zsh';
 describe.skipIf(!has(zsh))('in zsh', () => {
+  const inZsh = (script: string) => execFileSync(zsh, ['-f', '-c', script], { cwd: place, encoding: 'utf8' });
   it('is registered for idat, and its function is read', () => {
-    const text = execFileSync(
-      zsh,
-      ['-f', '-c', 'autoload -U compinit && compinit -D -u; source ./zsh; whence -w _idat; print $_comps[idat]'],
-      {
-        cwd: place,
-        encoding: 'utf8',
-      },
-    );
+    const text = inZsh('autoload -U compinit && compinit -D -u; source ./zsh; whence -w _idat; print $_comps[idat]');
     expect(text).toMatch(/^_idat: function\n_bash_complete/m);
+  });
+  it.each([
+    ['idat tr', ['train']],
+    ['idat data ch', ['check']],
+    ['idat train x --protocol ', ['last', 'val', 'paper']],
+    ['idat train x --disable simplify fold-c', ['fold-constants']],
+    ['idat train pho', ['photo one.jpg']],
+  ])('%s', (line, words) => {
+    const given = line.split(' ').map((word) => `'${word}'`);
+    // the way in which bashcompinit calls a function made for bash
+    const call = `f() { emulate -L sh; setopt kshglob noshglob braceexpand; _idat; print -l -- "\${COMPREPLY[@]}"; }`;
+    const text = inZsh(
+      `autoload -U compinit && compinit -D -u; source ./zsh; ${call}; COMP_WORDS=(${given.join(' ')}); COMP_CWORD=${given.length - 1}; f`,
+    );
+    // what does not begin as the word does is left out by zsh afterwards
+    const begun = text
+      .trimEnd()
+      .split('\n')
+      .filter((one) => one.startsWith(line.split(' ').at(-1)!));
+    expect(begun).toEqual(words);
   });
 });
 

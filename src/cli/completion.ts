@@ -168,9 +168,10 @@ _idat_reply() {
   esac
 }
 _idat() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} command= words= paths= one flag=
+  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} command= words= paths= one flag= i
   COMPREPLY=()
-  for one in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    one=\${COMP_WORDS[i]}
     [[ $one == -* ]] && flag=last:$one
     case "\${command:+$command }$one" in
       ${children.map((name) => `'${name}'`).join('|')}) command="\${command:+$command }$one" ;;
