@@ -2,11 +2,13 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gridOf, imagesShape, tensorShapes } from '../src/backbones/architecture.js';
 import type { ViTConfig } from '../src/backbones/backbone.js';
 import { backboneFromFile } from '../src/backbones/node/checkpoint.js';
 import { resizePositionEmbedding } from '../src/backbones/position-embedding.js';
+import { addConfigFlags } from '../src/cli/config-flags.js';
 import { imageChange } from '../src/data/augment.js';
 import { preprocess } from '../src/data/preprocess.js';
 import { encodeSafetensors } from '../src/files/safetensors.js';
@@ -172,6 +174,12 @@ describe('settings', () => {
   it.each(['98', '0x8', '8x', '8x12x3', 'big', 0, 5000])('refuse %j', (imageSize) => {
     expect(() => sizeOf(imageSize)).toThrow(/^imageSize: /);
   });
+});
+
+it('on the command line 0x8 is no number', () => {
+  const command = addConfigFlags(new Command().exitOverride());
+  const read = (text: string) => command.parse(['node', 'idat', '--image-size', text]).opts().imageSize;
+  expect(['98', '1e2', '160x224', '0x8', 'big'].map(read)).toEqual([98, 100, '160x224', '0x8', 'big']);
 });
 
 describe('a run', () => {

@@ -88,10 +88,12 @@ function nameAndValue(text: string, before: Record<string, number | boolean | st
   return { ...before, [name]: Number.isFinite(Number(value)) ? Number(value) : value };
 }
 
+/** Not 0x8, which is a size to who types it and 8 to JavaScript. */
+const DECIMAL = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
+
 /** What does not read as the type wanted stays text, for the schema to refuse with the field's name. */
 function parse(text: string, type: FieldType): unknown {
   if (type.kind === 'choice') return nameOf(type.choices)(text);
   if (type.kind !== 'number' && type.kind !== 'integer') return text;
-  const reads = !type.words.includes(text) && text.trim() !== '' && Number.isFinite(Number(text));
-  return reads ? Number(text) : text;
+  return DECIMAL.test(text.trim()) && Number.isFinite(Number(text)) ? Number(text) : text;
 }
