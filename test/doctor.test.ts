@@ -64,7 +64,7 @@ describe('idat doctor', () => {
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
     expect(stdout).toMatch(/^speed +not measured/m);
     expect(stdout.replace(/\s+/g, ' ')).toMatch(
-      /error: ONNX Runtime does not compute here: libonnxruntime\.so\.1: cannot open/,
+      /error: ONNX Runtime does not load on this \S+ \S+: libonnxruntime\.so\.1: cannot open/,
     );
   });
 

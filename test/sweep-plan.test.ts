@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { IdatError } from '../src/errors.js';
-import { expandPlan } from '../src/experiments/expand.js';
+import { expandPlan, resultKey } from '../src/experiments/expand.js';
 import { checkPlan } from '../src/experiments/plan.js';
 import { parsePlan, readPlan } from '../src/experiments/plan-file.js';
 import { PAPER_MODELS } from '../src/paper/ablations.js';
@@ -61,7 +61,12 @@ describe('a plan that cannot be', () => {
     ['tasks: [a]\nrows:\n  - name: x\n    method: lora\n    hidden: 3', 5, /hidden: lora has no such option.*run a, x/],
     ['tasks: [a]\nbase:\n  method: sequental', 3, /method: .*sequential/],
     ['tasks: [a]\ngrid:\n  seed: 1\n  options.rnk: [1, 2]\nbase: { method: lora }', 4, /options\.rnk: no such option/],
-    ['tasks: [petz]\nbase:\n  recipe: own', 3, /no recipe for 'petz'; did you mean pets/],
+    [
+      'tasks: [pets]\ngrid: { distill: [none, kl] }\nbase: { teacher: vit_nano_patch4_32.cifar10 }\nagainst: alne',
+      4,
+      /no row is called 'alne'; did you mean alone/,
+    ],
+    ['tasks: [petz]\nbase:\n  recipe: vtab', 3, /none is called 'vtab\/petz'; did you mean vtab\/pets/],
     ['base:\n  lr: 1', null, /expected tasks, or data/],
   ])('%j: settings that cannot go together name the run and the line', (text, line, message) => {
     const error = errorOf(() => expand(text));
@@ -103,7 +108,7 @@ describe('the runs of a plan', () => {
 
   it('go by what stands nearest: recipe, base, task, row, row on a task, grid, and what is set from outside', () => {
     const text = `
-base: { recipe: own, weightDecay: 0.2, method: lora }
+base: { recipe: vtab, weightDecay: 0.2, method: lora }
 tasks: [{ name: clevr_dist, dropPath: 0.3 }, svhn]
 rows: [{ name: x, batchSize: 8, on: { svhn: { batchSize: 4 } } }]
 grid: { options.rank: [2], clipNorm: 1 }`;
@@ -159,11 +164,27 @@ exclude: [{ distill: [kl, mse], seed: 2 }, { task: b, distill: none, method: par
   });
 });
 
+describe('the plan of the teacher’s worth', () => {
+  it('pairs each run alone with one that is taught, and shares its runs with Table 3', async () => {
+    const plan = (name: string) =>
+      readPlan(fileURLToPath(new URL(`../experiments/mini/${name}.yaml`, import.meta.url)));
+    const [taught, table3] = await Promise.all(['taught', 'table-3'].map(plan));
+    const runs = expandPlan(taught!.plan, { dataRoot: root, place: taught!.place });
+    expect(runs.length).toBe(8 * 2 * 5);
+    const rows = (row: string) => runs.filter((run) => run.row === row).map(({ task, seed }) => `${task} ${seed}`);
+    expect(rows('iDAT-S-mse')).toEqual(rows('Seq. adapter'));
+    const others = new Set(
+      expandPlan(table3!.plan, { dataRoot: root, place: table3!.place }).map(({ settings }) => resultKey(settings)),
+    );
+    expect(runs.filter(({ settings }) => others.has(resultKey(settings))).length).toBe(8 * 2 * 3);
+  });
+});
+
 describe('the plans of the paper’s tables', () => {
   const folder = fileURLToPath(new URL('../experiments/', import.meta.url));
   const files = readdirSync(folder, { recursive: true })
     .map(String)
-    .filter((name) => name.endsWith('.yaml'));
+    .filter((name) => /table-\d+\.yaml$/.test(name));
   const mini = (name: string) => name.startsWith('mini');
 
   it('are there for each table of runs, and in small for all but Swin’s', () => {

@@ -87,6 +87,24 @@ describe('the table of a sweep', () => {
     expect(table).toContain('Not all runs have ended');
   });
 
+  it('holds rows against the one the plan names, run by run and task by task', () => {
+    const accuracies = { alone: [0.5, 0.52, 0.4, 0.41], mse: [0.53, 0.54, 0.44, 0.44], kl: [0.5, 0.53, 0.4, 0.4] };
+    const results = Object.entries(accuracies).flatMap(([label, values]) =>
+      values.map((value, i) => run(label, i < 2 ? 'a' : 'b', i % 2, value)),
+    );
+    const table = sweepTable({ plan: { against: 'alone' }, results, failed: [] });
+    expect(table).toContain(
+      '| difference | pairs | points | 95 % interval | p | p (Holm) | 95 % interval over tasks |',
+    );
+    expect(table).toMatch(
+      /\| mse − alone \| 4 \| \+3\.00 \| \+2\.\d\d to \+3\.\d\d \| 0\.125 \| 0\.250 \| \+2\.50 to \+3\.50 \|/,
+    );
+    expect(table).toMatch(/\| kl − alone \| 4 \| \+0\.00 \| −0\.\d\d to \+0\.\d\d \| 1\.000 \| 1\.000 \|/);
+    const one = sweepTable({ plan: { against: { mse: 'kl' } }, results, failed: [] });
+    expect(one).toContain('| mse − kl | 4 | +3.00 |');
+    expect(one).not.toContain('− alone');
+  });
+
   it('is plain without a paper', () => {
     const table = sweepTable({ plan: {}, results: [run('a', 'x', 1, 0.5)], failed: [] });
     expect(table.split('\n').slice(0, 3)).toEqual([

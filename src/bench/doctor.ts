@@ -215,7 +215,13 @@ function findingsOf({
   const little = [cache, temporary].filter(({ freeBytes }) => freeBytes !== null && freeBytes < LITTLE_DISK);
   const essential = ['JPEG', 'PNG'].filter((format) => images.lacks.includes(format));
   return [
-    ...(cpu.works ? [] : [error(`ONNX Runtime does not compute here: ${cpu.reason}`)]),
+    ...(cpu.works
+      ? []
+      : [
+          error(
+            cpu.reason?.startsWith('ONNX Runtime') ? cpu.reason : `ONNX Runtime does not compute here: ${cpu.reason}`,
+          ),
+        ]),
     ...(essential.length > 0 ? [error(`the image decoder reads no ${essential.join(', no ')}`)] : []),
     ...(temporary.writable
       ? []

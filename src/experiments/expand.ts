@@ -1,9 +1,9 @@
 /** From a plan to its runs: what each is asked to do, and where it will lie. */
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { IdatError } from '../errors.js';
+import { IdatError, nearest, printable } from '../errors.js';
 import { sha256 } from '../files/node/sha256.js';
-import { recipeOf } from '../paper/recipes.js';
+import { recipeNamed, SUITES } from '../paper/named-recipes.js';
 import { taskNamed } from '../paper/tasks.js';
 import { nameOfData } from '../runs/data-source.js';
 import { type FineTuneRequest, storedSettingsOf } from '../runs/request.js';
@@ -76,7 +76,19 @@ export function expandPlan(
   const kept = drafts.map((draft) => runOf(draft, place)).filter(({ run }) => !isExcluded(run, plan.exclude ?? []));
   const runs = withNames(withoutRepeats(kept));
   if (runs.length === 0) throw planError([{ path: ['exclude'], code: 'empty', message: 'no run is left' }], place);
+  checkAgainst(runs, plan, place);
   return ordered(runs, plan.order ?? 'seeds');
+}
+
+function checkAgainst(runs: readonly PlannedRun[], { against = {} }: CheckedPlan, place?: Place): void {
+  const known = new Set(runs.flatMap(({ row, name }) => [...(row === null ? [] : [row]), name.split('/')[1]!]));
+  const pairs = typeof against === 'string' ? [['', against] as const] : Object.entries(against);
+  for (const [of, other] of pairs) {
+    const unknown = [of, other].find((name) => name !== '' && !known.has(name));
+    if (unknown === undefined) continue;
+    const message = `no row is called '${printable(unknown)}'; did you mean ${nearest(unknown, known, 2).join(' or ')}?`;
+    throw planError([{ path: of === '' ? ['against'] : ['against', of], code: 'unknown', message }], place);
+  }
 }
 
 function gridDrafts(plan: CheckedPlan, dataRoot: string): Draft[] {
@@ -212,7 +224,7 @@ function inputOf({ layers, task }: Draft, place: Place | undefined): Omit<FineTu
   let input: Record<string, unknown> = {};
   for (const { settings } of layers) input = laid(input, settings);
   const { recipe, ...own } = input;
-  const all = recipe === undefined ? own : laid(recipeNamed(String(recipe), task.name, { layers, place }), own);
+  const all = recipe === undefined ? own : laid(settingsOfRecipe(String(recipe), task.name, { layers, place }), own);
   const alone = all.teacher === 'none' || all.distill === 'none' || all.teacher === undefined || all.teacher === null;
   if (!alone) return all as Omit<FineTuneInput, 'data'>;
   const { distill: _, teacher: __, variant, ...rest } = all;
@@ -225,14 +237,14 @@ function inputOf({ layers, task }: Draft, place: Place | undefined): Omit<FineTu
   return presets as Omit<FineTuneInput, 'data'>;
 }
 
-/** The recipe of a task, as settings. */
-function recipeNamed(
+/** A recipe's settings. @param name its own, or that of a suite, which stands for the task's own in it */
+function settingsOfRecipe(
   name: string,
   task: string,
   { layers, place }: { layers: readonly Layer[]; place: Place | undefined },
 ): Record<string, unknown> {
   try {
-    return { ...recipeOf(name === 'own' ? task : name) };
+    return { ...recipeNamed(SUITES.includes(name) ? `${name}/${task}` : name).settings };
   } catch (error) {
     if (!(error instanceof IdatError)) throw error;
     const last = [...layers].reverse().find(({ settings }) => 'recipe' in settings)!;

@@ -51,6 +51,11 @@ export interface SweepPlan {
   readonly paper?: string;
   /** What stands in for the paper's models and data, where something does. */
   readonly standIn?: string;
+  /**
+   * Which row of the table at the end others are held against, by the names in its first column: one for all others, or
+   * of each the one it is held against.
+   */
+  readonly against?: string | Readonly<Record<string, string>>;
 }
 
 const settings = z.record(z.string(), z.unknown());
@@ -81,6 +86,7 @@ const Plan = z.strictObject({
     .regex(/^table-([1-9]|1[01])$/, 'expected table-1 to table-11')
     .optional(),
   standIn: z.string().optional(),
+  against: z.union([z.string(), z.record(z.string(), z.string())]).optional(),
 });
 
 /** A plan whose shape is as it should be. */

@@ -19,6 +19,9 @@ export interface NamedRecipe {
 /** Images to train on, in every task of both suites. */
 export const SUITE_IMAGES = 1_000;
 
+/** What stands in front of the names of recipes. */
+export const SUITES: readonly string[] = ['vtab', 'mini'];
+
 /** VTAB-1K's nineteen in the order of Table 3, then VTAB-mini's. */
 export const NAMED_RECIPES: readonly NamedRecipe[] = [
   ...TASKS.map(({ name, folder, classes, testImages }) => ({

@@ -1,15 +1,27 @@
 /**
  * The runs of a sweep as a table: a row each setting, mean and spread over seeds, with the paper's figure beside it where
- * the plan repeats one of its tables. What may be said of differences belongs here as well, once there are statistics of them.
+ * the plan repeats one of its tables; then what may be said of the differences that the plan asks for.
  */
 import { TABLES, TASKS } from '../paper/tables.js';
 import { taskNamed } from '../paper/tasks.js';
-import { mean } from '../statistics/index.js';
+import {
+  comparePaired,
+  holm,
+  type Measured,
+  mean,
+  type PairedComparison,
+  standardDeviation,
+} from '../statistics/index.js';
 import { markdownTable, plain } from './markdown.js';
 
 /** What of a sweep is told. */
 export interface SweptRuns {
-  readonly plan: { readonly paper?: string; readonly says?: string; readonly standIn?: string };
+  readonly plan: {
+    readonly paper?: string;
+    readonly says?: string;
+    readonly standIn?: string;
+    readonly against?: string | Readonly<Record<string, string>>;
+  };
   readonly results: readonly SweptRun[];
   readonly failed: readonly unknown[];
 }
@@ -17,6 +29,8 @@ export interface SweptRuns {
 export interface SweptRun {
   readonly name: string;
   readonly task: string;
+  /** Its row's name in the plan. */
+  readonly row?: string | null;
   readonly paperRow?: number | null;
   readonly seed: number;
   readonly accuracy: number;
@@ -26,6 +40,7 @@ export interface SweptRun {
 /** The runs of one setting. */
 interface Line {
   readonly label: string;
+  readonly row: string | null;
   readonly paperRow: number | null;
   readonly runs: readonly SweptRun[];
 }
@@ -62,6 +77,7 @@ export function sweepTable({ plan, results, failed }: SweptRuns): string {
     markdownTable(head, rows),
     '',
     notes(),
+    ...differences(lines, plan.against),
   ].join('\n');
 
   function notes(): string {
@@ -97,7 +113,12 @@ function linesOf(results: readonly SweptRun[]): Line[] {
     const label = run.name.split('/')[1] ?? run.name;
     byLabel.set(label, [...(byLabel.get(label) ?? []), run]);
   }
-  const lines = [...byLabel].map(([label, runs]) => ({ label, runs, paperRow: runs[0]!.paperRow ?? null }));
+  const lines = [...byLabel].map(([label, runs]) => ({
+    label,
+    runs,
+    row: runs[0]!.row ?? null,
+    paperRow: runs[0]!.paperRow ?? null,
+  }));
   return lines.sort((a, b) => (a.paperRow ?? Number.MAX_VALUE) - (b.paperRow ?? Number.MAX_VALUE));
 }
 
@@ -116,13 +137,62 @@ function meansOfSeeds({ runs }: Line, tasks: readonly string[]): number[] {
 function cell(values: readonly number[]): string {
   if (values.length === 0) return '–';
   const middle = mean(values).toFixed(2);
-  return values.length === 1 ? middle : `${middle} ± ${deviation(values).toFixed(2)}`;
+  const deviation = standardDeviation(values);
+  return deviation === null ? middle : `${middle} ± ${deviation.toFixed(2)}`;
 }
 
-/** Of a sample (n − 1). */
-function deviation(values: readonly number[]): number {
-  const middle = mean(values);
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (values.length - 1));
+/** A row, and the one it is held against. */
+type Contrast = readonly [of: Line, against: Line];
+
+function contrasts(lines: readonly Line[], against: SweptRuns['plan']['against']): Contrast[] {
+  if (against === undefined) return [];
+  const called = (name: string) => lines.find(({ label, row }) => name === row || name === label);
+  const base = typeof against === 'string' ? called(against) : undefined;
+  const wanted: [Line | undefined, Line | undefined][] =
+    typeof against === 'string'
+      ? lines.filter((line) => line !== base).map((line) => [line, base])
+      : Object.entries(against).map(([of, other]) => [called(of), called(other)]);
+  return wanted.filter((pair): pair is [Line, Line] => pair[0] !== undefined && pair[1] !== undefined);
+}
+
+/**
+ * Paired differences over tasks and seeds. Both units are told: runs say what other seeds would give on these tasks, tasks what
+ * other tasks would.
+ */
+function differences(lines: readonly Line[], against: SweptRuns['plan']['against']): string[] {
+  const measured = ({ runs }: Line): Measured[] =>
+    runs.map(({ task, seed, accuracy }) => ({ task, seed, value: 100 * accuracy }));
+  const shareRuns = ([of, other]: Contrast) =>
+    of.runs.some((one) => other.runs.some(({ task, seed }) => task === one.task && seed === one.seed));
+  const pairs = contrasts(lines, against).filter(shareRuns);
+  if (pairs.length === 0) return [];
+  const byRun = pairs.map(([of, other]) => comparePaired(measured(other), measured(of)));
+  const byTask = pairs.map(([of, other]) => comparePaired(measured(other), measured(of), { unit: 'task' }));
+  const adjusted = holm(byRun.map(({ test }) => test.p));
+  const severalTasks = byTask.some(({ tasks }) => tasks > 1);
+  const rows = pairs.map(([of, other], i) => [
+    `${plain(of.label)} − ${plain(other.label)}`,
+    `${byRun[i]!.pairs}`,
+    ...told(byRun[i]!),
+    adjusted[i]!.toFixed(3),
+    ...(severalTasks ? [told(byTask[i]!)[1]!] : []),
+  ]);
+  const head = ['difference', 'pairs', 'points', '95 % interval', 'p', 'p (Holm)'];
+  return [
+    '',
+    markdownTable(severalTasks ? [...head, '95 % interval over tasks'] : head, rows),
+    '',
+    `Differences of runs with the same task and seed; BCa bootstrap interval of their mean, sign-flip test, and its p raised for ${pairs.length} comparisons (Holm).`,
+    ...(severalTasks
+      ? ['The last interval takes each task’s mean as one observation: it says what other tasks would give.']
+      : []),
+  ];
+}
+
+function told({ summary, interval, test }: PairedComparison): [points: string, interval: string, p: string] {
+  const signed = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(2)}`;
+  const bounds = interval ? `${signed(interval.low)} to ${signed(interval.high)}` : '–';
+  return [signed(summary.mean), bounds, summary.n === 1 ? '–' : test.p.toFixed(3)];
 }
 
 /** A row of one of the paper's tables. */
