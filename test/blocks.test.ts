@@ -5,20 +5,29 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tensorShapes } from '../src/backbones/architecture.js';
+import type { SwinConfig } from '../src/backbones/backbone.js';
 import { backboneFromFile } from '../src/backbones/node/checkpoint.js';
 import { regionOf } from '../src/backbones/region.js';
 import { openSafetensors } from '../src/files/node/safetensors-file.js';
+import { cutFrozenPrefix } from '../src/graph/passes/frozen-prefix.js';
 import { evaluateRun, fineTune, mergeRun, packRun, predict } from '../src/index.js';
+import { METHODS, methodByName } from '../src/methods/index.js';
 import { parameterTable } from '../src/paper/parameter-table.js';
 import { type BlockChoice, blocksInWords, chosenBlocks, normalBlocks } from '../src/settings/blocks.js';
 import { type FineTuneInput, parseConfig } from '../src/settings/config.js';
 import { planOf } from '../src/settings/plan.js';
+import { traceModel } from '../src/step/model.js';
 import { buildPrefix } from '../src/step/prefix.js';
 import { buildTrainStep } from '../src/step/train-step.js';
 import { modelSpecs } from '../src/train/specs.js';
 import { specOf } from './small-models.js';
 import { SMALL_VARIANTS, SMALL_VIT } from './small-variants.js';
 import { makeImageFolder, settings, temporaryFolder } from './train-support.js';
+
+const SWIN: SwinConfig = {
+  ...{ family: 'swin', imageSize: 16, patchSize: 4, channels: 3, embedWidth: 8, windowSize: 2 },
+  ...{ depths: [2, 1], heads: [2, 4], mlpRatio: 2, qkvBias: true, layerNormEps: 1e-5 },
+};
 
 const root = temporaryFolder();
 afterAll(() => rmSync(root, { recursive: true }));
@@ -131,13 +140,38 @@ describe('what goes with a block', () => {
     expect(owned(SMALL_VARIANTS.DINOv3, [1])).toContain('fc_norm.weight');
   });
   it('of a Swin: a merging with the block before it; blocks are counted over the stages', () => {
-    const sizes = { family: 'swin', imageSize: 16, patchSize: 4, channels: 3, embedWidth: 8, windowSize: 2 } as const;
-    const config = { ...sizes, depths: [2, 1], heads: [2, 4], mlpRatio: 2, qkvBias: true, layerNormEps: 1e-5 };
+    const config = SWIN;
     expect(owned(config, [1])).toContain('layers.0.downsample.reduction.weight');
     expect(owned(config, [2]).every((name) => /^(layers\.1\.blocks\.0|norm)\./.test(name))).toBe(true);
     expect(owned(config, [0])).toContain('patch_embed.norm.weight');
   });
 });
+
+describe.each(METHODS.filter(({ inBlocks }) => inBlocks !== false).map(({ name }) => name))(
+  'the prefix of %s',
+  (method) => {
+    const deep = [
+      { ...SMALL_VIT, depth: 4 },
+      { ...SWIN, depths: [2, 2] },
+    ];
+    const known = deep.filter(({ family }) => methodByName(method).families.includes(family as 'vit' | 'swin'));
+    it.each(known.flatMap((config) => [0, 0.4].map((dropPath) => [config.family, dropPath, config] as const)))(
+      'of a %s at drop path %d reaches the first of its blocks',
+      (_, dropPath, config) => {
+        for (const first of [1, 2, 3]) {
+          const model = specOf({ config, method, dropPath, blocks: [first] });
+          const options = { role: '' as const, batch: 2, training: true, disable: [] };
+          const { tapped, images } = traceModel(model, { ...options, taps: [{ block: first - 1, width: null }] });
+          expect(cutFrozenPrefix(tapped, images, (i) => `prefix.${i}`)!.boundary).toEqual(tapped);
+          // and what it works in is behind it
+          const own = traceModel(model, { ...options, taps: [{ block: first, width: null }] });
+          const cut = cutFrozenPrefix(own.tapped, own.images, (i) => `prefix.${i}`)!;
+          expect(cut.boundary).not.toEqual(own.tapped);
+        }
+      },
+    );
+  },
+);
 
 describe('fewer blocks', () => {
   const config = { ...SMALL_VIT, imageSize: 16, width: 16, mlpWidth: 64, depth: 6 };

@@ -99,6 +99,10 @@ const models = {
     vit(16, 3, { positions: 'none', rotary: 100, registers: 2, layerScale: true, activation: 'silu', gatedMlp: true }),
   ),
   averaged: backbone('averaged', vit(16, 3, { pool: 'avg', normAfterPool: true, qkNorm: true })),
+  oblong: backbone('oblong', {
+    ...vit(16, 2, { positions: 'none', rotary: 100, registers: 2 }),
+    imageSize: [8, 12],
+  }),
   distilled: backbone('distilled', vit(16, 3, { distillationToken: true, pool: 'distilled' })),
 };
 
@@ -154,6 +158,18 @@ const CASES: Record<string, Case> = {
     settings: { method: 'sequential', frozen: 'int8' },
   },
   'DeiT, distilled: bitfit': { student: models.distilled, settings: { method: 'bitfit' } },
+  'last two blocks of parallel taught by the last of lora, drop path': {
+    settings: {
+      ...taught,
+      method: 'parallel',
+      teacherMethod: 'lora',
+      blocks: 'last:2',
+      teacherBlocks: '2',
+      dropPath: 0.1,
+    },
+  },
+  'Swin: full in one block': { student: models.swinStudent, settings: { method: 'full', blocks: '3' } },
+  'DINOv3, oblong images: sequential': { student: models.oblong, settings: { method: 'sequential' } },
 };
 
 /** What a program is, folded weights included; its files are called alike wherever they lie. */

@@ -18,7 +18,6 @@ import { mergedTensors } from '../src/export/merge.js';
 import { gradients } from '../src/graph/differentiate.js';
 import { interpret } from '../src/graph/interpret.js';
 import { constant, mul, sumAll } from '../src/graph/ops/index.js';
-import { cutFrozenPrefix } from '../src/graph/passes/frozen-prefix.js';
 import { type Shape, size } from '../src/graph/tensor.js';
 import { evaluateRun, fineTune, resume } from '../src/index.js';
 import { type AnyMethod, METHODS, optionNames, registerMethod } from '../src/methods/index.js';
@@ -185,17 +184,11 @@ function traces(
       expect(own.has(name), name).toBe(method.trains(name) && region.has(name));
   });
 
-  it.runIf(blocks)('adds nothing in other blocks, and all before the first is frozen prefix, drop path or not', () => {
+  it.runIf(blocks)('adds nothing in other blocks', () => {
     for (const { name } of traced(model, true).layout.slots) {
       const [, own] = /^blocks\.(\d+)\./.exec(name) ?? [];
       if (own !== undefined) expect(blocks, name).toContain(Number(own));
     }
-    const first = region.blocks[0]!.index;
-    if (first === 0) return;
-    const options = { role: '' as const, batch: IMAGES, training: true, disable: [] };
-    const taps = [{ block: first - 1, width: null }];
-    const { tapped, images } = traceModel({ ...model, dropPath: 0.4 }, { ...options, taps });
-    expect(cutFrozenPrefix(tapped, images, (i) => `prefix.${i}`)!.boundary).toEqual(tapped);
   });
 
   it('has the same tensors in training and in evaluation', () => {
