@@ -17,7 +17,7 @@ afterAll(() => rmSync(root, { recursive: true }));
 
 describe('pairs of two families', () => {
   const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
-  const task = fileURLToPath(new URL('../assets/eurosat.zip', import.meta.url));
+  const task = fileURLToPath(new URL('../assets/eurosat-100.zip', import.meta.url));
   const swin: SwinConfig = {
     family: 'swin',
     imageSize: 64,

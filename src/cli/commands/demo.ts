@@ -1,84 +1,79 @@
 /** idat demo: the paper's comparison in minutes, on bundled models and images. */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { IdatError } from '../../errors.js';
+import type { SweepPlan } from '../../experiments/plan.js';
+import { prepareSweep, runSweep } from '../../experiments/sweep.js';
 import { packageFile } from '../../files/node/package-root.js';
-import { type FineTuneResult, fineTune } from '../../index.js';
-import { IN_BRACKETS, shortAccuracy } from '../../report/accuracy.js';
-import type { FineTuneInput } from '../../settings/config.js';
-import { PROTOCOLS } from '../../settings/protocols.js';
+import { fullAccuracy } from '../../report/accuracy.js';
+import { sweepTable } from '../../report/sweep-table.js';
 import { shortPath } from '../describe-run.js';
-import { clock, table } from '../format.js';
+import { clock } from '../format.js';
+import { interruptible } from '../interrupt.js';
+import { sweepView } from '../sweep-view.js';
 import { print, tell } from '../terminal.js';
-import { withProgress } from '../with-progress.js';
 
-const asset = (name: string) => shortPath(fileURLToPath(packageFile(`assets/${name}`)));
+const DATA = shortPath(fileURLToPath(packageFile('assets/eurosat-100.zip')));
+const [STUDENT, TEACHER] = ['vit_micro_patch4_32.cifar10', 'vit_nano_patch4_32.cifar10'];
 
-/** What both runs share; chosen to end within minutes on two cores. */
-const SHARED = {
-  data: asset('eurosat.zip'),
-  student: 'vit_micro_patch4_32.cifar10',
-  method: 'parallel',
-  hidden: 8,
-  epochs: 10,
-  warmupEpochs: 1,
-  cooldownEpochs: 0,
-} satisfies FineTuneInput;
-
-const RUNS: { title: string; config: FineTuneInput }[] = [
-  { title: 'adapters alone', config: SHARED },
-  { title: 'iDAT-P-kl', config: { ...SHARED, teacher: 'vit_nano_patch4_32.cifar10', distill: 'kl' } },
-];
+/** The regime that the paper is about: few images of each class, trained until they are known by heart. */
+const PLAN: SweepPlan = {
+  out: 'runs/demo',
+  base: { student: STUDENT, method: 'sequential', lr: 3e-3 },
+  tasks: [{ name: 'eurosat-100', data: DATA }],
+  rows: [{ name: 'alone' }, { name: 'taught', distill: 'mse', teacher: TEACHER }],
+  grid: { seed: [1, 2, 3] },
+  against: 'alone',
+};
 
 export const demo = new Command('demo')
   .description('compare adapters alone with iDAT on bundled models and images, in minutes')
   .action(async () => {
-    if (!existsSync(SHARED.data)) throw withoutImages();
+    if (!existsSync(DATA)) throw withoutImages();
+    const prepared = await prepareSweep(PLAN);
+    const { statuses, limit, out } = prepared;
+    const found = statuses.filter((status) => status.found).length;
     tell(
-      `EuroSAT, 10 kinds of land use seen from space: 1,000 images to learn from, 1,500 to be tested on.\n` +
-        `Student ${SHARED.student}, ${SHARED.epochs} epochs, first alone, then with a smaller teacher beside it.\n\n`,
+      'EuroSAT, 10 kinds of land use seen from space: 10 images of each to learn from, 600 to be tested on.\n' +
+        `The student, ${STUDENT}, is trained alone and taught by ${TEACHER},\n` +
+        `a quarter of its size (iDAT-S-mse): 110 epochs, three seeds each, ${limit} at a time.\n` +
+        `${found > 0 ? `${found} of the ${statuses.length} runs are in ${shortPath(out)} already; remove it to train them anew.\n` : ''}\n`,
     );
-    const rows = [['', 'accuracy', 'trained parameters', 'time', 'run directory']];
-    const results: FineTuneResult[] = [];
-    for (const { title, config } of RUNS) {
-      const started = performance.now();
-      const result = await withProgress((control) => fineTune(config, control), title);
-      const elapsed = (performance.now() - started) / 1000;
-      results.push(result);
-      rows.push([
-        title,
-        shortAccuracy(result),
-        result.trainableParameters.student.toLocaleString('en'),
-        clock(elapsed),
-        shortPath(result.runDir),
-      ]);
-    }
-    const [alone, taught] = results as [FineTuneResult, FineTuneResult];
-    const points = 100 * (taught.accuracy - alone.accuracy);
-    const run = shortPath(taught.runDir);
+    const began = performance.now();
+    const view = sweepView(limit);
+    const outcome = await interruptible(
+      (signal) => runSweep(prepared, { ...view, signal }),
+      'stopping after these steps; the demo goes on where it was',
+    ).finally(view.clear);
+    const { results, failed } = outcome;
+    if (failed.length > 0) throw new IdatError('demo.failed', `${failed[0]!.name}: ${failed[0]!.message}`);
+    const taught = results.filter(({ row }) => row === 'taught');
+    const best = join(out, taught[0]!.run);
+    const epochs = results.map(({ trainAccuracy }) => trainAccuracy ?? 0);
     print(
-      `${table(rows)}\n\n` +
-        `iDAT's difference: ${points >= 0 ? '+' : '−'}${Math.abs(points).toFixed(1)} points ` +
-        `(one seed; the teacher is needed in training only).\n` +
-        `Accuracy: top-1 on 1,500 test images, protocol ${PROTOCOLS[taught.protocol].meaning}.\n` +
-        `${IN_BRACKETS}\n\n` +
-        `Next:\n${nextCommands(run)
+      `${sweepTable(outcome)}\n\n` +
+        `All ${results.length} runs ended knowing ${(100 * Math.min(...epochs)).toFixed(0)} % or more of their training images by heart; ` +
+        'what the teacher adds is what the student\nmakes of images it has not seen. The teacher is needed in training only.\n' +
+        `One run's accuracy, for the ${taught[0]!.total} test images it is measured on: ${fullAccuracy(taught[0]!)}.\n` +
+        `${clock((performance.now() - began) / 1000)} in all.\n\n` +
+        `Next:\n${nextCommands(shortPath(best))
           .map((command) => `  npx idat ${command}\n`)
           .join('')}`,
     );
   });
 
-/** The package leaves them out where they are large. */
+/** The package may have been stripped of them. */
 const withoutImages = () =>
   new IdatError(
     'demo.data',
-    `the demo's images, ${SHARED.data}, are not part of the installed package: run it in a checkout of idat's repository ` +
-      '(npm ci && npm run demo), or train on your own pictures: npx idat train FOLDER',
+    `the demo's images, ${DATA}, are not there: install idat again, or train on your own pictures: npx idat train FOLDER`,
   );
 
 const nextCommands = (run: string): string[] => [
   `eval ${run}`,
-  `train ${SHARED.data} --student ${SHARED.student} --teacher vit_nano_patch4_32.cifar10 --variant iDAT-PS-kl --epochs 20`,
+  `analyse ${run}`,
+  `train FOLDER --student ${STUDENT} --teacher ${TEACHER} --variant iDAT-S-mse`,
   'train --help',
 ];
