@@ -281,7 +281,7 @@ describe('counted', () => {
       new Promise<string>((resolve) =>
         execFile(process.execPath, [MAIN, ...args], (_, stdout, stderr) => resolve(stdout + stderr)),
       );
-    expect(await said('params', '--blocks', 'last:3')).toContain('Of their blocks, the last 3.');
+    expect((await said('params', '--blocks', 'last:3')).replace(/\s+/g, ' ')).toContain('Of their blocks, the last 3.');
     expect(await said('params', '--blocks', 'lst:3')).toMatch(/blocks: expected all, last:4, first:4 or a list/);
   });
 });

@@ -273,7 +273,7 @@ describe('a pretraining run', () => {
     const card = readFileSync(join(undisturbed, 'model-card.md'), 'utf8');
     const { correct, total } = JSON.parse(readFileSync(join(undisturbed, 'result.json'), 'utf8'));
     expect(card).toContain('# vit_mite_patch2_8.colours');
-    expect(card).toContain(`(${correct} of ${total} images)`);
+    expect(card).toContain(`${correct} of ${total} images`);
     expect(card).toContain('50.00 % of each image, none in the last 1 epochs');
     for (const { epoch } of metrics()) expect(card).toContain(`| ${epoch + 1} | `);
     expect(card).toContain(metrics()[3].loss.student.toFixed(4));

@@ -375,5 +375,5 @@ describe('MoSA', () => {
 it('Mona refuses tokens that are no grid, as dropped ones leave them', () => {
   const student = spec('mona', {}, vit(), { dropTokens: 0.5 });
   const build = () => buildTrainStep({ student, teacher: null, distillation: null, microBatch: 2 });
-  expect(build).toThrow(/mona: needs a square grid of patches, got \d+ tokens; leave none of them out/);
+  expect(build).toThrow(/mona: needs all patches of the grid, got \d+ tokens; leave none of them out/);
 });
