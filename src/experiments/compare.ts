@@ -44,8 +44,8 @@ export interface Comparison {
  * Trains with and without the teacher on each data set with each seed. Runs go into `out` (default runs/compare), where
  * those that are there already are taken up, so that a comparison can be stopped and repeated.
  *
- * @throws IdatError as `fineTune`; `run.settings` when a run there has other settings, `run.changed` when it has other
- *   images; `compare.names` when two data sets have the same name
+ * @throws IdatError as `fineTune`; `run.settings` when a run there has other settings, images or weights; `compare.names` when
+ *   two data sets have the same name
  */
 export async function compare(
   { data, seeds = [1, 2, 3], out = 'runs/compare', ...settings }: CompareInput,

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { IdatError } from '../../errors.js';
 import type { SweepPlan } from '../../experiments/plan.js';
+import type { SweepResult } from '../../experiments/results.js';
 import { prepareSweep, runSweep } from '../../experiments/sweep.js';
 import { packageFile } from '../../files/node/package-root.js';
 import { fullAccuracy } from '../../report/accuracy.js';
@@ -51,18 +52,24 @@ export const demo = new Command('demo')
     if (failed.length > 0) throw new IdatError('demo.failed', `${failed[0]!.name}: ${failed[0]!.message}`);
     const taught = results.filter(({ row }) => row === 'taught');
     const best = join(out, taught[0]!.run);
-    const epochs = results.map(({ trainAccuracy }) => trainAccuracy ?? 0);
     print(
       `${sweepTable(outcome)}\n\n` +
-        `All ${results.length} runs ended knowing ${(100 * Math.min(...epochs)).toFixed(0)} % or more of their training images by heart; ` +
-        'what the teacher adds is what the student\nmakes of images it has not seen. The teacher is needed in training only.\n' +
-        `One run's accuracy, for the ${taught[0]!.total} test images it is measured on: ${fullAccuracy(taught[0]!)}.\n` +
+        `${learnt(results)} what the teacher changes is\n` +
+        'what the student makes of images it has not seen. The teacher is needed in training only.\n' +
+        `One run for itself is known so well: ${fullAccuracy(taught[0]!, 'test images')}.\n` +
         `${clock((performance.now() - began) / 1000)} in all.\n\n` +
         `Next:\n${nextCommands(shortPath(best))
           .map((command) => `  npx idat ${command}\n`)
           .join('')}`,
     );
   });
+
+/** How well the runs know their training images at the end. */
+function learnt(results: readonly SweepResult[]): string {
+  const least = Math.min(...results.map(({ trainAccuracy }) => trainAccuracy ?? 0));
+  const share = least === 1 ? 'all' : `${(100 * least).toFixed(0)} % or more`;
+  return `In the end all runs, alone and taught, know ${share} of their training images:`;
+}
 
 /** The package may have been stripped of them. */
 const withoutImages = () =>
