@@ -22,7 +22,7 @@ function listed(name: string, { classes = 3, train = 800, val = 200, test = 429 
   mkdirSync(join(dir, 'images'), { recursive: true });
   for (let i = 0; i < 30; i++) writeFileSync(join(dir, 'images', `${i}.png`), dot(i));
   const list = (count: number, from: number) =>
-    Array.from({ length: count }, (_, i) => `images/${from + (i % 10)}.png ${i % classes}\n`).join('');
+    Array.from({ length: count }, (_, i) => `images/${from + (i % 10)}.png ${(i % 10) % classes}\n`).join('');
   writeFileSync(join(dir, 'train800.txt'), list(train, 0));
   writeFileSync(join(dir, 'val200.txt'), list(val, 10));
   writeFileSync(join(dir, 'test.txt'), list(test, 20));
