@@ -193,3 +193,24 @@ export const knownBackbone = (wanted: string): KnownBackbone | undefined =>
   KNOWN_BACKBONES.find(({ name }) => withoutTag(name) === wanted);
 
 export const withoutTag = (name: string): string => name.split('.')[0]!;
+
+/** A teacher is at most so large, as a share of its student. */
+const TEACHER_SHARE = 0.6;
+
+/**
+ * The largest known model that is good as a teacher of another: of the same series (its name but for the size), for images of the same size, and
+ * smaller. Null for students that are not known, and for those of which nothing smaller is.
+ */
+export function teacherFor(student: string): string | null {
+  const own = knownBackbone(student);
+  if (!own) return null;
+  const series = ({ name }: KnownBackbone) => name.replace(/_(nano|micro|tiny|small|base|large)_/, '_');
+  const fit = KNOWN_BACKBONES.filter(
+    (one) =>
+      series(one) === series(own) &&
+      `${one.config.imageSize}` === `${own.config.imageSize}` &&
+      one.parameters < TEACHER_SHARE * own.parameters &&
+      goodAs(one).includes('teacher'),
+  );
+  return fit.sort((a, b) => b.parameters - a.parameters)[0]?.name ?? null;
+}

@@ -11,6 +11,7 @@ import { LOSSES } from '../distill/index.js';
 import { METHODS } from '../methods/index.js';
 import { NAMED_RECIPES } from '../paper/named-recipes.js';
 import { FineTuneConfig } from '../settings/config.js';
+import { PRESETS } from '../settings/presets.js';
 import { type FieldType, schemaFields } from '../settings/schema-fields.js';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
@@ -90,6 +91,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   student: MODELS,
   teacher: MODELS,
   backbone: MODELS,
+  preset: names(PRESETS),
   recipe: ['auto', 'none', ...names(NAMED_RECIPES)],
 };
 /** Own methods and losses, and checkpoints, are files. */

@@ -5,7 +5,7 @@ import { describeRun } from '../describe-run.js';
 import { importExtensions } from '../extension-file.js';
 import { withProfile } from '../profile.js';
 import { print } from '../terminal.js';
-import { CONFIG_FILE, RECIPE, trainAsAsked } from '../train-request.js';
+import { CONFIG_FILE, PRESET, RECIPE, trainAsAsked } from '../train-request.js';
 import { withProgress } from '../with-progress.js';
 
 const EXAMPLES = `
@@ -20,6 +20,7 @@ const command = new Command('train')
   .argument('[data]', 'a folder or .zip: the lists of VTAB-1K, or one folder a class');
 
 export const train = addConfigFlags(command)
+  .addOption(PRESET())
   .addOption(RECIPE())
   .addOption(CONFIG_FILE())
   .option('--profile', 'first measure where the time of a step goes: profile.json, .md and .svg in the run directory')
