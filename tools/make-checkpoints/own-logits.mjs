@@ -28,7 +28,9 @@ export async function ownLogits(path, imageSize, batch, of) {
   const runtime = await startRuntime({ device: 'cpu' });
   try {
     const session = await runtime.load((sink) => emit({ logits }, sink));
-    const numbers = Float32Array.from({ length: images.shape.reduce((a, b) => a * b) }, (_, i) => Math.sin(0.37 * i + 1));
+    const numbers = Float32Array.from({ length: images.shape.reduce((a, b) => a * b) }, (_, i) =>
+      Math.sin(0.37 * i + 1),
+    );
     return {
       logits: (await session.run({ images: numbers })).logits,
       openedInMs,
