@@ -80,6 +80,7 @@ export type { FineTuneRequest } from './runs/request.js';
 export { FineTuneConfig, type FineTuneInput, type FineTuneSettings, parseConfig } from './settings/config.js';
 export { FIELDS, type Field, type FieldName } from './settings/fields.js';
 export type { PretrainInput } from './settings/pretrain.js';
+export { PRESETS, type Preset, presetNamed } from './settings/presets.js';
 export { PROTOCOLS, type Protocol, type ProtocolName } from './settings/protocols.js';
 export type { ClassCount, EpochMetrics, Losses, Phase, RunRecord, RunResult } from './settings/record.js';
 export type { GroupedAverages } from './statistics/index.js';
