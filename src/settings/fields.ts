@@ -117,7 +117,7 @@ export const FIELDS = {
     'models',
     'result',
     z.string().nullable().default(null),
-    'smaller backbone that teaches it: a name or a file',
+    'smaller backbone that teaches it: a name or a file, or self:6 for the first six blocks of the student’s own',
     { ...common, value: 'backbone' },
   ),
   imageSize: field(

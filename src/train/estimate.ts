@@ -126,7 +126,8 @@ function prefixBytes(
   prefixes: { readonly student: LoadedPrefix | null; readonly teacher: LoadedPrefix | null },
 ): number {
   return ROLES.reduce((sum, role) => {
-    const prefix = prefixes[role]?.prefix;
+    const shared = role === 'teacher' && prefixes.teacher === prefixes.student;
+    const prefix = shared ? null : prefixes[role]?.prefix;
     return prefix ? sum + (stores[role]?.count ?? 0) * recordBytes(recordSize(prefix)) : sum;
   }, 0);
 }
