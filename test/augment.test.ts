@@ -15,7 +15,7 @@ const NONE = { flip: false, cropPadding: 0, trivialAugment: false };
 /** Every pixel of a 5×5 image tells where it stands, and its channel. */
 const image = Uint8Array.from({ length: 75 }, (_, i) => i);
 const changed = (augmentation: Augmentation, index: number, pass = PASS) =>
-  imageChange(augmentation, GREY, pass)!(image, index);
+  imageChange(augmentation, GREY, pass)!.look(image, index);
 
 /** What an image became: which way round, and how far the window moved; from its middle pixel and a neighbour. */
 function lookOf(planar: Uint8Array) {

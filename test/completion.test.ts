@@ -54,7 +54,7 @@ describe.skipIf(!has('bash'))('in bash', () => {
     ['idat train x --protocol ', ['last', 'val', 'paper']],
     ['idat train x --micro-batch ', ['auto']],
     ['idat train x --disable few-queries simplify fold-c', ['fold-constants']],
-    ['idat train x --variant iDAT-PS-k', ['iDAT-PS-kl']],
+    ['idat train x --variant iDAT-PS-k', ['iDAT-PS-kl', 'iDAT-PS-kl-standardised']],
     ['idat runs --sort ', ['name', 'date', 'accuracy']],
     ['idat completion ', ['bash', 'zsh', 'fish']],
     ['idat train x --lr ', []],

@@ -77,10 +77,10 @@ describe('images', () => {
     const planar = preprocess(image, [2, 3]);
     const look = { flip: true, cropPadding: 0, trivialAugment: false };
     const change = imageChange(look, [7, 7, 7], { seed: 1, phase: 'final', epoch: 0 }, [2, 3])!;
-    const looks = new Set(Array.from({ length: 20 }, (_, i) => [...change(planar, i)].slice(0, 6).join()));
+    const looks = new Set(Array.from({ length: 20 }, (_, i) => [...change.look(planar, i)].slice(0, 6).join()));
     expect(looks).toEqual(new Set(['0,3,6,9,12,15', '6,3,0,15,12,9']));
     const moved = imageChange({ ...look, flip: false, cropPadding: 1 }, [7, 7, 7], pass, [2, 3])!;
-    const seen = new Set(Array.from({ length: 60 }, (_, i) => [...moved(planar, i)].slice(0, 6).join()));
+    const seen = new Set(Array.from({ length: 60 }, (_, i) => [...moved.look(planar, i)].slice(0, 6).join()));
     expect(seen).toContain('9,12,15,7,7,7'); // down by a row
     expect(seen).toContain('3,6,7,12,15,7'); // right by a column
     expect(seen.size).toBe(9);

@@ -101,7 +101,7 @@ describe('a loss that is registered', () => {
     ]);
   });
 
-  it.each(['kl', 'mse', 'cosine', 'mae', 'features', 'KL'])('may not be called %s', (name) => {
+  it.each(['kl', 'mse', 'cosine', 'mae', 'kl-standardised', 'features', 'KL'])('may not be called %s', (name) => {
     const before = allLosses();
     expect(() => registerLoss({ ...own, name })).toThrow(`'${name.toLowerCase()}' is a loss of idat already`);
     expect(allLosses()).toEqual(before);

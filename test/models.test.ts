@@ -17,7 +17,7 @@ import { buildForward } from '../src/step/forward.js';
 import type { ModelSpec } from '../src/step/model.js';
 import { buildTrainStep } from '../src/step/train-step.js';
 
-/** Golden numbers of the specification, computed with PyTorch. */
+/** Golden numbers of the specification, computed with PyTorch; those behind `cosine` with NumPy, by central differences. */
 const GOLDEN = {
   student: [1, 2, -1, 0.5, -0.5, 3],
   teacher: [2, 0, 1, -1, 1.5, 0],
@@ -41,6 +41,21 @@ const GOLDEN = {
     student: [-0.16736, 0.030429, -0.106502, 0.084064, -0.129056, -0.03552],
     teacher: [-0.054772, -0.182574, 0.109545, -0.010383, -0.006922, -0.269953],
   },
+  'kl-standardised': {
+    value: 0.054165,
+    student: [-0.00755, 0.005033, 0.002517, 0.005333, -0.003809, -0.001524],
+    teacher: [-0.004349, -0.004349, 0.008697, 0.005735, 0.003824, -0.009559],
+  },
+  'mse-standardised': {
+    value: 2.713052,
+    student: [-0.350707, 0.233805, 0.116902, 0.286822, -0.204873, -0.081949],
+    teacher: [-0.272771, -0.272773, 0.545544, 0.252317, 0.168212, -0.420529],
+  },
+  'mse-centred': {
+    value: 3.638889,
+    student: [-0.222222, 0.777778, -0.555556, 0.222222, -0.944444, 0.722222],
+    teacher: [0.222222, -0.777778, 0.555556, -0.222222, 0.944444, -0.722222],
+  },
 };
 
 describe.each(LOSSES.filter(({ reads }) => reads === 'logits').map((loss) => [loss.name, loss] as const))(
@@ -60,6 +75,30 @@ describe.each(LOSSES.filter(({ reads }) => reads === 'logits').map((loss) => [lo
     });
   },
 );
+
+describe('what losses leave the student free to have otherwise than the teacher', () => {
+  const logits = [1, 2, -1, 0.5, 4];
+  const loss = (name: string, student: readonly number[], teacher = logits) => {
+    const [s, t] = [input('s', [1, 5]), input('t', [1, 5])];
+    const [value] = interpret([lossByName(name).perImage(s, t, 2)], { s: student, t: teacher });
+    return value!.data[0]!;
+  };
+  const [offset, spread] = [logits.map((x) => x + 3), logits.map((x) => 7 * x)];
+  it.each([
+    ['mse-centred', offset, 0],
+    ['mse-centred', spread, 36 * 2.76], // six times the logits, of variance 2.76
+    ['kl-standardised', offset, 0],
+    ['kl-standardised', spread, 0],
+    ['mse-standardised', offset, 0],
+    ['mse-standardised', spread, 0],
+    ['mse-standardised', logits.map((x) => 1 - 2 * x), 4], // 2·(1 − ρ) of ρ = −1
+  ])('%s', (name, student, expected) => {
+    expect(loss(name, student)).toBeCloseTo(expected, 5);
+  });
+  it('does not divide by nothing where all logits are equal', () => {
+    expect(loss('mse-standardised', [2, 2, 2, 2, 2])).toBeCloseTo(1, 5);
+  });
+});
 
 it('cross-entropy has the golden values', () => {
   const labels = input('labels', [2], 'int64');

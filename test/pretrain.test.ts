@@ -280,19 +280,19 @@ describe('a pretraining run', () => {
   });
 });
 
-it('augmented fine-tuning computes the frozen part in every epoch, and says so once', async () => {
+it('fine-tuning on moved images computes the frozen part in every epoch, and says so once', async () => {
   const student = join(undisturbed, 'model.safetensors');
-  const notes = async (flip: boolean, out: string) => {
+  const notes = async (cropPadding: number, out: string) => {
     const cacheDir = join(root, `${out}-cache`);
     const settings = { data, student, epochs: 2, device: 'cpu', threads: 1, microBatch: 8, cacheDir } as const;
     const found: string[] = [];
     const onProgress = (event: Progress) => event.kind === 'note' && found.push(event.text);
-    await fineTune({ ...settings, method: 'linear', flip, out: join(root, out) }, { onProgress });
+    await fineTune({ ...settings, method: 'linear', cropPadding, out: join(root, out) }, { onProgress });
     const kept = readdirSync(cacheDir).filter((name) => name.startsWith('prefix-')).length;
-    return { kept, notes: found.filter((text) => text.startsWith('training images are augmented')).length };
+    return { kept, notes: found.filter((text) => text.startsWith('training images are changed')).length };
   };
-  expect(await notes(true, 'flipped')).toEqual({ kept: 0, notes: 1 });
-  expect((await notes(false, 'plain')).notes).toBe(0);
+  expect(await notes(2, 'moved')).toEqual({ kept: 0, notes: 1 });
+  expect((await notes(0, 'plain')).notes).toBe(0);
   expect(readdirSync(join(root, 'plain-cache')).some((name) => name.startsWith('prefix-'))).toBe(true);
 });
 

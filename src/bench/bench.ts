@@ -1,5 +1,6 @@
 /** Measures this machine: the compiled training step, inference, and the matrix products they are made of. */
 
+import { firstBlocks } from '../backbones/first-blocks.js';
 import type { Program } from '../graph/emit.js';
 import { size } from '../graph/tensor.js';
 import type { ImageSize } from '../image-size.js';
@@ -12,7 +13,7 @@ import { thisMachine } from '../runtime/node/machine.js';
 import { withRuntime } from '../runtime/node/start.js';
 import { type Versions, versions } from '../runtime/node/versions.js';
 import type { Compile, Feed, Runtime } from '../runtime/runtime.js';
-import type { CompilePlan } from '../settings/plan.js';
+import type { CompilePlan, ModelPlan } from '../settings/plan.js';
 import type { Spread } from '../statistics/index.js';
 import { buildForward } from '../step/forward.js';
 import type { ModelSpec } from '../step/model.js';
@@ -97,13 +98,19 @@ export async function bench(input: BenchInput, control: BenchControl = {}): Prom
   const { models, engine } = settings.plan;
   return withWeightsFolder(async (folder) => {
     const student = await measurableBackbone(models.student, folder);
-    const teacher = models.teacher && (await measurableBackbone(models.teacher, folder));
+    const teacher = models.teacher && (await measurableTeacher(models.teacher, student, folder));
     const backbones = { student: student.backbone, teacher: teacher?.backbone ?? null };
     const specs = modelSpecs(models, backbones, settings.classes);
     return withRuntime(engine, (started) =>
       measure(started, settings, specs, [student, ...(teacher ? [teacher] : [])], control),
     );
   });
+}
+
+/** The student's own blocks lie in its file. */
+async function measurableTeacher(model: ModelPlan, student: MeasurableBackbone, folder: string) {
+  if (model.firstBlocks === null) return measurableBackbone(model, folder);
+  return { ...student, backbone: firstBlocks(student.backbone, model.firstBlocks) };
 }
 
 async function measure(

@@ -2,7 +2,7 @@
  * Random changes of training images, drawn anew for each image in each epoch: flips, crops and TrivialAugment.
  */
 import { type ImageSize, sidesOf } from '../image-size.js';
-import { randomStream } from '../random.js';
+import { type RandomStream, randomStream } from '../random.js';
 import { trivialAugment } from './trivial-augment.js';
 
 /** How training images are changed at random; a data set is not augmented where all are false or 0. */
@@ -22,14 +22,27 @@ export interface AugmentationPass {
   readonly epoch: number;
 }
 
-/**
- * Gives an image, bytes [C, height, width], another look: a new array, or the same one where nothing changes.
- * @param copy how often the image has come in this epoch before; default 0
- */
-export type ImageChange = (planar: Uint8Array, index: number, copy?: number) => Uint8Array;
+/** How images are changed; `copy` says how often the image has come in this epoch before, default 0. */
+export interface ImageChange {
+  /** The image, bytes [C, height, width], in its new look: a new array, or the same one where nothing changes. */
+  look(planar: Uint8Array, index: number, copy?: number): Uint8Array;
+  /** Whether an image is mirrored, where that is all that may happen to it; null where more may. */
+  readonly mirrors: ((index: number, copy?: number) => boolean) | null;
+}
 
 export const augments = ({ flip, cropPadding, trivialAugment }: Augmentation): boolean =>
   flip || cropPadding > 0 || trivialAugment;
+
+/** Whether each image has two looks at most, as it is and mirrored, so that what follows from them can be kept. */
+export const onlyMirrors = ({ cropPadding, trivialAugment }: Augmentation): boolean =>
+  cropPadding === 0 && !trivialAugment;
+
+/** An image, bytes [C, height, width], left to right. */
+export function mirrored(planar: Uint8Array, size: ImageSize): Uint8Array {
+  const sides = sidesOf(size);
+  const channels = planar.length / (sides[0] * sides[1]);
+  return moved(planar, sides, new Array<number>(channels).fill(0), [0, 0], true);
+}
 
 /**
  * The changes of an epoch; null where there are none. What an image looks like follows from its index, from how
@@ -47,13 +60,19 @@ export function imageChange(
 ): ImageChange | null {
   if (!augments(augmentation)) return null;
   const { flip, cropPadding: padding, trivialAugment: trivial } = augmentation;
-  return (planar, index, copy = 0) => {
-    const sides = sidesOf(size ?? Math.sqrt(planar.length / fill.length));
-    const random = randomStream(seed, 'augment', phase, epoch, index, ...(copy > 0 ? [copy] : []));
-    const flipped = flip && random.below(2) === 1;
-    const [down, right] = padding > 0 ? [0, 1].map(() => random.below(2 * padding + 1) - padding) : [0, 0];
-    const view = moved(planar, sides, fill, [down!, right!], flipped);
-    return trivial ? trivialAugment(view, fill, random, sides) : view;
+  const streamOf = (index: number, copy: number) =>
+    randomStream(seed, 'augment', phase, epoch, index, ...(copy > 0 ? [copy] : []));
+  const flips = (random: RandomStream) => flip && random.below(2) === 1;
+  return {
+    look(planar, index, copy = 0) {
+      const sides = sidesOf(size ?? Math.sqrt(planar.length / fill.length));
+      const random = streamOf(index, copy);
+      const flipped = flips(random);
+      const [down, right] = padding > 0 ? [0, 1].map(() => random.below(2 * padding + 1) - padding) : [0, 0];
+      const view = moved(planar, sides, fill, [down!, right!], flipped);
+      return trivial ? trivialAugment(view, fill, random, sides) : view;
+    },
+    mirrors: onlyMirrors(augmentation) ? (index, copy = 0) => flips(streamOf(index, copy)) : null,
   };
 }
 

@@ -3,9 +3,12 @@ import { IdatError, nearest } from '../errors.js';
 import { cosine } from './cosine.js';
 import { features } from './features.js';
 import { kl } from './kl.js';
+import { klStandardised } from './kl-standardised.js';
 import type { DistillationLoss } from './loss.js';
 import { mae } from './mae.js';
 import { mse } from './mse.js';
+import { mseCentred } from './mse-centred.js';
+import { mseStandardised } from './mse-standardised.js';
 import { checkedLoss } from './own-loss.js';
 
 export { crossEntropy } from './cross-entropy.js';
@@ -13,7 +16,16 @@ export { type LayerPair, layerPairs } from './features.js';
 export { distillationWeight, WEIGHT_SHAPES, type WeightSchedule } from './weight-schedule.js';
 
 /** The losses of the package. */
-export const LOSSES: readonly DistillationLoss[] = [kl, mse, cosine, mae, features];
+export const LOSSES: readonly DistillationLoss[] = [
+  kl,
+  mse,
+  cosine,
+  mae,
+  klStandardised,
+  mseStandardised,
+  mseCentred,
+  features,
+];
 
 /** Losses of the user's own. */
 const registered = new Map<string, DistillationLoss>();

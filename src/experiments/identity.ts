@@ -13,6 +13,7 @@ import { readRecord, readResult } from '../runs/run-directory.js';
 import { canonical, type FineTuneSettings, resultSettings } from '../settings/config.js';
 import { type ModelPlan, planOf } from '../settings/plan.js';
 import { factsOf, type RunRecord, type RunResult } from '../settings/record.js';
+import { selfDepth } from '../settings/self-teacher.js';
 import { ROLES } from '../step/roles.js';
 
 /** A run that lies somewhere, finished or not. */
@@ -28,7 +29,7 @@ export const identityOf = (record: RunRecord): string => sha256(canonical(factsO
 /** Of the settings that change results those that name no file. */
 function settingsKey(settings: FineTuneSettings): string {
   const { data: _, student: __, teacher, ...deciding } = resultSettings(settings);
-  return canonical({ ...deciding, taught: teacher !== null });
+  return canonical({ ...deciding, taught: selfDepth(settings.teacher) ?? teacher !== null });
 }
 
 /** Folders within folders in which runs are looked for. */
@@ -109,7 +110,8 @@ export class RunIndex {
   }
 
   private backbone(model: ModelPlan, { seed }: FineTuneSettings): Promise<Backbone | null> {
-    const key = canonical([model.name, model.scratch, model.imageSize, model.layerNormEps, model.scratch && seed]);
+    const { name, firstBlocks, scratch, imageSize, layerNormEps } = model;
+    const key = canonical([name, firstBlocks, scratch, imageSize, layerNormEps, scratch && seed]);
     const known = this.models.get(key) ?? openBackbone(model, { offline: true, seed }, {}).catch(() => null);
     this.models.set(key, known);
     return known;

@@ -10,6 +10,7 @@ import { readSplit, withSplitOf } from '../runs/split-file.js';
 import { differingSettings, type FineTuneSettings } from '../settings/config.js';
 import { flagOf } from '../settings/fields.js';
 import { planOf } from '../settings/plan.js';
+import { selfDepth } from '../settings/self-teacher.js';
 import { ROLES, type Role } from '../step/roles.js';
 import type { RunControl } from '../train/progress.js';
 
@@ -38,7 +39,9 @@ export async function differencesToRun(
 
 /** What names a file: whether it is the same one, its bytes say. Whether there is a teacher at all is a setting as others are. */
 const isByContent = (name: string, a: FineTuneSettings, b: FineTuneSettings): boolean =>
-  name === 'data' || name === 'student' || (name === 'teacher' && a.teacher !== null && b.teacher !== null);
+  name === 'data' ||
+  name === 'student' ||
+  (name === 'teacher' && [a, b].every(({ teacher }) => teacher !== null && selfDepth(teacher) === null));
 
 function told(name: string, value: unknown, asked?: unknown, what?: string): string {
   const shown = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'not given');

@@ -1,6 +1,7 @@
 /** Backbones as runs open them: what is not on this disk is fetched, in sight of the caller. */
 import { blocks } from '../backbones/architecture.js';
 import type { Backbone, BackboneConfig, ViTConfig } from '../backbones/backbone.js';
+import { firstBlocks } from '../backbones/first-blocks.js';
 import { backboneFromFile } from '../backbones/node/checkpoint.js';
 import { resolveBackbone } from '../backbones/node/registry.js';
 import { randomBackbone } from '../backbones/random-weights.js';
@@ -20,13 +21,25 @@ export type BackboneSource = Pick<RunPlan, 'offline' | 'seed'>;
  * @throws IdatError as `resolveBackbone`; `config.field` for blocks that it lacks; `hub.interrupted` when the signal stopped it
  */
 export async function openBackbone(
-  { name, scratch, imageSize, layerNormEps, blocks: choice }: ModelPlan,
+  model: ModelPlan,
   { offline, seed }: BackboneSource,
   control: RunControl,
 ): Promise<Backbone> {
-  if (scratch) return randomBackbone(name, scratchConfig(scratch), seed, 'student');
+  const { name, scratch, imageSize, layerNormEps } = model;
+  const random = () => randomBackbone(name, scratchConfig(scratch!), seed, 'student');
   const fetch = offline ? undefined : fetching(name, control);
-  const backbone = await resolveBackbone(name, { imageSize, layerNormEps, fetch });
+  return taken(scratch ? await random() : await resolveBackbone(name, { imageSize, layerNormEps, fetch }), model);
+}
+
+/**
+ * What of a checkpoint a model is.
+ * @throws IdatError `config.field` for blocks to be tuned that it lacks; `backbone.blocks` as `firstBlocks`
+ */
+export function taken(
+  whole: Backbone,
+  { firstBlocks: count, blocks: choice }: Pick<ModelPlan, 'firstBlocks' | 'blocks'>,
+): Backbone {
+  const backbone = count === null ? whole : firstBlocks(whole, count);
   chosenBlocks(choice, { name: backbone.name, depth: blocks(backbone.config).length }); // before anything else is done
   return backbone;
 }
@@ -36,10 +49,10 @@ export async function openBackbones(
   source: BackboneSource,
   control: RunControl,
 ): Promise<Pair<Backbone>> {
-  return {
-    student: await openBackbone(student, source, control),
-    teacher: teacher && (await openBackbone(teacher, source, control)),
-  };
+  const own = await openBackbone(student, source, control);
+  const taught = async (by: ModelPlan) =>
+    by.firstBlocks === null ? openBackbone(by, source, control) : taken(own, by);
+  return { student: own, teacher: teacher && (await taught(teacher)) };
 }
 
 /** The rest is as in every ViT of timm. */

@@ -1,7 +1,7 @@
 /**
  * Fine-tuning from a configuration to a result, and going on with a run that was stopped.
  */
-import { augments } from '../data/augment.js';
+import { onlyMirrors } from '../data/augment.js';
 import { IdatError } from '../errors.js';
 import { usableCores } from '../files/node/usable-cores.js';
 import { tuningHost } from '../measure/node/tuning-host.js';
@@ -38,7 +38,7 @@ import { watchWeights } from './weight-files.js';
 
 const PRESET_STUDENT = `student: ${BUNDLED.student}, the small one bundled with idat; a larger backbone sees more`;
 const AUGMENTED =
-  'training images are augmented: what the frozen part makes of them is computed anew in every epoch, not kept';
+  'training images are changed in more than being mirrored: what the frozen part makes of them is computed anew in every epoch, not kept';
 
 export interface FineTuneControl extends RunControl {
   /** When given, a few steps are run under the profiler before training, on copies, and it gets the outcome. */
@@ -101,7 +101,7 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
       const tuned = await tuneCall(started, plan, specs, prefixes, images, host);
       const { microBatch, threads, replicas, why } = tuned;
       if (why !== null) onNote(why);
-      if (augments(plan.augmentation) && !(settings.method === 'full' && settings.blocks === ALL_BLOCKS))
+      if (!onlyMirrors(plan.augmentation) && !(settings.method === 'full' && settings.blocks === ALL_BLOCKS))
         onNote(AUGMENTED);
       const runtime = started.withThreads(threads, replicas);
       // records of a lasting folder are of so many threads, and not found by others

@@ -9,7 +9,7 @@ import type { ModelSpec, TrainableLayout } from '../step/model.js';
 import type { Role } from '../step/roles.js';
 import type { RunControl } from '../train/progress.js';
 import { modelSpec } from '../train/specs.js';
-import { backboneChange, openBackbone, openMoved } from './backbones.js';
+import { backboneChange, openBackbone, openMoved, taken } from './backbones.js';
 import { readClasses, readMetrics, readRecord, readResult, readTuned } from './run-directory.js';
 
 /** A run on the disk. */
@@ -54,16 +54,19 @@ export async function openRun(runDir: string, moved: MovedWeights = {}): Promise
     if (model) return model;
     throw new IdatError('run.teacher', `${dir}: no teacher taught in this run; ask for its student`);
   };
+  const weights = async (role: Role, control: RunControl) => {
+    const model = planned(role);
+    const place = moved[role] ?? packedWeights(model.name);
+    if (place !== null) return openMoved(resolve(dir, place), record[role]!);
+    return openBackbone(model, plan, control).catch((error) => {
+      throw whereWeightsAre(error, dir, role);
+    });
+  };
   const backbone = async (role: Role, control: RunControl = {}) => {
     const model = planned(role);
     const then = record[role]!;
-    const place = moved[role] ?? packedWeights(model.name);
     const opened =
-      place === null
-        ? await openBackbone(model, plan, control).catch((error) => {
-            throw whereWeightsAre(error, dir, role);
-          })
-        : await openMoved(resolve(dir, place), then);
+      model.firstBlocks === null ? await weights(role, control) : taken(await weights('student', control), model);
     const change = backboneChange(then, opened);
     if (change === null) return opened;
     const what = `the ${role}'s weights in ${opened.path} are not those the run began with (${change})`;

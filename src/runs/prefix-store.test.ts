@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
+import { imageChange } from '../data/augment.js';
 import type { PixelStore } from '../data/pixels.js';
 import type { Feed } from '../runtime/runtime.js';
+import { pixelInputs } from '../train/inputs.js';
 import {
   type LoadedPrefix,
   MemoryBudget,
@@ -167,6 +169,71 @@ describe('a prefix store', () => {
     await store.prepare!(all.slice(0, 8));
     expect(source.calls).toEqual(afterwards);
     await store.close();
+  });
+
+  it('keeps two records of images that are mirrored, each as computed without a store', async () => {
+    const count = 5;
+    const bytes = (index: number) => [10 * index, 10 * index + 1, 10 * index + 2];
+    const images = {
+      ...pixels(),
+      ...{ count, size: [1, 3] as const },
+      read: async (indices: ArrayLike<number>) => Uint8Array.from(Array.from(indices).flatMap(bytes)),
+    };
+    const { prefix } = counted();
+    const tensors = [{ name: 'prefix.0', shape: [3] }];
+    const calls: number[][] = [];
+    const run = async ({ images }: Readonly<Record<string, Feed>>) => {
+      calls.push([...(images as Float32Array)].map((value) => Math.round(255 * value)));
+      return { 'prefix.0': images as Float32Array };
+    };
+    const wide = { ...prefix, prefix: { batch: BATCH, tensors }, session: { ...prefix.session, run } };
+    const look = { flip: true, cropPadding: 0, trivialAugment: false };
+    const folder = newFolder();
+    const seen = new Set<string>();
+    for (const kept of [storage(null), storage(folder, 0), storage(folder, 0), null]) {
+      calls.length = 0;
+      const store = await openPrefixStore(images, wide, kept, true);
+      for (let epoch = 0; epoch < 12; epoch++) {
+        const change = imageChange(look, [0], { seed: 1, phase: 'final', epoch }, [1, 3])!;
+        const [indices, copies] = [
+          [3, 0, 3, 1],
+          [0, 0, 1, 0],
+        ];
+        const plain = await pixelInputs(images, wide.model).read(indices, change, copies);
+        expect(await store.read(indices, change, copies)).toEqual({ 'prefix.0': plain.images });
+        for (let at = 0; at < plain.images!.length; at += 3) seen.add([...plain.images!.subarray(at, at + 3)].join());
+      }
+      await store.prepare!([2]);
+      const own = calls.length;
+      expect(await store.read([3, 0, 1])).toEqual({
+        'prefix.0': Float32Array.from([3, 0, 1].flatMap(bytes), (byte) => byte / 255),
+      });
+      if (kept) {
+        expect(calls).toHaveLength(own);
+        expect(own).toBeLessThanOrEqual(3); // ten records at most, four a call
+      }
+      await store.close();
+    }
+    expect(seen.size).toBe(6);
+    expect(calls.length).toBeGreaterThan(6);
+  });
+
+  it('refuses looks that it does not keep', async () => {
+    const flips = imageChange({ flip: true, cropPadding: 0, trivialAugment: false }, [0], {
+      seed: 1,
+      phase: 'final',
+      epoch: 0,
+    })!;
+    const moves = imageChange({ flip: true, cropPadding: 1, trivialAugment: false }, [0], {
+      seed: 1,
+      phase: 'final',
+      epoch: 0,
+    })!;
+    const [plain, both] = await Promise.all(
+      [false, true].map((mirrors) => openPrefixStore(pixels(), counted().prefix, null, mirrors)),
+    );
+    await expect(plain!.read([0], flips)).rejects.toThrow('as they are, or mirrored at most');
+    await expect(both!.read([0], moves)).rejects.toThrow('as they are, or mirrored at most');
   });
 
   it('keeps nothing of images that are looked at once', async () => {

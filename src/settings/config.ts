@@ -10,6 +10,7 @@ import { ALL_BLOCKS, normalBlocks } from './blocks.js';
 import { type FieldName, fieldRecords, type Scratch, SHAPE, SPLIT_SEED } from './fields.js';
 import { checkFields, fieldError } from './issues.js';
 import { type MethodSettings, resolveMethods } from './method-settings.js';
+import { selfDepth } from './self-teacher.js';
 
 /** The fields with their meaning and defaults; the command line makes its flags from them. */
 export const FineTuneConfig = z.strictObject(SHAPE);
@@ -32,8 +33,11 @@ export function parseConfig(input: FineTuneInput): FineTuneSettings {
   return settings;
 }
 
-/** What a teacher is told, without one: nobody means that who types it. @throws IdatError `config.field` */
-function checkTaught(input: FineTuneInput, { teacher }: FineTuneSettings): void {
+/** What a teacher is told that there is not, or that has no weights of its own: nobody means that who types it. @throws IdatError `config.field` */
+function checkTaught(input: FineTuneInput, { teacher, teacherLayerNormEps }: FineTuneSettings): void {
+  if (selfDepth(teacher) !== null && teacherLayerNormEps !== undefined) {
+    throw fieldError('teacherLayerNormEps', 'unused', `${teacher} has the student’s norms; use studentLayerNormEps`);
+  }
   if (teacher !== null) return;
   for (const [name, { schema }] of distillationFields()) {
     const value = input[name];

@@ -18,11 +18,14 @@ import { type FineTuneSettings, variantName } from './config.js';
 import type { Scratch } from './fields.js';
 import type { MethodOptions } from './method-settings.js';
 import { PROTOCOLS, type Protocol } from './protocols.js';
+import { selfDepth } from './self-teacher.js';
 
 /** One model: a backbone and how it is tuned. */
 export interface ModelPlan {
   /** The backbone's name, or the path of its file. */
   readonly name: string;
+  /** Null: all of it; otherwise so many first blocks, of the student's backbone. */
+  readonly firstBlocks: number | null;
   /** Sizes of one that starts from random weights. */
   readonly scratch: Scratch | null;
   /** Of the input where it is not the checkpoint's. */
@@ -153,6 +156,7 @@ export function planOf(settings: FineTuneSettings): RunPlan {
   };
   const student: ModelPlan = {
     name: settings.student,
+    firstBlocks: null,
     scratch: settings.scratch ?? null,
     layerNormEps: settings.studentLayerNormEps,
     method: settings.method,
@@ -161,13 +165,15 @@ export function planOf(settings: FineTuneSettings): RunPlan {
     dropPath: reachable(settings.method, dropPath),
     ...shared,
   };
+  const own = selfDepth(settings.teacher);
   const teacher: ModelPlan | null =
     settings.teacher === null
       ? null
       : {
-          name: settings.teacher,
-          scratch: null,
-          layerNormEps: settings.teacherLayerNormEps,
+          name: own === null ? settings.teacher : student.name,
+          firstBlocks: own,
+          scratch: own === null ? null : student.scratch,
+          layerNormEps: own === null ? settings.teacherLayerNormEps : student.layerNormEps,
           method: settings.teacherMethod,
           methodOptions: settings.teacherOptions,
           blocks: blocksOfTeacher(settings),

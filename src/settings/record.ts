@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { canonical, type FineTuneSettings, resolveConfig, resultSettings } from './config.js';
 import { PROTOCOL_NAMES } from './protocols.js';
+import { selfDepth } from './self-teacher.js';
 
 const count = z.int().min(0);
 const positive = z.int().min(1);
@@ -80,7 +81,9 @@ export const RunFactsSchema = z.object({
 export type RunFacts = z.output<typeof RunFactsSchema>;
 
 export function factsOf({ settings, data, student, teacher }: RunRecord): RunFacts {
-  const { data: _data, student: _student, teacher: _teacher, ...deciding } = resultSettings(settings);
+  const { data: _data, student: _student, teacher: taughtBy, ...others } = resultSettings(settings);
+  // names of files are none of it, but the student's first blocks are so many wherever it lies
+  const deciding = { ...others, ...(selfDepth(settings.teacher) !== null && { teacher: taughtBy }) };
   const weights = { student: student.sha256, ...(teacher && { teacher: teacher.sha256 }) };
   // as JSON gives it back: a setting that is not set is none
   return JSON.parse(JSON.stringify({ settings: deciding, data: data.fingerprints, weights })) as RunFacts;

@@ -113,11 +113,12 @@ async function loadPrefixes(
   prefixes: Prefixes,
   evaluation: Prefix | null,
 ): Promise<LoadedPrefixes> {
-  const load = async (role: Role) => prefixes[role] && loadPrefix(runtime, specs[role]!, prefixes[role]);
-  const student = await load('student');
+  const load = async (role: Role, known: LoadedPrefix | null) =>
+    prefixes[role] && loadPrefix(runtime, specs[role]!, prefixes[role], known);
+  const student = await load('student', null);
   return {
     student,
-    teacher: await load('teacher'),
+    teacher: await load('teacher', student), // of one checkpoint both may have the same
     evaluation: evaluation && (await loadPrefix(runtime, specs.student, evaluation, student)),
   };
 }

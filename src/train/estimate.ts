@@ -52,7 +52,7 @@ const countOf = ({ pixels }: TimedRun, split: SplitName): number => pixels[split
 
 /** Seconds of the epochs to come, so many of all phases, and of what is done once. */
 function timeLeftOf(run: TimedRun, state: TrainState, times: PartTimes) {
-  const { protocol, batch, tokens, schedule, evalEvery } = run.plan;
+  const { protocol, batch, tokens, schedule, evalEvery, augmentation } = run.plan;
   const left = { training: 0, other: 0, epochs: 0 };
   const train = (split: SplitName, phase: Phase) => {
     const images = countOf(run, split);
@@ -61,7 +61,9 @@ function timeLeftOf(run: TimedRun, state: TrainState, times: PartTimes) {
     const allPatches = Math.min(epochs, tokens.fullEpochs);
     left.epochs += epochs;
     left.training += (epochs - allPatches + allPatches / (1 - tokens.drop)) * steps * times.update;
-    left.other += images * times.prefixes;
+    // of two looks that are drawn alike, those that have come by then
+    const looks = augmentation.flip ? 2 - 2 * 0.5 ** epochs : 1;
+    left.other += looks * images * times.prefixes;
     return epochs;
   };
   /** @param looks while training; one more at the end of the run */
@@ -103,7 +105,7 @@ function spaceOf({ plan, compiled, pixels, prefixFiles }: TimedRun): Pick<Estima
     if (!store.fromCache && (!inMemory || plan.cache.folder !== null)) diskBytes += bytes;
   }
 
-  const kept = prefixBytes(pixels[plan.protocol.train]!, prefixes);
+  const kept = (plan.augmentation.flip ? 2 : 1) * prefixBytes(pixels[plan.protocol.train]!, prefixes);
   memoryBytes += Math.min(kept, plan.cache.prefixBytes);
   if (prefixFiles) diskBytes += prefixFiles.lasting ? kept : Math.max(0, kept - plan.cache.prefixBytes);
 
@@ -126,7 +128,8 @@ function prefixBytes(
   prefixes: { readonly student: LoadedPrefix | null; readonly teacher: LoadedPrefix | null },
 ): number {
   return ROLES.reduce((sum, role) => {
-    const prefix = prefixes[role]?.prefix;
+    const shared = role === 'teacher' && prefixes.teacher === prefixes.student;
+    const prefix = shared ? null : prefixes[role]?.prefix;
     return prefix ? sum + (stores[role]?.count ?? 0) * recordBytes(recordSize(prefix)) : sum;
   }, 0);
 }

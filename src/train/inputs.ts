@@ -13,7 +13,7 @@ export interface ModelInputs {
   readonly labels: Int32Array;
   /**
    * What the graph reads for these images, by name without the role: each [images, …]. An image may come twice.
-   * @param change makes each image another; only where pixels are read, which no frozen prefix stands for
+   * @param change makes each image another; where a frozen prefix stands for the pixels, by mirroring alone
    * @param copies how often each has come in this epoch before; default: none has
    */
   read(
@@ -42,7 +42,7 @@ export function pixelInputs(store: PixelStore, { backbone: { mean, std } }: Pick
       const length = planar.length / indices.length;
       indices.forEach((index, i) => {
         const image = planar.subarray(i * length, (i + 1) * length);
-        normaliseInto(change ? change(image, index, copies?.[i]) : image, mean, std, images, i * length);
+        normaliseInto(change ? change.look(image, index, copies?.[i]) : image, mean, std, images, i * length);
       });
       return { images };
     },

@@ -1,6 +1,7 @@
 /**
  * What a model's frozen prefix computes, once for each image of a split and then at hand for every epoch.
  */
+import { type ImageChange, mirrored } from '../data/augment.js';
 import type { PixelStore } from '../data/pixels.js';
 import { sha256 } from '../files/sha256.js';
 import { costOf, type Program, type ProgramCost } from '../graph/emit.js';
@@ -139,21 +140,38 @@ export interface PrefixStore extends ModelInputs {
  * An image's results are the same bytes whatever images are computed beside it, as each call has the same number of
  * images. What can neither be held in memory nor written to the disk is computed again, and `onProblem` is told.
  *
+ * Of `count` images, record i is of image i as it is, and record count + i of the same mirrored: so those of images as they
+ * are lie in the same places of the same file whether or not there are others.
+ *
  * @param storage null: keep nothing, for images that are looked at once
+ * @param mirrors whether images are mirrored as well: each may then leave two records
  */
 export async function openPrefixStore(
   pixels: PixelStore,
   loaded: LoadedPrefix,
   storage: PrefixStorage | null,
+  mirrors = false,
 ): Promise<PrefixStore> {
+  const { count, labels } = pixels;
   const shape: PrefixFileShape = {
     key: await sha256(`${loaded.identity}:${pixels.pixelsKey}`),
-    records: pixels.count,
+    records: mirrors ? 2 * count : count,
     size: recordSize(loaded.prefix),
   };
   const kept = storage && new Kept(shape, storage);
   await kept?.open();
   const source = pixelInputs(pixels, loaded.model);
+  // an image's second copy is its mirror image
+  const mirror: ImageChange = {
+    look: (planar, _, copy) => (copy === 1 ? mirrored(planar, pixels.size) : planar),
+    mirrors: null,
+  };
+  const imagesOf = (records: readonly number[]) =>
+    source.read(
+      records.map((record) => record % count),
+      mirror,
+      records.map((record) => Math.floor(record / count)),
+    );
 
   const fetch = async (indices: readonly number[]): Promise<Map<number, Float32Array>> => {
     const found = new Map<number, Float32Array>();
@@ -168,35 +186,39 @@ export async function openPrefixStore(
     const missing = absent.filter((index) => !found.has(index));
     // what would be padding computes images that will be asked for later
     const padding = (loaded.prefix.batch - (missing.length % loaded.prefix.batch)) % loaded.prefix.batch;
-    const computed = await compute(loaded, source, [...missing, ...(kept?.unknown(padding, missing) ?? [])]);
+    const computed = await compute(loaded, imagesOf, [...missing, ...(kept?.unknown(padding, missing) ?? [])]);
     await kept?.keep(computed);
     for (const [index, record] of computed) found.set(index, record);
     return found;
   };
-  const read = async (indices: readonly number[]) => {
-    const found = await fetch(indices);
+  const read: ModelInputs['read'] = async (indices, change, copies) => {
+    const mirrorsNow = change ? mirrors && change.mirrors : () => false;
+    if (!mirrorsNow) throw new Error('a prefix whose images were to be as they are, or mirrored at most');
+    const records = indices.map((index, i) => (mirrorsNow(index, copies?.[i]) ? count + index : index));
+    const found = await fetch(records);
     return gather(
       loaded.prefix,
-      indices.map((index) => found.get(index)!),
+      records.map((record) => found.get(record)!),
     );
   };
   const prepare = async (indices: readonly number[]): Promise<void> => {
-    if (kept) await fetch(indices.filter((index) => !kept.knows(index)));
+    const records = mirrors ? indices.flatMap((index) => [index, count + index]) : indices;
+    if (kept) await fetch(records.filter((record) => !kept.knows(record)));
   };
-  return { count: pixels.count, labels: pixels.labels, read, prepare, close: async () => kept?.close() };
+  return { count, labels, read, prepare, close: async () => kept?.close() };
 }
 
-/** Runs the prefix on these images; the last call is filled up with its last image. */
+/** Runs the prefix for these records; the last call is filled up with its last image. */
 async function compute(
   { prefix, session }: LoadedPrefix,
-  source: ModelInputs,
+  imagesOf: (records: readonly number[]) => Promise<Record<string, Float32Array>>,
   indices: readonly number[],
 ): Promise<[number, Float32Array][]> {
   const computed: [number, Float32Array][] = [];
   for (let start = 0; start < indices.length; start += prefix.batch) {
     const part = indices.slice(start, start + prefix.batch);
     const filled = Array.from({ length: prefix.batch }, (_, i) => part[Math.min(i, part.length - 1)]!);
-    const outputs = await session.run(await source.read(filled));
+    const outputs = await session.run(await imagesOf(filled));
     for (const [row, index] of part.entries()) computed.push([index, toRecord(prefix, outputs, row)]);
   }
   return computed;

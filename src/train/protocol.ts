@@ -3,7 +3,7 @@
  * kept, what it is measured on.
  */
 import { IdatError } from '../errors.js';
-import type { CachePlan, RunPlan } from '../settings/plan.js';
+import type { RunPlan } from '../settings/plan.js';
 import { looksEvery, type SplitName } from '../settings/protocols.js';
 import type { RunResult } from '../settings/record.js';
 import { TRAINING_ONLY, type TrainableLayout } from '../step/model.js';
@@ -146,11 +146,12 @@ export async function withSplits<T>(
     prefixFiles,
     control,
   }: Pick<RunParts, 'compiled' | 'pixels' | 'prefixFiles' | 'control'> & {
-    readonly plan: { readonly cache: CachePlan };
+    readonly plan: Pick<RunPlan, 'augmentation' | 'cache'>;
   },
   action: (splits: Splits) => Promise<T>,
 ): Promise<T> {
   const splits = openSplits(pixels, models, prefixes, {
+    mirrors: plan.augmentation.flip,
     memoryBytes: plan.cache.prefixBytes,
     files: prefixFiles,
     onProblem: (text) => control.onProgress?.({ kind: 'note', text, code: 'prefix.uncached' }),

@@ -1,7 +1,7 @@
 /** From the plan of a run to what the compiler is given: models, their frozen prefixes, the step. */
 import { blocks as blockSizes } from '../backbones/architecture.js';
 import type { Backbone } from '../backbones/backbone.js';
-import { augments } from '../data/augment.js';
+import { onlyMirrors } from '../data/augment.js';
 import { lossByName } from '../distill/index.js';
 import type { WeightSink } from '../graph/emit.js';
 import { chosenBlocks } from '../settings/blocks.js';
@@ -35,7 +35,7 @@ export const modelSpecs = (models: Pair<ModelPlan>, backbones: Pair<Backbone>, c
 export type Prefixes = EachRole<Prefix | null>;
 
 /**
- * Images that are changed at random have nothing that is the same in every epoch; and where features are distilled, what
+ * Images that are changed at random in more than being mirrored have nothing that is the same in every epoch; and where features are distilled, what
  * the first blocks hand on is compared, so that nothing lies apart from training.
  */
 export function prefixesOf(
@@ -43,7 +43,7 @@ export function prefixesOf(
   { augmentation, objective: { distillation }, compile }: Pick<RunPlan, 'augmentation' | 'objective' | 'compile'>,
 ): Prefixes {
   const comparesBlocks = distillation !== null && lossByName(distillation.loss).reads === 'features';
-  if (augments(augmentation) || comparesBlocks) return { student: null, teacher: null };
+  if (!onlyMirrors(augmentation) || comparesBlocks) return { student: null, teacher: null };
   return { student: buildPrefix(student, compile.disable), teacher: teacher && buildPrefix(teacher, compile.disable) };
 }
 

@@ -41,6 +41,7 @@ export interface Splits {
 }
 
 /**
+ * @param mirrors whether training images are mirrored at random
  * @param memoryBytes for all splits together, see `openPrefixStore`
  * @param files for what does not fit; null: none
  */
@@ -48,7 +49,7 @@ export function openSplits(
   pixels: Pixels,
   models: Pair<TunedModel>,
   prefixes: LoadedPrefixes,
-  options: { memoryBytes: number; files: PrefixFiles | null; onProblem(text: string): void },
+  options: { mirrors: boolean; memoryBytes: number; files: PrefixFiles | null; onProblem(text: string): void },
 ): Splits {
   const storage: PrefixStorage = {
     memory: new MemoryBudget(options.memoryBytes),
@@ -56,20 +57,27 @@ export function openSplits(
     onProblem: options.onProblem,
   };
   const stores = new Map<string, Promise<PrefixStore>>();
-  const open = async (split: SplitName, role: Role, prefix: LoadedPrefix | null, keep: boolean) => {
+  const open = async (
+    split: SplitName,
+    role: Role,
+    prefix: LoadedPrefix | null,
+    { keep, mirrors }: { keep: boolean; mirrors: boolean },
+  ) => {
     const store = pixels[split]![role]!;
     if (!prefix) return pixelInputs(store, models[role]!.spec);
-    const key = JSON.stringify([split, prefix.identity]);
-    if (!stores.has(key)) stores.set(key, openPrefixStore(store, prefix, keep ? storage : null));
+    const key = JSON.stringify([split, prefix.identity, mirrors]);
+    if (!stores.has(key)) stores.set(key, openPrefixStore(store, prefix, keep ? storage : null, mirrors));
     return stores.get(key)!;
   };
+  const trained = { keep: true, mirrors: options.mirrors };
   return {
     training: async (split) => ({
-      student: await open(split, 'student', prefixes.student, true),
-      teacher: models.teacher && (await open(split, 'teacher', prefixes.teacher, true)),
+      student: await open(split, 'student', prefixes.student, trained),
+      teacher: models.teacher && (await open(split, 'teacher', prefixes.teacher, trained)),
     }),
-    reading: (split, role, prefix) => open(split, role, prefix, true),
-    evaluation: (split, again) => open(split, 'student', prefixes.evaluation, again),
+    // of a split to train on, whose store is the same
+    reading: (split, role, prefix) => open(split, role, prefix, trained),
+    evaluation: (split, again) => open(split, 'student', prefixes.evaluation, { keep: again, mirrors: false }),
     close: async () => {
       for (const store of stores.values()) await (await store).close();
     },

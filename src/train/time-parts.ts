@@ -55,7 +55,8 @@ export async function timeParts(
   const { session, draws } = steps.somePatches;
   const batchSize = Math.min(plan.batch.size, stores.student.count);
   const student = await timePrefix(stores.student, prefixes.student, prefixFiles);
-  const teacher = stores.teacher ? await timePrefix(stores.teacher, prefixes.teacher, prefixFiles) : 0;
+  const shared = prefixes.teacher === prefixes.student; // then both read what is computed once
+  const teacher = stores.teacher && !shared ? await timePrefix(stores.teacher, prefixes.teacher, prefixFiles) : 0;
   const same = prefixes.evaluation?.session === prefixes.student?.session;
   const evaluationPrefix = same ? student : await timePrefix(stores.student, prefixes.evaluation, prefixFiles);
 

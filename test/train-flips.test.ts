@@ -1,0 +1,71 @@
+/** Training on images that are mirrored at random: both looks of what is frozen are kept, and nothing comes out otherwise. */
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type EpochMetrics, type FineTuneInput, fineTune, resume } from '../src/index.js';
+import { DETERMINISTIC, makeImageFolder, runBytes, settings, temporaryFolder } from './train-support.js';
+
+const root = temporaryFolder();
+afterAll(() => rmSync(root, { recursive: true }));
+
+let data: string;
+const undisturbed = join(root, 'undisturbed');
+const flipped = (out: string, more: Omit<Partial<FineTuneInput>, 'out'> = {}) => ({
+  ...settings(data, join(root, out)),
+  ...{ protocol: 'paper' as const, flip: true, ...more },
+});
+beforeAll(async () => {
+  data = await makeImageFolder(root);
+  await fineTune(flipped('undisturbed'));
+}, 120_000);
+
+function expectSame(dir: string, other = undisturbed): void {
+  const [own, theirs] = [runBytes(dir), runBytes(other)];
+  for (const name of DETERMINISTIC) expect(own[name] === theirs[name], name).toBe(true);
+}
+const prefixFiles = (folder: string) => readdirSync(folder).filter((name) => name.startsWith('prefix-'));
+
+it('is the same whether records lie in memory, on the disk or partly there', async () => {
+  const cacheDir = join(root, 'cache');
+  await fineTune(flipped('on disk', { prefixMemory: 0, cacheDir }));
+  expectSame(join(root, 'on disk'));
+  expect(prefixFiles(cacheDir)).toHaveLength(3);
+  await fineTune(flipped('found', { prefixMemory: 0, cacheDir }));
+  expectSame(join(root, 'found'));
+  await fineTune(flipped('partly', { prefixMemory: 1 }));
+  expectSame(join(root, 'partly'));
+  // images as they are have their records in the same places of the same files
+  await fineTune(flipped('plain, found', { flip: false, prefixMemory: 0, cacheDir }));
+  expect(prefixFiles(cacheDir)).toHaveLength(3);
+  await fineTune(flipped('plain', { flip: false }));
+  expectSame(join(root, 'plain, found'), join(root, 'plain'));
+}, 120_000);
+
+it('goes on as it would have without being stopped', async () => {
+  const stop = new AbortController();
+  let steps = 0;
+  const onProgress = ({ kind }: { kind: string }) => kind === 'step' && ++steps === 7 && stop.abort();
+  const config = flipped('stopped');
+  await expect(fineTune(config, { onProgress, signal: stop.signal })).rejects.toMatchObject({
+    code: 'run.interrupted',
+  });
+  await resume(config.out);
+  expectSame(config.out);
+});
+
+it('learns the same with the prefix switched off, and otherwise than from images as they are', async () => {
+  const metricsOf = (out: string) =>
+    readFileSync(join(root, out, 'metrics.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as EpochMetrics);
+  const config = flipped('without', { disable: ['frozen-prefix'] });
+  await fineTune(config);
+  const [kept, whole, plain] = ['undisturbed', 'without', 'plain'].map(metricsOf);
+  for (const [epoch, { loss }] of kept!.entries()) {
+    for (const [name, value] of Object.entries(whole![epoch]!.loss)) {
+      expect(loss[name as keyof typeof loss], `${name} of epoch ${epoch}`).toBeCloseTo(value, 4);
+    }
+  }
+  expect(Math.abs(kept!.at(-1)!.loss.total - plain!.at(-1)!.loss.total)).toBeGreaterThan(1e-3);
+}, 60_000);
