@@ -11,7 +11,7 @@ import { applyPasses, FINAL_PASSES } from '../graph/passes/index.js';
 import { INT8_LARGEST_ANYWHERE, quantiseFrozen } from '../graph/passes/quantise-frozen.js';
 import { rewriteNamed } from '../graph/rewrite.js';
 import { type Tensor, topologicalOrder } from '../graph/tensor.js';
-import { type ModelSpec, prepareModel, type TrainableLayout, type TracedModel } from '../step/model.js';
+import { type ModelSpec, prepareModel, type TracedModel, type TrainableLayout } from '../step/model.js';
 
 /** Names of the graph's inputs and outputs. */
 export const IMAGES = 'images';
@@ -60,5 +60,8 @@ function asConstants(
 function inEightBits(outputs: readonly Tensor[]): Tensor[] {
   const rounded = quantiseFrozen(outputs, 'forward', INT8_LARGEST_ANYWHERE);
   if (topologicalOrder(rounded).some(({ op }) => op === int8ProductOp)) return rounded;
-  throw new IdatError('export.int8', 'no frozen weight of this model is large enough to be worth 8 bits; export it in float32');
+  throw new IdatError(
+    'export.int8',
+    'no frozen weight of this model is large enough to be worth 8 bits; export it in float32',
+  );
 }
