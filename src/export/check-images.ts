@@ -3,7 +3,14 @@ import { rgbOf } from '../data/node/image-source.js';
 import type { Dataset, ImageItem, RgbImage } from '../data/node/index.js';
 import { IdatError } from '../errors.js';
 import { fetching } from '../runs/backbones.js';
-import { type DataSource, dataOfRun, holdsTraining, openTestData, type TestDataSource } from '../runs/data-source.js';
+import {
+  type DataSource,
+  dataOfRun,
+  holdsTraining,
+  openData,
+  openTestData,
+  type TestDataSource,
+} from '../runs/data-source.js';
 import type { OpenedRun } from '../runs/open-run.js';
 import { openRunData } from '../runs/run-data.js';
 import { otherClasses } from '../runs/test-images.js';
@@ -40,36 +47,52 @@ export async function withCheckImages<T>(
 ): Promise<T> {
   const data = dataOfRun(run, given);
   const own = given === undefined || (run.record.data.kind === 'memory' && holdsTraining(given));
-  const dataset = own
-    ? await openRunData(run, data as DataSource, control)
-    : await openTestData(data, fetching('data', control));
+  const opened: Dataset[] = [];
   try {
+    const dataset = own
+      ? await openRunData(run, data as DataSource, control)
+      : await openTestData(data, fetching('data', control));
+    opened.push(dataset);
     const problem = otherClasses(dataset, run.classes);
     if (problem) throw problem;
-    return await action(imagesOf(dataset, own, run.plan.images.orient, most, control.signal));
+    const chosen = own ? await validationOf(run, dataset, data as DataSource, opened) : { labelled: dataset.test };
+    return await action(imagesOf({ others: [], ...chosen }, { orient: run.plan.images.orient, most, own, ...control }));
   } finally {
-    await dataset.close();
+    for (const dataset of opened) await dataset.close();
   }
 }
 
+interface Chosen {
+  readonly labelled: readonly ImageItem[];
+  readonly others: readonly ImageItem[];
+}
+
+/** The run's validation images; of a run that keeps no list of them, those its data set has among what it trained on. */
+async function validationOf(
+  { plan }: OpenedRun,
+  { val, trainval, test }: Dataset,
+  data: DataSource,
+  opened: Dataset[],
+): Promise<Chosen> {
+  if (val.length > 0) return { labelled: val, others: test };
+  const whole = await openData(data, { seed: plan.splitSeed });
+  opened.push(whole);
+  const trained = new Set(trainval.map(({ name }) => name));
+  return { labelled: whole.val.filter(({ name }) => trained.has(name)), others: test };
+}
+
 function imagesOf(
-  { val, test }: Dataset,
-  own: boolean,
-  orient: boolean,
-  most: number,
-  signal: AbortSignal | undefined,
+  { labelled, others }: Chosen,
+  { orient, most, own, signal }: RunControl & { orient: boolean; most: number; own: boolean },
 ): CheckImages {
-  const labelled = (own ? val : test).slice(0, most);
-  const others = own ? test.slice(0, Math.max(0, Math.min(most, ENOUGH) - labelled.length)) : [];
-  const all: [ImageItem, boolean][] = [
-    ...labelled.map((item): [ImageItem, boolean] => [item, true]),
-    ...others.map((item): [ImageItem, boolean] => [item, false]),
-  ];
+  const counted = labelled.slice(0, most);
+  const joining = others.slice(0, Math.max(0, Math.min(most, ENOUGH) - counted.length));
+  const all = [...counted.map((item) => ({ item, counts: true })), ...joining.map((item) => ({ item, counts: false }))];
   return {
     count: all.length,
-    counted: own ? 'validation images' : 'images',
+    counted: own ? 'validation images, which the last training saw' : 'images',
     async *read() {
-      for (const [item, counts] of all) {
+      for (const { item, counts } of all) {
         if (signal?.aborted) throw new IdatError('run.interrupted', 'stopped; nothing was exported');
         const pixels = await readable(item, orient);
         if (pixels) yield { pixels, label: counts ? item.label : null };

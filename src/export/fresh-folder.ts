@@ -1,5 +1,7 @@
 /** A folder that appears whole or not at all. */
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { IdatError } from '../errors.js';
 
@@ -34,7 +36,9 @@ export async function inFreshFolder<T>(out: string, fill: (place: string) => Pro
 async function makeBeside(path: string): Promise<string> {
   try {
     await mkdir(dirname(path), { recursive: true });
-    return await mkdtemp(join(dirname(path), '.idat-export-'));
+    const place = join(dirname(path), `.idat-export-${randomUUID()}`);
+    await mkdir(place); // for all to read, as folders usually are
+    return place;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const what = `${path}: cannot make this folder (${code}); choose another place`;
