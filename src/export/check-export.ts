@@ -21,10 +21,8 @@ import {
   resizedBy,
 } from './agreement.js';
 import type { CheckImages } from './check-images.js';
-import type { ExportPlan } from './export-plan.js';
+import { type ExportPlan, inputName } from './export-plan.js';
 import { libraryResize } from './library-resize.js';
-import { IMAGES } from './onnx-graph.js';
-import { PIXEL_VALUES } from './transformers-js.js';
 
 /** A precision's price. */
 export interface Cost {
@@ -41,8 +39,8 @@ export interface Checked extends Agreement {
   /** What 8 bits change, where they were asked for; null where not. */
   readonly int8: { readonly float32: Cost; readonly int8: Cost; readonly threads: number } | null;
   /**
-   * The same images at their own size, resized by the graph or as the library does it in Node; null where the file takes
-   * images that are resized already.
+   * The same images at their own size, resized by the graph or as the library does it in Node; null where that is left
+   * to whoever runs it.
    */
   readonly resized: (Agreement & { readonly recognised: Recognised; readonly engine: Recognised }) | null;
 }
@@ -89,7 +87,7 @@ export async function checkExport(given: CheckInputs): Promise<Checked> {
     }
     refuseOthers(comparison, plan, exact !== null);
     const int8 = exact && { ...(await costs(comparison, file, exact, given.bytes, float!)), threads };
-    const resized = plan.format === 'transformers.js' ? resizedOf(comparison) : null;
+    const resized = comparison.agreements.length > (exact ? 2 : 1) ? resizedOf(comparison) : null;
     return { ...agreement, on: source, counted: images.counted, int8, resized };
   });
 }
@@ -99,26 +97,19 @@ const AT_ONCE = 16;
 
 const load = (runtime: Runtime, { plan, model, parameters }: CheckInputs, bytes: Uint8Array): Promise<ExportedFile> =>
   loadExported(runtime, bytes, {
-    input: plan.format === 'onnx' ? IMAGES : PIXEL_VALUES,
+    input: inputName(plan),
     classes: model.classes,
     parameters: plan.adapterInput ? parameters : null,
   });
 
 /** First on images as idat resizes them, which shows whether the model is right; then with the file's way to resize them. */
 function candidatesOf({ format, resize }: ExportPlan, file: ExportedFile): Candidate[] {
-  if (format === 'onnx') return [{ file, feeds: asImages }];
-  if (resize === 'library')
-    return [
-      { file, feeds: asImages },
-      { file, feeds: resizedBy(libraryResize) },
-    ];
-  return [
-    { file, feeds: asSmallPixels },
-    { file, feeds: asPixels },
-  ];
+  const own = { file, feeds: resize === 'graph' ? asSmallPixels : asImages };
+  if (resize === 'graph') return [own, { file, feeds: asPixels }];
+  return format === 'onnx' ? [own] : [own, { file, feeds: resizedBy(libraryResize) }];
 }
 
-function refuseOthers({ agreements }: Comparison, { format, resize, precision }: ExportPlan, quantised: boolean): void {
+function refuseOthers({ agreements }: Comparison, { resize, precision }: ExportPlan, quantised: boolean): void {
   const differs = (what: string) =>
     new IdatError('export.differs', `${what}; nothing was written. This is a fault of idat: please report it`);
   const [own, resized] = agreements;
@@ -127,7 +118,7 @@ function refuseOthers({ agreements }: Comparison, { format, resize, precision }:
     throw differs(`the exported model's logits differ by ${float.deviation} from those of the engine`);
   }
   if (!Number.isFinite(own!.deviation)) throw differs('the exported model gives no numbers');
-  if (format === 'onnx' || resize === 'library' || precision === 'int8') return;
+  if (resize === 'caller' || precision === 'int8') return;
   const { images, same } = resized!;
   if (images - same > Math.max(1, OTHERS * images)) {
     throw differs(

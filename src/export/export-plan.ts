@@ -2,7 +2,8 @@
 import { IdatError } from '../errors.js';
 import type { TestDataSource } from '../runs/data-source.js';
 import type { RunControl } from '../train/progress.js';
-import { RESIZES, type ResizeBy } from './transformers-js.js';
+import { IMAGES } from './onnx-graph.js';
+import { PIXEL_VALUES, RESIZES, type ResizeBy } from './transformers-js.js';
 
 export const EXPORT_FORMATS = ['onnx', 'transformers.js'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
@@ -17,7 +18,10 @@ export interface ExportOptions extends RunControl {
   quantize?: (typeof QUANTIZATIONS)[number];
   /** Keep what was trained outside of the graph, as an input of it, in a small file of its own. Only for `onnx`. */
   adapterInput?: boolean;
-  /** Who resizes, for `transformers.js`. Default: graph. */
+  /**
+   * Who resizes and normalises: the graph, which then takes pixels as they are, or whoever runs it. Default: `caller` for `onnx`,
+   * `graph` for `transformers.js`, whose own resize is another one.
+   */
   resize?: ResizeBy;
   /** Another data set to check on; default: validation images of the run's own. */
   data?: TestDataSource;
@@ -54,8 +58,10 @@ export function planOf(options: ExportOptions): ExportPlan {
       'an adapter as input is for the format onnx: the pipeline of transformers.js gives a model images alone',
     );
   }
-  if (resize !== undefined && format === 'onnx') {
-    throw problem('resize: the format onnx takes images that are resized already; choose the format transformers.js');
-  }
-  return { format, precision: quantize ?? 'float32', adapterInput, resize: resize ?? 'graph', images };
+  const usual = format === 'onnx' ? 'caller' : 'graph';
+  return { format, precision: quantize ?? 'float32', adapterInput, resize: resize ?? usual, images };
 }
+
+/** Name of the graph's images. */
+export const inputName = ({ format, resize }: Pick<ExportPlan, 'format' | 'resize'>): string =>
+  format === 'onnx' && resize === 'caller' ? IMAGES : PIXEL_VALUES;

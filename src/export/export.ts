@@ -11,13 +11,13 @@ import type { ModelSpec, TrainableLayout } from '../step/model.js';
 import { refuseDiverged } from '../train/evaluate.js';
 import { type Checked, checkExport } from './check-export.js';
 import { withCheckImages } from './check-images.js';
-import { type ExportFormat, type ExportOptions, type ExportPlan, planOf } from './export-plan.js';
+import { type ExportFormat, type ExportOptions, type ExportPlan, inputName, planOf } from './export-plan.js';
 import { inFreshFolder, readBack, refuseExisting, type WrittenFile } from './fresh-folder.js';
 import { adapterMetadata, type ExportFacts, licenceNotes, modelMetadata } from './metadata.js';
 import { IMAGES, onnxGraph, PARAMETERS } from './onnx-graph.js';
 import { withImagesNamed, withPixelInput } from './pixel-input.js';
 import { exportReadme } from './readme.js';
-import { libraryConfigs, MODEL_FILES, PIXEL_VALUES } from './transformers-js.js';
+import { libraryConfigs, MODEL_FILES } from './transformers-js.js';
 
 export interface ExportResult {
   /** The folder. */
@@ -71,6 +71,7 @@ export async function exportRun(runDir: string, options: ExportOptions): Promise
         float: () => graphOf(model, { layout, parameters }, { ...plan, precision: 'float32' }),
         ...control,
       });
+      if (signal?.aborted) throw new IdatError('run.interrupted', 'stopped; nothing was exported');
       const licence = licenceNotes(facts);
       const result = { path, format: plan.format, precision: plan.precision, method: model.method, licence, checked };
       await writeFileAtomic(join(place, 'README.md'), exportReadme({ ...result, file, facts, classes: run.classes }));
@@ -87,18 +88,16 @@ interface Tuned {
 /** What the exported file computes, without its metadata. */
 function graphOf(model: ModelSpec, tuned: Tuned, { format, precision, adapterInput, resize }: ExportPlan): ModelProto {
   const graph = onnxGraph(model, { tuned: adapterInput ? null : tuned, int8: precision === 'int8' });
-  if (format === 'onnx') return graph;
+  const name = inputName({ format, resize });
   const { mean, std, config } = model.backbone;
-  if (resize === 'library') return withImagesNamed(graph, PIXEL_VALUES);
-  return withPixelInput(graph, PIXEL_VALUES, { mean, std, imageSize: config.imageSize });
+  if (resize === 'graph') return withPixelInput(graph, name, { mean, std, imageSize: config.imageSize });
+  return name === IMAGES ? graph : withImagesNamed(graph, name);
 }
 
-function inputOf({ format, resize }: ExportPlan, { backbone: { config } }: ModelSpec): string {
-  const name = format === 'onnx' ? IMAGES : PIXEL_VALUES;
-  if (format === 'onnx' || resize === 'library') {
-    return `${name}: float32 [batch, ${config.channels}, height, width], resized to image_size (bicubic), (byte/255 - mean)/std`;
-  }
-  return `${name}: float32 [batch, ${config.channels}, height, width], bytes from 0 to 255, of any size`;
+function inputOf(plan: ExportPlan, { backbone: { config } }: ModelSpec): string {
+  const head = `${inputName(plan)}: float32 [batch, ${config.channels}, height, width]`;
+  if (plan.resize === 'graph') return `${head}, bytes from 0 to 255, of any size`;
+  return `${head}, resized to image_size (bicubic), (byte/255 - mean)/std`;
 }
 
 /** A message of the format holds no more, and readers count its bytes in 32 bits with a sign. */

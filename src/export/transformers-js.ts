@@ -6,8 +6,8 @@ import { LIBRARY_FILTER } from './library-resize.js';
 /** What the library calls the images. */
 export const PIXEL_VALUES = 'pixel_values';
 
-/** Who resizes and normalises: the graph, as in training, or the library. */
-export const RESIZES = ['graph', 'library'] as const;
+/** Who resizes and normalises: the graph, as in training, or whoever runs it, such as a library. */
+export const RESIZES = ['graph', 'caller'] as const;
 export type ResizeBy = (typeof RESIZES)[number];
 
 /** Where the model lies, by the precision the library is to ask for. */

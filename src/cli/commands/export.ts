@@ -32,8 +32,8 @@ export const exportCommand = new Command('export')
   .addOption(
     new Option(
       '--resize <by>',
-      'for transformers.js: by the graph, as in training (the default), or by the library',
-    ).choices(['graph', 'library']),
+      'by the graph, as in training (the default for transformers.js), or by whoever runs it',
+    ).choices(['graph', 'caller']),
   )
   .option('--data <path>', 'check on another data set of the same classes, in place of the run’s own')
   .option('--images <number>', 'check on so many images at most (256)', wholeNumber)
