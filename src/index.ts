@@ -33,6 +33,10 @@ export {
   type SweepOutcome,
   sweep,
 } from './experiments/sweep.js';
+export type { Agreement, Recognised } from './export/agreement.js';
+export type { Checked, Cost } from './export/check-export.js';
+export { type ExportResult, exportRun } from './export/export.js';
+export { EXPORT_FORMATS, type ExportFormat, type ExportOptions } from './export/export-plan.js';
 export { type MergeResult, mergeRun } from './export/merge.js';
 export { type PackResult, packRun } from './export/pack.js';
 export { METHODS, methodByName, registerMethod } from './methods/index.js';

@@ -12,6 +12,8 @@ const resumeAdvice = ({ about }: IdatError): string | null =>
 const FOR_ERRORS: Readonly<Record<string, (error: IdatError) => string | null>> = {
   'run.interrupted': resumeAdvice,
   'run.exists': resumeAdvice,
+  'export.unfinished': resumeAdvice,
+  'export.images': () => 'that is --data PATH',
   'run.weights': ({ about }) => `say where they are now: --${about.role} PATH`,
   'data.path.missing': ({ about }) => {
     if (about.config !== undefined) return `say where it is now: idat train PATH --config ${shortPath(about.config)}`;

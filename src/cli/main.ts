@@ -11,6 +11,7 @@ import { data } from './commands/data.js';
 import { demo } from './commands/demo.js';
 import { doctor } from './commands/doctor.js';
 import { evaluate } from './commands/eval.js';
+import { exportCommand } from './commands/export.js';
 import { merge } from './commands/merge.js';
 import { methods } from './commands/methods.js';
 import { models } from './commands/models.js';
@@ -43,6 +44,7 @@ const commands = [
   compare,
   data,
   sweep,
+  exportCommand,
   merge,
   pack,
   methods,

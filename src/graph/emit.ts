@@ -4,7 +4,7 @@
 
 import { activationBytes, countFlops, weightBytes } from './cost.js';
 import { nodeName } from './label.js';
-import { type Attribute, encodeModel, type NodeProto, type TensorProto } from './onnx-proto.js';
+import { type Attribute, encodeModel, type ModelProto, type NodeProto, type TensorProto } from './onnx-proto.js';
 import { type ConstantAttrs, constantOp } from './ops/constant.js';
 import { type InputAttrs, inputOp } from './ops/input.js';
 import {
@@ -65,26 +65,30 @@ const SMALL_BYTES = 2 ** 20;
  *   memory at a time; without it they become part of the model
  */
 export function emit(outputs: Readonly<Record<string, Tensor>>, sink?: WeightSink): Program {
-  const order = topologicalOrder(Object.values(outputs));
   const writer = new Writer(sink);
-  for (const node of order) writer.write(node);
-  const finals = Object.entries(outputs).map(([name, t]) => writer.output(name, t));
-  const inputs = order.filter((node) => node.op === inputOp).map((node) => node.attrs as InputAttrs);
+  const written = write(outputs, writer);
   return {
-    model: encodeModel({
-      opset: OPSET,
-      nodes: writer.nodes,
-      initializers: writer.initializers,
-      inputs,
-      outputs: finals,
-    }),
+    model: encodeModel(written.model),
     files: [...writer.files].map(([path, location]) => ({ location, path })),
-    inputs: Object.fromEntries(inputs.map(({ name, shape, dtype }) => [name, { shape, dtype }])),
+    inputs: Object.fromEntries(written.inputs.map(({ name, shape, dtype }) => [name, { shape, dtype }])),
     flops: countFlops(Object.values(outputs)),
     activationBytes: activationBytes(Object.values(outputs)),
     weightBytes: weightBytes(Object.values(outputs)),
-    outputs: Object.fromEntries(finals.map(({ name, shape, dtype }) => [name, { shape, dtype }])),
+    outputs: Object.fromEntries(Object.entries(outputs).map(([name, { shape, dtype }]) => [name, { shape, dtype }])),
   };
+}
+
+/** As `emit`, but a model to go on with, which holds all its numbers: those of weights that lie in files are read. */
+export const emitWhole = (outputs: Readonly<Record<string, Tensor>>): ModelProto =>
+  write(outputs, new Writer(undefined, true)).model;
+
+function write(outputs: Readonly<Record<string, Tensor>>, writer: Writer): { model: ModelProto; inputs: InputAttrs[] } {
+  const order = topologicalOrder(Object.values(outputs));
+  for (const node of order) writer.write(node);
+  const finals = Object.entries(outputs).map(([name, t]) => writer.output(name, t));
+  const inputs = order.filter((node) => node.op === inputOp).map((node) => node.attrs as InputAttrs);
+  const { nodes, initializers } = writer;
+  return { model: { opset: OPSET, nodes, initializers, inputs, outputs: finals }, inputs };
 }
 
 class Writer implements OnnxBuilder {
@@ -98,7 +102,11 @@ class Writer implements OnnxBuilder {
   private label: Label = {};
   private count = 0;
 
-  constructor(private readonly sink: WeightSink | undefined) {}
+  /** @param whole whether weights that lie in files are read */
+  constructor(
+    private readonly sink: WeightSink | undefined,
+    private readonly whole = false,
+  ) {}
 
   write(node: Node): void {
     this.prefix = node.op.name;
@@ -143,7 +151,7 @@ class Writer implements OnnxBuilder {
     const { shape, data } = node.attrs as ConstantAttrs;
     const { dtype } = node.outputs[0]!;
     const name = this.unique();
-    if (data.kind === 'file') {
+    if (data.kind === 'file' && !this.whole) {
       this.initializers.push({ name, dtype, shape, data: this.place(data.path, data.offset, 4 * size(shape)) });
       return name;
     }

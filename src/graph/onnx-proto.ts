@@ -7,10 +7,10 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { DType, Shape } from './tensor.js';
 
 const ELEMENT_TYPE = { float32: 1, uint8: 2, int8: 3, int64: 7 } as const;
-const ATTRIBUTE = { float: 1, int: 2, ints: 7 } as const;
+const ATTRIBUTE = { float: 1, int: 2, string: 3, ints: 7 } as const;
 const EXTERNAL = 1;
 
-export type Attribute = number | { readonly float: number } | readonly number[];
+export type Attribute = number | { readonly float: number } | { readonly string: string } | readonly number[];
 
 /** The operator set of ONNX Runtime's own operators. */
 const MICROSOFT = 'com.microsoft';
@@ -36,7 +36,8 @@ export interface TensorProto {
 export interface ValueProto {
   readonly name: string;
   readonly dtype: DType;
-  readonly shape: Shape;
+  /** A size that is open until the model is run has a name in place of a number. */
+  readonly shape: readonly (number | string)[];
 }
 
 export interface ModelProto {
@@ -45,6 +46,8 @@ export interface ModelProto {
   readonly initializers: readonly TensorProto[];
   readonly inputs: readonly ValueProto[];
   readonly outputs: readonly ValueProto[];
+  /** What readers are told besides. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** The bytes of an .onnx file. Equal models give equal bytes. */
@@ -63,7 +66,15 @@ export function encodeModel(model: ModelProto): Uint8Array {
   if (model.nodes.some(({ type }) => domainOf(type) !== '')) {
     message(w, 8, () => w.tag(1, WireType.LengthDelimited).string(MICROSOFT).tag(2, WireType.Varint).int64(1));
   }
+  for (const [key, value] of Object.entries(model.metadata ?? {})) writeEntry(w, 14, key, value);
   return w.finish();
+}
+
+/** A key and its value, as a message of their own. */
+function writeEntry(w: BinaryWriter, field: number, key: string, value: string): void {
+  message(w, field, () =>
+    w.tag(1, WireType.LengthDelimited).string(key).tag(2, WireType.LengthDelimited).string(value),
+  );
 }
 
 function message(w: BinaryWriter, field: number, body: () => void): void {
@@ -88,6 +99,8 @@ function writeNode(w: BinaryWriter, node: NodeProto): void {
         w.tag(3, WireType.Varint).int64(value).tag(20, WireType.Varint).int32(ATTRIBUTE.int);
       else if ('float' in value)
         w.tag(2, WireType.Bit32).float(value.float).tag(20, WireType.Varint).int32(ATTRIBUTE.float);
+      else if ('string' in value)
+        w.tag(4, WireType.LengthDelimited).string(value.string).tag(20, WireType.Varint).int32(ATTRIBUTE.string);
       else {
         for (const n of value) w.tag(8, WireType.Varint).int64(n);
         w.tag(20, WireType.Varint).int32(ATTRIBUTE.ints);
@@ -105,9 +118,7 @@ function writeTensor(w: BinaryWriter, tensor: TensorProto): void {
     return;
   }
   const entries = { location: tensor.data.location, offset: `${tensor.data.offset}`, length: `${tensor.data.length}` };
-  for (const [key, value] of Object.entries(entries)) {
-    message(w, 13, () => w.tag(1, WireType.LengthDelimited).string(key).tag(2, WireType.LengthDelimited).string(value));
-  }
+  for (const [key, value] of Object.entries(entries)) writeEntry(w, 13, key, value);
   w.tag(14, WireType.Varint).int32(EXTERNAL);
 }
 
@@ -117,7 +128,10 @@ function writeValue(w: BinaryWriter, value: ValueProto): void {
     message(w, 1, () => {
       w.tag(1, WireType.Varint).int32(ELEMENT_TYPE[value.dtype]);
       message(w, 2, () => {
-        for (const n of value.shape) message(w, 1, () => w.tag(1, WireType.Varint).int64(n));
+        for (const n of value.shape) {
+          if (typeof n === 'number') message(w, 1, () => w.tag(1, WireType.Varint).int64(n));
+          else message(w, 1, () => w.tag(2, WireType.LengthDelimited).string(n));
+        }
       });
     }),
   );

@@ -81,7 +81,8 @@ export async function withTestImages<T>(
   });
 }
 
-function otherClasses({ source, classes }: Dataset, expected: readonly string[]): IdatError | null {
+/** Why a data set cannot be measured on; null where it can. */
+export function otherClasses({ source, classes }: Dataset, expected: readonly string[]): IdatError | null {
   if (classes.length === expected.length && classes.every((name, i) => name === expected[i])) return null;
   const differing =
     classes.find((name) => !expected.includes(name)) ?? expected.find((name) => !classes.includes(name));

@@ -2,6 +2,7 @@
  * Running programs: what the rest of idat sees of the engine underneath. Each platform has one in a folder of its own.
  */
 import type { Program, WeightSink } from '../graph/emit.js';
+import type { Shape } from '../graph/tensor.js';
 import type { ProfiledRun } from './kernel-times.js';
 
 export const DEVICES = ['auto', 'cpu', 'cuda', 'webgpu'] as const;
@@ -10,6 +11,8 @@ export type Device = (typeof DEVICES)[number];
 export type Provider = Exclude<Device, 'auto'>;
 
 export type Feed = Float32Array | BigInt64Array | Uint8Array;
+
+export type Shapes = Readonly<Record<string, Shape>>;
 
 /** What a session's runs have taken so far, of the engine's own time: not the way to it, nor waiting for others. */
 export interface Spent {
@@ -23,9 +26,10 @@ export interface Session {
   /**
    * Runs the program once.
    * @param feeds one typed array for each input, row-major
+   * @param shapes of inputs whose sizes the program leaves open, where they are others than it names
    * @returns each output's numbers
    */
-  run(feeds: Readonly<Record<string, Feed>>): Promise<Record<string, Float32Array>>;
+  run(feeds: Readonly<Record<string, Feed>>, shapes?: Shapes): Promise<Record<string, Float32Array>>;
   /** Of all runs that have ended, over all copies. */
   spent(): Spent;
   /** Frees the session's memory. */

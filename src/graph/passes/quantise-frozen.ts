@@ -11,21 +11,32 @@ import type { Node, Tensor } from '../tensor.js';
  *
  * One scale for each output column of the weight; activations and gradients are rounded anew at every run. Not exact:
  * docs/performance.md tells what it costs in accuracy. Small products stay as they are, they would gain nothing.
+ *
+ * @param largest what the largest number of each column becomes
  */
-export function quantiseFrozen(outputs: readonly Tensor[], which: 'forward' | 'both'): Tensor[] {
+export function quantiseFrozen(
+  outputs: readonly Tensor[],
+  which: 'forward' | 'both',
+  largest: number = INT8_LARGEST,
+): Tensor[] {
   return rewrite(outputs, (node, inputs) => {
     const [x, weight, bias] = inputs as [Tensor, Tensor, Tensor?];
     if (isFrozenLinear(node)) {
-      const { weight: quantised, scales } = quantise(weight, true);
+      const { weight: quantised, scales } = quantise(weight, true, largest);
       return [int8Product(x, quantised, scales, bias)];
     }
     if (which === 'both' && isFrozenProduct(node)) {
-      const { weight: quantised, scales } = quantise(weight, false);
+      const { weight: quantised, scales } = quantise(weight, false, largest);
       return [int8Product(x, quantised, scales)];
     }
     return undefined;
   });
 }
+
+/** All of a signed byte. Processors without 8-bit dot products add up two such products in 16 bits, where they do not fit. */
+export const INT8_LARGEST = 127;
+/** The largest that never overflows there: 2·255·63 < 2¹⁵. */
+export const INT8_LARGEST_ANYWHERE = 63;
 
 /** Both sides of a weight must have this many numbers. */
 const SMALLEST_SIDE = 32;
@@ -48,13 +59,13 @@ function isFrozenProduct({ op, inputs: [x, weight], attrs }: Node): boolean {
  * A weight [rows, columns] as int8 with a scale for each column of what is multiplied by: its own columns, or its rows
  * when it is to be turned around first, as a linear layer does.
  */
-function quantise(weight: Tensor, turned: boolean): { weight: Tensor; scales: Tensor } {
+function quantise(weight: Tensor, turned: boolean, largest: number): { weight: Tensor; scales: Tensor } {
   const [rows, columns] = weight.shape as [number, number];
   const [K, N] = turned ? [columns, rows] : [rows, columns];
   // both are asked for once, one soon after the other: the large source is computed once and not kept
   let waiting: { scales: Float32Array; rounded: Int8Array } | null = null;
   const take = () => {
-    const found = waiting ?? roundWeight(constantValues(weight), rows, columns, turned);
+    const found = waiting ?? roundWeight(constantValues(weight), { rows, columns, turned, largest });
     waiting = waiting ? null : found;
     return found;
   };
@@ -64,10 +75,17 @@ function quantise(weight: Tensor, turned: boolean): { weight: Tensor; scales: Te
   };
 }
 
-/** The largest number of each column (of each row, when turned) becomes 127; a column of zeros keeps the scale 1. */
-function roundWeight(values: Float32Array, rows: number, columns: number, turned: boolean) {
+interface Rounding {
+  readonly rows: number;
+  readonly columns: number;
+  readonly turned: boolean;
+  readonly largest: number;
+}
+
+/** The largest number of each column (of each row, when turned) becomes `largest`; a column of zeros keeps the scale 1. */
+function roundWeight(values: Float32Array, { rows, columns, turned, largest }: Rounding) {
   const scales = turned ? largestInRows(values, rows, columns) : largestInColumns(values, columns);
-  for (let n = 0; n < scales.length; n++) scales[n] = scales[n]! / 127 || 1;
+  for (let n = 0; n < scales.length; n++) scales[n] = scales[n]! / largest || 1;
   const rounded = turned ? roundTurned(values, scales, rows, columns) : roundStraight(values, scales);
   return { scales, rounded };
 }

@@ -1,11 +1,11 @@
 /** What goes between the thread of the caller and the worker in which ONNX Runtime runs. */
 import type { Program } from '../../graph/emit.js';
-import type { Device, Feed } from '../runtime.js';
+import type { Device, Feed, Shapes } from '../runtime.js';
 
 export type Request =
   | { kind: 'start'; device: Device }
   | { kind: 'load'; program: Program; threads: number; profile: boolean }
-  | { kind: 'run'; session: number; feeds: Readonly<Record<string, Feed>> }
+  | { kind: 'run'; session: number; feeds: Readonly<Record<string, Feed>>; shapes: Shapes }
   | { kind: 'kernelTimes'; session: number }
   | { kind: 'release'; session: number }
   | { kind: 'stop' };

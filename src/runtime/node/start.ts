@@ -13,7 +13,7 @@ import { usableCores } from '../../files/node/usable-cores.js';
 import type { Program } from '../../graph/emit.js';
 import { formatShape, size, type TensorType } from '../../graph/tensor.js';
 import type { ProfiledRun } from '../kernel-times.js';
-import type { Compile, Device, Feed, ProfiledSession, Provider, Runtime, Session, Spent } from '../runtime.js';
+import type { Compile, Device, Feed, ProfiledSession, Provider, Runtime, Session, Shapes, Spent } from '../runtime.js';
 import { checkWebGpu } from './check-webgpu.js';
 import type { Reply, Request, RunOutcome } from './protocol.js';
 import { onnxruntimeVersion } from './versions.js';
@@ -94,9 +94,9 @@ async function load(worker: RpcWorker, program: Program, threads: number, profil
   const spent = { calls: 0, ms: 0 };
   return {
     atOnce: 1,
-    run: async (feeds) => {
-      checkFeeds(program.inputs, feeds);
-      const { outputs, ms } = (await worker.call({ kind: 'run', session, feeds })) as RunOutcome;
+    run: async (feeds, shapes = {}) => {
+      checkFeeds(program.inputs, feeds, shapes);
+      const { outputs, ms } = (await worker.call({ kind: 'run', session, feeds, shapes })) as RunOutcome;
       spent.calls++;
       spent.ms += ms;
       return outputs;
@@ -114,11 +114,11 @@ function replicated(copies: readonly Session[]): Session {
   const busy = copies.map(() => 0);
   return {
     atOnce: copies.length + 1,
-    run: async (feeds) => {
+    run: async (feeds, shapes) => {
       const at = busy.indexOf(Math.min(...busy));
       busy[at]!++;
       try {
-        return await copies[at]!.run(feeds);
+        return await copies[at]!.run(feeds, shapes);
       } finally {
         busy[at]!--;
       }
@@ -134,8 +134,13 @@ function replicated(copies: readonly Session[]): Session {
   };
 }
 
-function checkFeeds(inputs: Readonly<Record<string, TensorType>>, feeds: Readonly<Record<string, Feed>>): void {
-  for (const [name, { shape }] of Object.entries(inputs)) {
+function checkFeeds(
+  inputs: Readonly<Record<string, TensorType>>,
+  feeds: Readonly<Record<string, Feed>>,
+  shapes: Shapes,
+): void {
+  for (const [name, { shape: usual }] of Object.entries(inputs)) {
+    const shape = shapes[name] ?? usual;
     const length = feeds[name]?.length;
     if (length !== size(shape)) {
       throw new IdatError(

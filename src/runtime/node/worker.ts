@@ -10,7 +10,7 @@ import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-nod
 import { identityText, thisProcess } from '../../files/node/process-identity.js';
 import type { Program } from '../../graph/emit.js';
 import { type ProfiledRun, readKernelTimes } from '../kernel-times.js';
-import type { Device, Feed, Provider } from '../runtime.js';
+import type { Device, Provider } from '../runtime.js';
 import type { Reply, Request, RunOutcome } from './protocol.js';
 
 interface Loaded {
@@ -35,7 +35,7 @@ async function handle(request: Request): Promise<{ value: unknown; transfer?: Ar
       return { value: id };
     }
     case 'run':
-      return run(sessions.get(request.session)!, request.feeds);
+      return run(sessions.get(request.session)!, request);
     case 'kernelTimes':
       return { value: kernelTimes(sessions.get(request.session)!) };
     case 'release':
@@ -118,10 +118,10 @@ async function release(id: number): Promise<void> {
   if (profileFolder) rmSync(profileFolder, { recursive: true });
 }
 
-async function run({ session, program }: Loaded, feeds: Readonly<Record<string, Feed>>) {
+async function run({ session, program }: Loaded, { feeds, shapes }: Request & { kind: 'run' }) {
   const inputs: Record<string, Tensor> = {};
   for (const [name, { shape, dtype }] of Object.entries(program.inputs)) {
-    inputs[name] = new Tensor(dtype, feeds[name]!, shape);
+    inputs[name] = new Tensor(dtype, feeds[name]!, shapes[name] ?? shape);
   }
   const began = performance.now();
   const outputs = await session.run(inputs);

@@ -1,0 +1,61 @@
+/** What an exported file says of itself: how to use it, where it comes from, under which licences. */
+import type { Backbone } from '../backbones/backbone.js';
+import { KNOWN_BACKBONES } from '../backbones/known-backbones.js';
+import { sidesOf } from '../image-size.js';
+import type { OpenedRun } from '../runs/open-run.js';
+
+export interface ExportFacts {
+  readonly run: OpenedRun;
+  readonly backbone: Backbone;
+  readonly precision: 'float32' | 'int8';
+  /** Whether the tuned numbers are an input: then classes, accuracy and what else is the adapter's own stands with it. */
+  readonly adapterInput: boolean;
+  /** What the graph reads, in a sentence. */
+  readonly input: string;
+}
+
+/** Of the graph. No path of this machine, no time: equal runs give equal files. */
+export function modelMetadata(facts: ExportFacts): Record<string, string> {
+  const { backbone, run, precision, adapterInput } = facts;
+  const { mean, std, config, name, sha256 } = backbone;
+  const [height, width] = sidesOf(config.imageSize);
+  return {
+    format: 'idat-onnx-1',
+    ...(adapterInput ? {} : adapterMetadata(facts)),
+    input: facts.input,
+    image_size: JSON.stringify([height, width]),
+    mean: JSON.stringify(mean),
+    std: JSON.stringify(std),
+    interpolation: 'bicubic',
+    method: run.plan.models.student!.method,
+    backbone: name,
+    backbone_sha256: sha256,
+    precision,
+    licence: licenceNotes(facts).join(' '),
+    made_by: `idat ${run.record.versions.idat}`,
+  };
+}
+
+/** Of what was trained. */
+export function adapterMetadata({ run: { classes, result, record }, backbone }: ExportFacts): Record<string, string> {
+  return {
+    classes: JSON.stringify(classes),
+    data: lastName(record.data.source),
+    ...(result && { test_accuracy: `${result.accuracy} (${result.correct} of ${result.total}, ${result.protocol})` }),
+    for_backbone_sha256: backbone.sha256,
+  };
+}
+
+/** Sentences. What idat does not know it does not guess. */
+export function licenceNotes({ run, backbone }: Pick<ExportFacts, 'run' | 'backbone'>): string[] {
+  const known = run.record.settings.scratch ? undefined : KNOWN_BACKBONES.find(({ name }) => name === backbone.name);
+  const from = known?.hub ? ` (${known.hub.repo} on the Hugging Face hub)` : known ? ' (comes with idat)' : '';
+  const weights = known
+    ? `The frozen weights are those of ${backbone.name}${from}, licence ${known.licence}.`
+    : `The frozen weights are those of ${backbone.name}, of whose licence idat knows nothing: ask where they came from.`;
+  const data = lastName(run.record.data.source);
+  return [weights, `Tuned on the images of ${data}, whose licence and terms idat does not know.`];
+}
+
+/** The last step of a path, as it is written on any system. */
+const lastName = (path: string): string => path.replace(/[\\/]+$/, '').replace(/^.*[\\/]/s, '');
