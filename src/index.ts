@@ -35,6 +35,7 @@ export {
 } from './experiments/sweep.js';
 export { type MergeResult, mergeRun } from './export/merge.js';
 export { type PackResult, packRun } from './export/pack.js';
+export { type Report, type ReportOptions, report } from './export/report.js';
 export { METHODS, methodByName, registerMethod } from './methods/index.js';
 export type { Method } from './methods/method.js';
 export { vtabAverages } from './paper/averages.js';

@@ -18,6 +18,7 @@ import {
   contradictionTo,
   type EpochMetrics,
   EpochMetricsSchema,
+  type EpochTiming,
   EpochTimingSchema,
   factsOf,
   MAX_THREADS,
@@ -132,6 +133,10 @@ function checkCounts({ byClass, correct, total }: RunResult, { classes }: RunRec
 export const readMetrics = (dir: string): Promise<EpochMetrics[]> =>
   readLines(join(dir, 'metrics.jsonl'), EpochMetricsSchema);
 
+/** How long each epoch took. @throws IdatError `run.damaged` */
+export const readTimings = (dir: string): Promise<EpochTiming[]> =>
+  readLines(join(dir, 'timings.jsonl'), EpochTimingSchema);
+
 /**
  * The trained numbers of one of a run's models, laid out as the model reads them.
  * @throws IdatError `run.damaged` when the file holds another model's, and as `openSafetensors`
@@ -171,7 +176,7 @@ export function directoryStore(dir: string, record: RunRecord, models: Pair<Tune
     place: dir,
     load: async () => {
       const state = await loadState(dir, record);
-      return state && { state, timings: await readLines(path('timings.jsonl'), EpochTimingSchema) };
+      return state && { state, timings: await readTimings(dir) };
     },
     save: async ({ state, timings }) => {
       await writeFileAtomic(path('state.safetensors'), await encodeState(state, JSON.stringify(of)));
