@@ -88,6 +88,7 @@ export function pointChart(clouds: readonly Cloud[], x: PointAxis, y: PointAxis,
     grid: { left: 52, right: 22, top: 34, bottom: 44 },
     xAxis: {
       ...axisOf(x.format),
+      ...reachOf(x.format, clouds),
       ...nameBelow(x.name),
       axisLine: { show: true, lineStyle: { color: LINES }, onZero: false },
     },
@@ -104,4 +105,15 @@ export function pointChart(clouds: readonly Cloud[], x: PointAxis, y: PointAxis,
     })),
   };
   return drawChart(option as ChartOption, WIDTH, HEIGHT);
+}
+
+/** Nothing is more than all: shares end at 1, and points that stand on one line have some room beside it. */
+function reachOf(format: NumberFormat, clouds: readonly Cloud[]): { min?: number; max?: number } {
+  if (format !== 'share') return {};
+  const values = clouds.flatMap(({ points }) => points.map(([x]) => x));
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const step = high - low > 0.4 ? 0.2 : high - low > 0.1 ? 0.1 : 0.05;
+  const down = Math.max(0, Math.floor((low - 0.02) / step) * step);
+  const up = Math.min(1, Math.ceil((high + 0.02) / step) * step);
+  return { min: Number(down.toFixed(2)), max: Number(up.toFixed(2)) };
 }

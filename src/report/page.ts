@@ -153,6 +153,7 @@ h3{font-size:1rem;font-weight:650;line-height:1.3}
 .tiles b{display:block;font-size:1.3125rem;font-weight:650;letter-spacing:-.015em;font-variant-numeric:tabular-nums;line-height:1.25}
 .tiles span{color:var(--soft);font-size:.875rem}
 .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,20rem),1fr));gap:1rem}
+.row i{display:inline-block;width:.7rem;height:.7rem;border-radius:50%;margin-right:.5rem;vertical-align:-.04rem}
 .stack{display:grid;grid-template-columns:minmax(0,1fr);gap:1rem}
 figcaption{margin-bottom:.7rem}
 figcaption p::first-letter{text-transform:uppercase}
@@ -203,5 +204,6 @@ details[open] summary{margin-bottom:.5rem}
 .hash{color:var(--faint);font-size:.85em}
 footer{color:var(--faint);font-size:.875rem;padding-top:2.5rem;padding-bottom:3rem}
 @media (max-width:26rem){.card{border-radius:11px}th,td{padding:.45rem .5rem}.wide{min-width:7.5rem}}
+@media (max-width:40rem){td .strip .inner{display:none}}
 @media print{body{background:#fff}.card,.hero{break-inside:avoid}nav{display:none}}
 `;

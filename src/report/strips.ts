@@ -88,7 +88,8 @@ const ruleAt = (value: number, reach: Reach, from = 0, to = 26): Html =>
 export const axisStrip = (ticks: readonly number[], reach: Reach, text: (value: number) => string): Html =>
   html`<svg class="strip axis" aria-hidden="true">${ticks.map((tick, i) => {
     const anchor = i === 0 && tick === reach.low ? 'start' : tick === reach.high ? 'end' : 'middle';
-    return html`<text x="${place(tick, reach)}" y="14" text-anchor="${anchor}">${text(tick)}</text>`;
+    const end = tick === reach.low || tick === reach.high;
+    return html`<text class="${end ? 'end' : 'inner'}" x="${place(tick, reach)}" y="14" text-anchor="${anchor}">${text(tick)}</text>`;
   })}</svg>`;
 
 /** Round numbers from below the lowest to above the highest, about `count` of them. */
