@@ -4,8 +4,9 @@ import { basename, join, resolve } from 'node:path';
 import { IdatError } from '../errors.js';
 import { writeFileAtomic } from '../files/node/atomic-write.js';
 import { runPage } from '../report/run-page.js';
+import { writeEvents } from '../runs/event-file.js';
 import { type OpenedRun, openRun } from '../runs/open-run.js';
-import { readTimings } from '../runs/run-directory.js';
+import { readMetrics, readTimings } from '../runs/run-directory.js';
 import { readSplit } from '../runs/split-file.js';
 import type { SplitName } from '../settings/protocols.js';
 import { refuseOverwriting } from './refuse-overwriting.js';
@@ -17,6 +18,10 @@ export interface ReportOptions extends PictureOptions {
   readonly out?: string;
   /** Of a sweep: the row that all others are held against; default: as its plan says, or its first. */
   readonly against?: string;
+  /**
+   * Folder for event files of TensorBoard, beside the page: of a sweep one folder a run, by its name; default: none is written.
+   */
+  readonly tensorboard?: string;
 }
 
 export interface Report {
@@ -26,6 +31,8 @@ export interface Report {
   readonly bytes: number;
   /** What is not shown, and why, a sentence each. */
   readonly missing: readonly string[];
+  /** Event files of TensorBoard. */
+  readonly events: readonly string[];
 }
 
 /**
@@ -34,14 +41,15 @@ export interface Report {
  *
  * @param path a run's directory, or the folder of a sweep
  * @throws IdatError `run.missing` where there is neither, `report.out` when the file cannot be written, `analysis.only`,
- *   `report.against`, `export.overwrites`, `run.interrupted`, and as `openRun`
+ *   `report.against`, `report.tensorboard`, `export.overwrites`, `run.interrupted`, and as `openRun`
  */
 export async function report(path: string, options: ReportOptions = {}): Promise<Report> {
-  const { out, against, ...rest } = options;
+  const { out, against, tensorboard, ...rest } = options;
   const file = resolve(out ?? join(path, 'report.html'));
   if (await isFile(join(path, 'results.jsonl'))) {
-    const { html, missing } = await sweepReport(path, against);
-    return { of: 'sweep', ...(await write(file, html)), missing };
+    const { html, missing, runs } = await sweepReport(path, against);
+    const written = await write(file, html);
+    return { of: 'sweep', ...written, missing, events: await writeAllEvents(runs, tensorboard) };
   }
   if (against !== undefined) {
     throw new IdatError('report.against', `${path}: is a single run, in which no row is held against another`);
@@ -50,7 +58,8 @@ export async function report(path: string, options: ReportOptions = {}): Promise
   const run = await openRun(path, { ...(student && { student }), ...(teacher && { teacher }) });
   await refuseOverwriting(run, [file]);
   const { html, missing } = await runReport(run, rest);
-  return { of: 'run', ...(await write(file, html)), missing };
+  const written = await write(file, html);
+  return { of: 'run', ...written, missing, events: await writeAllEvents([{ name: '', dir: run.dir }], tensorboard) };
 }
 
 async function runReport(run: OpenedRun, options: PictureOptions): Promise<{ html: string; missing: string[] }> {
@@ -65,6 +74,21 @@ async function runReport(run: OpenedRun, options: PictureOptions): Promise<{ htm
     ...{ name: basename(dir), record, classes, result, metrics, timings, images, pictures, missing },
   });
   return { html, missing };
+}
+
+/** One event file a run, of what it has logged. */
+async function writeAllEvents(
+  runs: readonly { readonly name: string; readonly dir: string }[],
+  folder: string | undefined,
+): Promise<string[]> {
+  const files: string[] = [];
+  if (folder === undefined) return files;
+  for (const { name, dir } of runs) {
+    // a name is a stranger's text: it leads nowhere but below the folder
+    const place = join(resolve(folder), ...name.split(/[\\/]/).filter((step) => !/^\.*$/.test(step)));
+    files.push(await writeEvents(dir, place, await readMetrics(dir), await readTimings(dir)));
+  }
+  return files;
 }
 
 const isFile = (path: string): Promise<boolean> =>

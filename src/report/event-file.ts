@@ -36,7 +36,11 @@ function scalarsOf({ phase, loss, trainAccuracy, teacherTrainAccuracy, lr, ...li
  * The bytes of an event file. Steps are epochs, counted from 1.
  * @param start when the run began, in seconds since 1970; epochs follow at the times that they took
  */
-export function eventFile(metrics: readonly EpochMetrics[], timings: readonly EpochTiming[], start: number): Uint8Array {
+export function eventFile(
+  metrics: readonly EpochMetrics[],
+  timings: readonly EpochTiming[],
+  start: number,
+): Uint8Array {
   const records = [record(encodeEvent(start, 0, { version: 'brain.Event:2' }))];
   let time = start;
   for (const line of metrics) {

@@ -33,6 +33,7 @@ import { TRAINING_ONLY, type TrainableLayout, type TunedModel } from '../step/mo
 import { type Pair, ROLES, type Role } from '../step/roles.js';
 import { encodeState, keptParameters, readState, type TrainState } from '../train/state.js';
 import type { Store } from '../train/store.js';
+import { writeEvents } from './event-file.js';
 
 export async function writeRecord(dir: string, record: RunRecord, classes: readonly string[]): Promise<void> {
   await writeFileAtomic(join(dir, 'classes.json'), json(classes));
@@ -182,6 +183,7 @@ export function directoryStore(dir: string, record: RunRecord, models: Pair<Tune
       await writeFileAtomic(path('state.safetensors'), await encodeState(state, JSON.stringify(of)));
       await publish(state);
       await writeFileAtomic(path('timings.jsonl'), lines(timings));
+      if (record.settings.tensorboard) await writeEvents(dir, path('tensorboard'), state.metrics, timings);
     },
     publish,
     finish: (result) => writeFileAtomic(path('result.json'), json({ ...result, of })),

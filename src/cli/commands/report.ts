@@ -44,7 +44,8 @@ export const reportOf = new Command('report')
       return;
     }
     tell(written.missing.map((sentence) => `note: ${sentence}\n`).join(''));
+    const { events } = written;
     print(
-      `${facts({ report: shortPath(written.path), size: `${(written.bytes / 1e6).toFixed(2)} MB`, use: 'open it in a browser' })}\n`,
+      `${facts({ report: shortPath(written.path), size: `${(written.bytes / 1e6).toFixed(2)} MB`, use: 'open it in a browser', ...(events.length > 0 && { tensorboard: `${events.length} event ${events.length === 1 ? 'file' : 'files'}; tensorboard --logdir ${shortPath(flags.tensorboard!)}` }) })}\n`,
     );
   });
