@@ -59,7 +59,7 @@ export function eventFile(
 function encodeEvent(time: number, step: number, what: { version: string } | { scalars: Scalars }): Uint8Array {
   const w = new BinaryWriter();
   w.tag(1, WireType.Bit64).double(time);
-  w.tag(2, WireType.Varint).int64(step);
+  if (step !== 0) w.tag(2, WireType.Varint).int64(step); // as everybody writes it who has proto3
   if ('version' in what) return w.tag(3, WireType.LengthDelimited).string(what.version).finish();
   w.tag(5, WireType.LengthDelimited).fork();
   for (const [tag, value] of Object.entries(what.scalars)) {

@@ -95,7 +95,8 @@ export const axisStrip = (ticks: readonly number[], reach: Reach, text: (value: 
 /** Round numbers from below the lowest to above the highest, about `count` of them. */
 export function niceTicks(values: readonly number[], count = 4): number[] {
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const rough = (high - low || Math.abs(high) || 1) / count;
+  const size = Math.max(Math.abs(low), Math.abs(high)) || 1;
+  const rough = Math.max(high === low ? size : high - low, 1e-6 * size, 1e-9) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((one) => one >= rough)!;
   const [from, to] = [Math.floor(low / step), Math.ceil(high / step)];
