@@ -42,8 +42,8 @@ describe('a drawing in a page', () => {
        <style ><![CDATA[.x:hover { fill:rgba(0,0,0,1); }]]></style></svg>`,
     );
     expect(text).toBe(
-      '<svg role="img" aria-label="a &quot;b&quot;" width="4" viewBox="0 0 4 4"><defs><clipPath id="n-c0"><path d="M0 0L1 1"></path>' +
-        '</clipPath></defs><g clip-path="url(#n-c0)"><rect x="1" fill="var(--cffffff)" stroke="rgb(1,2,3)"></rect></g>' +
+      '<svg role="img" aria-label="a &quot;b&quot;" width="4" viewBox="0 0 4 4"><defs><clipPath id="n-0"><path d="M0 0L1 1"></path>' +
+        '</clipPath></defs><g clip-path="url(#n-0)"><rect x="1" fill="var(--cffffff)" stroke="rgb(1,2,3)"></rect></g>' +
         '<text fill="var(--c222222)" style="font-size:12px;">a &lt; b</text></svg>',
     );
     expect(colours.css('light')).toBe('--c222222:#222222;--cffffff:#ffffff;');

@@ -34,8 +34,11 @@ export async function sweepReport(
   const lines = await readResults(folder);
   const read = lines.flatMap((line) => Result.safeParse(line).data ?? []);
   const missing: string[] = [];
-  if (read.length < lines.length)
-    missing.push(`${lines.length - read.length} lines of results.jsonl are none of idat’s`);
+  const others = lines.length - read.length;
+  if (others > 0)
+    missing.push(
+      `${others} ${others === 1 ? 'line of results.jsonl is' : 'lines of results.jsonl are'} none of idat’s`,
+    );
   if (read.length === 0)
     throw new IdatError('run.missing', `${folder}: no run of this sweep has ended; nothing to report`);
   const results: StoryRun[] = [];

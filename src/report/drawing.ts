@@ -42,6 +42,12 @@ interface Drawn {
 /** The drawing as a part of a page; null for what is no plain drawing of shapes, texts and pictures. */
 export function inlineDrawing(svg: string, { name, alt, colours }: Drawn): Html | null {
   const text = svg.replace(/<style\s*><!\[CDATA\[[^<]*\]\]>\s*<\/style>/g, '');
+  const names = new Map<string, string>();
+  // counted anew, so that the same drawing is the same text whenever it was made
+  const rename = (given: string): string => {
+    if (!names.has(given)) names.set(given, `${name}-${names.size}`);
+    return names.get(given)!;
+  };
   const out: string[] = [];
   const open: string[] = [];
   let at = 0;
@@ -56,7 +62,7 @@ export function inlineDrawing(svg: string, { name, alt, colours }: Drawn): Html 
       continue;
     }
     if ((open.length === 0) !== (element === 'svg') || (open.length === 0 && out.length > 0)) return null;
-    const own = attributesOf(given, name, colours);
+    const own = attributesOf(given, rename, colours);
     if (own === null) return null;
     const root = open.length === 0 ? ` role="img" aria-label="${escapeHtml(alt)}"` : '';
     out.push(`<${element}${root}${own}${empty ? '/' : ''}>`);
@@ -74,11 +80,13 @@ export function inlineDrawing(svg: string, { name, alt, colours }: Drawn): Html 
   }
 }
 
+type Rename = (name: string) => string;
+
 /** Null where an attribute holds what it may not. */
-function attributesOf(given: string, name: string, colours: PageColours): string | null {
+function attributesOf(given: string, rename: Rename, colours: PageColours): string | null {
   const kept: string[] = [];
   for (const [, attribute, value] of given.matchAll(/([\w:-]+)="([^"]*)"/g) as Iterable<[string, string, string]>) {
-    const written = writtenValue(attribute, value, name, colours);
+    const written = writtenValue(attribute, value, rename, colours);
     if (written === null) return null;
     if (written !== undefined) kept.push(` ${attribute}="${written}"`);
   }
@@ -86,10 +94,15 @@ function attributesOf(given: string, name: string, colours: PageColours): string
 }
 
 /** Undefined: to be left out; null: it holds what it may not. */
-function writtenValue(attribute: string, value: string, name: string, colours: PageColours): string | null | undefined {
-  if (COLOURED.has(attribute)) return colourOf(value, name, colours);
-  if (attribute === 'id') return OWN_NAME.test(value) ? `${name}-${value}` : null;
-  if (attribute === 'clip-path') return referenceIn(value, name);
+function writtenValue(
+  attribute: string,
+  value: string,
+  rename: Rename,
+  colours: PageColours,
+): string | null | undefined {
+  if (COLOURED.has(attribute)) return colourOf(value, rename, colours);
+  if (attribute === 'id') return OWN_NAME.test(value) ? rename(value) : null;
+  if (attribute === 'clip-path') return referenceIn(value, rename);
   if (attribute === 'href') return PICTURE.test(value) ? value : null;
   if (!Object.hasOwn(ATTRIBUTES, attribute)) return undefined;
   if (!ATTRIBUTES[attribute]!.test(value)) return null;
@@ -99,13 +112,13 @@ function writtenValue(attribute: string, value: string, name: string, colours: P
 }
 
 /** Six or three digits follow the theme; `rgb(…)` is what it says in any. */
-function colourOf(value: string, name: string, colours: PageColours): string | null {
+function colourOf(value: string, rename: Rename, colours: PageColours): string | null {
   if (/^#(?:[\da-f]{3}|[\da-f]{6})$/i.test(value)) return colours.variable(value);
   if (/^(?:none|transparent|rgba?\([\d., ]+\))$/.test(value)) return value;
-  return referenceIn(value, name);
+  return referenceIn(value, rename);
 }
 
-function referenceIn(value: string, name: string): string | null {
+function referenceIn(value: string, rename: Rename): string | null {
   const found = REFERENCE.exec(value);
-  return found ? `url(#${name}-${found[1]})` : null;
+  return found ? `url(#${rename(found[1]!)})` : null;
 }
