@@ -31,6 +31,7 @@ const PRINTS: Record<string, RegExp> = {
   'Do it again': /^[01]\.?\d* 0\.005$/m,
   Measure: /^[01]\.?\d* \d+ 24 last\n\{ low: [01][\s\S]*^blue \d+ \d+$/m,
   'What it has learned': /^weights .* \[ 'bound', 'ranges', 'models' \] 5[\s\S]*^attention 1 images, all heads/m,
+  'A page to look at': /^run .*report\.html true \[\] 1$/m,
   'What several runs are worth': /^0\.02\d* \{ low: 0\.0.* level: 0\.95 \} 0\.25 0\.003/m,
   'Name what is on pictures': /^photo\.png \[ '(red|green|blue) [01]\.\d{3}', [\s\S]*^more-photos\/one\.png \[/m,
   'A classifier that stays loaded':
