@@ -39,6 +39,7 @@ export { type ExportResult, exportRun } from './export/export.js';
 export { EXPORT_FORMATS, type ExportFormat, type ExportOptions } from './export/export-plan.js';
 export { type MergeResult, mergeRun } from './export/merge.js';
 export { type PackResult, packRun } from './export/pack.js';
+export { type Report, type ReportOptions, report } from './export/report.js';
 export { METHODS, methodByName, registerMethod } from './methods/index.js';
 export type { Method } from './methods/method.js';
 export { vtabAverages } from './paper/averages.js';

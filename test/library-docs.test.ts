@@ -31,6 +31,7 @@ const PRINTS: Record<string, RegExp> = {
   'Do it again': /^[01]\.?\d* 0\.005$/m,
   Measure: /^[01]\.?\d* \d+ 24 last\n\{ low: [01][\s\S]*^blue \d+ \d+$/m,
   'What it has learned': /^weights .* \[ 'bound', 'ranges', 'models' \] 5[\s\S]*^attention 1 images, all heads/m,
+  'A page to look at': /^run .*report\.html true \[\] 1$/m,
   'Name what is on pictures': /^photo\.png \[ '(red|green|blue) [01]\.\d{3}', [\s\S]*^more-photos\/one\.png \[/m,
   'A classifier that stays loaded':
     /of \[ 'blue', 'green', 'red' \]\n3 image 2: not a JPEG, PNG[\s\S]*Float32Array\(3\)/,

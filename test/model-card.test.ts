@@ -100,6 +100,7 @@ const SAMPLES: Record<Exclude<FieldName, Shorthand>, Sample> = {
   prefixMemory: { set: { prefixMemory: 3 } },
   cacheDir: { set: { cacheDir: '/elsewhere/cache' } },
   offline: { set: { offline: true } },
+  tensorboard: { set: { tensorboard: true } },
   out: { set: { out: '/elsewhere/run' } },
 };
 

@@ -9,8 +9,9 @@ import { estimateSweep } from '../src/experiments/estimate.js';
 import { MemoryGauge } from '../src/experiments/memory.js';
 import type { SweepPlan } from '../src/experiments/plan.js';
 import { readResults } from '../src/experiments/results.js';
+import { readSummary } from '../src/experiments/summary.js';
 import { prepareSweep, sweep } from '../src/experiments/sweep.js';
-import { fineTune } from '../src/index.js';
+import { fineTune, report } from '../src/index.js';
 import { makeImageFolder, runBytes, STUDENT, settings, TEACHER, temporaryFolder } from './train-support.js';
 
 const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
@@ -55,7 +56,13 @@ describe('a sweep', () => {
     expect(readFileSync(at('first', 'results.csv'), 'utf8')).toMatch(
       /^name,task,row,distill,seed,accuracy,[^\n]*\r\ncolours\/alone\/seed-1,colours,,none,1,/,
     );
-    expect(readdirSync(at('first')).sort()).toEqual(['colours', 'results.csv', 'results.jsonl']);
+    expect(readdirSync(at('first')).sort()).toEqual(['colours', 'results.csv', 'results.jsonl', 'sweep.json']);
+
+    expect(await readSummary(at('first'))).toEqual({ format: 'idat-sweep-1', plan: {}, failed: outcome.failed });
+    const page = await report(at('first'));
+    expect(page).toMatchObject({ of: 'sweep', missing: [] });
+    expect(readFileSync(page.path, 'utf8')).toMatch(/nowhere\/kl\/seed-1<\/th><td class="words">[^<]*no such file/);
+    rmSync(page.path);
   });
 
   it('makes none again that is finished', async () => {

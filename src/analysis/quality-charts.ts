@@ -3,6 +3,10 @@ import { type ChartOption, drawChart } from '../report/chart-library.js';
 import type { CalibrationReport, ClassesReport, ConfusionReport } from './quality.js';
 import { COLOURS, GREY, heading, INK, LINES, note, shortened, VIRIDIS_COLOURS } from './style.js';
 
+/** On a cell's colour, which is the same on light and dark pages. */
+const ON_BRIGHT = 'rgb(34,34,34)';
+const ON_DARK = 'rgb(255,255,255)';
+
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 /** More classes than this are drawn without their numbers and, beyond the second, without names. */
 const NUMBERED = 25;
@@ -24,7 +28,7 @@ export function confusionChart({ classes, confusion }: ConfusionReport): string 
       value: [answer, truth, total === 0 ? 0 : count / total],
       label: {
         ...{ show: K <= NUMBERED && count > 0, formatter: `${count}`, fontSize: K <= 12 ? 13 : 11 },
-        color: total > 0 && count / total > 0.6 ? INK : '#ffffff',
+        color: total > 0 && count / total > 0.6 ? ON_BRIGHT : ON_DARK,
       },
     }));
   });

@@ -1,17 +1,7 @@
 /** What all charts of an analysis have in common. */
-import type { Role } from '../step/roles.js';
+import { COLOURS, GREY, INK, LINES, ROLE_COLOURS } from '../report/theme.js';
 
-/**
- * Colours that people of any colour vision tell apart, in the order in which few look best.
- * @see Okabe and Ito 2008, "Color Universal Design"
- */
-export const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000', '#b8a800'];
-
-export const ROLE_COLOURS: Readonly<Record<Role, string>> = { student: '#0072b2', teacher: '#d55e00' };
-
-export const INK = '#222222';
-export const GREY = '#5f6368';
-export const LINES = '#e6e6e6';
+export { COLOURS, GREY, INK, LINES, ROLE_COLOURS };
 
 /** Title and subtitle of a chart. */
 export const heading = (text: string, subtext = '') => ({

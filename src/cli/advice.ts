@@ -21,6 +21,7 @@ const FOR_ERRORS: Readonly<Record<string, (error: IdatError) => string | null>> 
   },
   'run.directory': () => 'choose another with --out',
   'run.settings': () => 'choose another folder with --out',
+  'report.out': () => 'name it with --out FILE',
   'runtime.device': () => 'use --device cpu',
   'runtime.int8': () => 'use --frozen float32',
   'method.unknown': () => 'a method of your own is given by its file: --method ./my-method.js',

@@ -20,6 +20,7 @@ import { params } from './commands/params.js';
 import { predictImages } from './commands/predict.js';
 import { pretrain } from './commands/pretrain.js';
 import { recipes } from './commands/recipes.js';
+import { reportOf } from './commands/report.js';
 import { resumeRun } from './commands/resume.js';
 import { runs } from './commands/runs.js';
 import { sweep } from './commands/sweep.js';
@@ -38,6 +39,7 @@ const commands = [
   train,
   evaluate,
   analyseRun,
+  reportOf,
   predictImages,
   resumeRun,
   runs,

@@ -13,6 +13,7 @@ import { readPlan } from './plan-file.js';
 import { resultOf, type SweepResult, writeResults } from './results.js';
 import { inProcesses, type Runner } from './run-in-process.js';
 import { type RunStatus, workThrough } from './schedule.js';
+import { writeSummary } from './summary.js';
 
 export interface SweepOptions {
   /** Folder of all runs, in place of the plan's. */
@@ -92,12 +93,14 @@ export async function runSweep(prepared: PreparedSweep, control: SweepControl = 
     },
   });
   const results = await writer.write();
+  const failed = statuses.flatMap(failure);
+  await writeSummary(out, { plan: prepared.plan, failed });
   if (signal.aborted) {
     const done = statuses.filter(({ state }) => state === 'done').length;
     const what = `stopped with ${done} of ${statuses.length} runs done, and all others saved in ${out}`;
     throw new IdatError('sweep.interrupted', `${what}; the same command goes on`);
   }
-  return { plan: prepared.plan, out, results, failed: statuses.flatMap(failure) };
+  return { plan: prepared.plan, out, results, failed };
 }
 
 const failure = ({ state, run, error }: RunStatus) =>

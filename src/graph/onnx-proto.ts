@@ -1,7 +1,7 @@
 /**
  * The few messages of the ONNX format that idat writes, field by field.
  *
- * The only file that knows the protobuf library. Field numbers: onnx.proto3 of the ONNX specification, IR version 10.
+ * Beside report/event-file.ts the only file that knows the protobuf library. Field numbers: onnx.proto3 of the ONNX specification, IR version 10.
  */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { DType, Shape } from './tensor.js';

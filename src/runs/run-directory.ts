@@ -18,6 +18,7 @@ import {
   contradictionTo,
   type EpochMetrics,
   EpochMetricsSchema,
+  type EpochTiming,
   EpochTimingSchema,
   factsOf,
   MAX_THREADS,
@@ -32,6 +33,7 @@ import { TRAINING_ONLY, type TrainableLayout, type TunedModel } from '../step/mo
 import { type Pair, ROLES, type Role } from '../step/roles.js';
 import { encodeState, keptParameters, readState, type TrainState } from '../train/state.js';
 import type { Store } from '../train/store.js';
+import { writeEvents } from './event-file.js';
 
 export async function writeRecord(dir: string, record: RunRecord, classes: readonly string[]): Promise<void> {
   await writeFileAtomic(join(dir, 'classes.json'), json(classes));
@@ -132,6 +134,10 @@ function checkCounts({ byClass, correct, total }: RunResult, { classes }: RunRec
 export const readMetrics = (dir: string): Promise<EpochMetrics[]> =>
   readLines(join(dir, 'metrics.jsonl'), EpochMetricsSchema);
 
+/** How long each epoch took. @throws IdatError `run.damaged` */
+export const readTimings = (dir: string): Promise<EpochTiming[]> =>
+  readLines(join(dir, 'timings.jsonl'), EpochTimingSchema);
+
 /**
  * The trained numbers of one of a run's models, laid out as the model reads them.
  * @throws IdatError `run.damaged` when the file holds another model's, and as `openSafetensors`
@@ -171,12 +177,13 @@ export function directoryStore(dir: string, record: RunRecord, models: Pair<Tune
     place: dir,
     load: async () => {
       const state = await loadState(dir, record);
-      return state && { state, timings: await readLines(path('timings.jsonl'), EpochTimingSchema) };
+      return state && { state, timings: await readTimings(dir) };
     },
     save: async ({ state, timings }) => {
       await writeFileAtomic(path('state.safetensors'), await encodeState(state, JSON.stringify(of)));
       await publish(state);
       await writeFileAtomic(path('timings.jsonl'), lines(timings));
+      if (record.settings.tensorboard) await writeEvents(dir, path('tensorboard'), state.metrics, timings);
     },
     publish,
     finish: (result) => writeFileAtomic(path('result.json'), json({ ...result, of })),

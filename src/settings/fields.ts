@@ -421,6 +421,12 @@ export const FIELDS = {
     { value: 'folder' },
   ),
   offline: field('files', 'nothing', z.boolean().default(false), 'never fetch weights that are not on this disk'),
+  tensorboard: field(
+    'files',
+    'nothing',
+    z.boolean().default(false),
+    'write the curves into the run’s folder tensorboard as it trains, as event files',
+  ),
   out: field('files', 'nothing', z.string().optional(), 'run directory (default: runs/<data>-<variant>-<n>)', {
     ...common,
     value: 'folder',

@@ -36,6 +36,7 @@ export const PretrainConfig = z.strictObject({
     orient: true,
     strict: true,
     cacheDir: true,
+    tensorboard: true,
     out: true,
   }).shape,
   lr: lr.default(1.5e-3),

@@ -34,6 +34,8 @@ export interface AnalyseOptions extends TestImagesOptions {
   points?: number;
   /** Of the maps and of the images chosen for them; default 0. */
   seed?: number;
+  /** Takes why one analysis cannot be made, and the others go on; default: it is thrown. */
+  onRefused?: (name: AnalysisName, refusal: IdatError) => void;
 }
 
 export interface AnalysisPart extends Found {
@@ -65,9 +67,18 @@ export async function analyse(runDir: string, options: AnalyseOptions = {}): Pro
   if (out !== null) await makeFolder(out); // before minutes are spent in vain
   const parts: AnalysisPart[] = [];
   const add = async (name: AnalysisName, found: Found) => {
-    parts.push({ name, ...found, files: out === null ? [] : await write(out, name, found) });
+    parts.push({ name, ...found, files: out === null ? [] : await write(out, name, found, options) });
   };
-  if (names.includes('weights')) await add('weights', await weights(run, await modelsOf(run, options)));
+  const make = async (name: AnalysisName, part: () => Promise<Found>) => {
+    try {
+      await add(name, await part());
+    } catch (error) {
+      const goesOn = options.onRefused && error instanceof IdatError && !options.signal?.aborted;
+      if (!goesOn) throw error;
+      options.onRefused!(name, error);
+    }
+  };
+  if (names.includes('weights')) await make('weights', async () => weights(run, await modelsOf(run, options)));
   const ofImages = (Object.keys(OF_IMAGES) as (keyof typeof OF_IMAGES)[]).filter((name) => names.includes(name));
   if (ofImages.length > 0) {
     const { images, rollout = false, signal, onProgress } = options;
@@ -77,7 +88,7 @@ export async function analyse(runDir: string, options: AnalyseOptions = {}): Pro
     };
     await withTestImages(run, options, true, async (test) => {
       const subject = subjectOf(run, test, choices);
-      for (const name of ofImages) await add(name, await interruptible(subject, OF_IMAGES[name]));
+      for (const name of ofImages) await make(name, () => interruptible(subject, OF_IMAGES[name]));
     });
   }
   return { runDir: run.dir, parts };
@@ -131,14 +142,20 @@ async function makeFolder(out: string): Promise<void> {
 }
 
 /** @returns the files, JSON first */
-async function write(out: string, name: AnalysisName, { report, charts }: Found): Promise<string[]> {
+async function write(
+  out: string,
+  name: AnalysisName,
+  { says, report, charts }: Found,
+  { data }: AnalyseOptions,
+): Promise<string[]> {
   const files: string[] = [];
   const put = async (file: string, content: string | Uint8Array) => {
     const path = join(out, file);
     await writeFileAtomic(path, content);
     files.push(path);
   };
-  await put(`${name}.json`, `${JSON.stringify({ format: 'idat-analysis-1', analysis: name, ...report })}\n`);
+  const about = { format: 'idat-analysis-1', analysis: name, says, ...(data !== undefined && { ofOtherImages: true }) };
+  await put(`${name}.json`, `${JSON.stringify({ ...about, ...report })}\n`);
   for (const [chart, svg] of Object.entries(charts)) {
     await put(`${chart}.svg`, svg);
     await put(`${chart}.png`, await pngOfSvg(svg));

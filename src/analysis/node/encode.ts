@@ -18,3 +18,14 @@ export const pngOfSvg = (svg: string): Promise<Buffer> =>
   sharp(Buffer.from(svg), { density: SCALE * DOTS_PER_INCH, limitInputPixels: false, unlimited: true })
     .png({ compressionLevel: 9 })
     .toBuffer();
+
+/** A drawing of too many shapes for a page, as pixels: a data: address. */
+export async function jpegAddressOfSvg(svg: string, widest: number): Promise<string> {
+  const drawn = sharp(Buffer.from(svg), { density: SCALE * DOTS_PER_INCH, limitInputPixels: false, unlimited: true });
+  const jpeg = await drawn
+    .resize({ width: widest, withoutEnlargement: true })
+    .flatten({ background: '#ffffff' })
+    .jpeg({ quality: 85, chromaSubsampling: '4:4:4' })
+    .toBuffer();
+  return `data:image/jpeg;base64,${jpeg.toString('base64')}`;
+}
