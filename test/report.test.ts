@@ -126,6 +126,8 @@ describe('the report of a run', () => {
   it.each([
     ['a folder without a run', () => report(root), 'run.missing'],
     ['an unknown analysis', () => report(run, { without: ['weigths' as never] }), 'analysis.only'],
+    ['an analysis of a sweep', () => report(sweep, { only: ['umap'] }), 'report.sweep'],
+    ['a file in place of the sweep’s', () => report(sweep, { out: join(sweep, 'results.jsonl') }), 'export.overwrites'],
     ['a row of a single run', () => report(run, { against: 'alone' }), 'report.against'],
     ['a row that is not there', () => report(sweep, { against: 'alon' }), 'report.against'],
     ['a file in place of the run’s', () => report(run, { out: join(run, 'config.json') }), 'export.overwrites'],

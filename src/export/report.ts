@@ -41,12 +41,13 @@ export interface Report {
  *
  * @param path a run's directory, or the folder of a sweep
  * @throws IdatError `run.missing` where there is neither, `report.out` when the file cannot be written, `analysis.only`,
- *   `report.against`, `report.tensorboard`, `export.overwrites`, `run.interrupted`, and as `openRun`
+ *   `report.against`, `report.sweep`, `report.tensorboard`, `export.overwrites`, `run.interrupted`, and as `openRun`
  */
 export async function report(path: string, options: ReportOptions = {}): Promise<Report> {
   const { out, against, tensorboard, ...rest } = options;
   const file = resolve(out ?? join(path, 'report.html'));
   if (await isFile(join(path, 'results.jsonl'))) {
+    refuseForSweep(path, file, rest);
     const { html, missing, runs } = await sweepReport(path, against);
     const written = await write(file, html);
     return { of: 'sweep', ...written, missing, events: await writeAllEvents(runs, tensorboard) };
@@ -60,6 +61,21 @@ export async function report(path: string, options: ReportOptions = {}): Promise
   const { html, missing } = await runReport(run, rest);
   const written = await write(file, html);
   return { of: 'run', ...written, missing, events: await writeAllEvents([{ name: '', dir: run.dir }], tensorboard) };
+}
+
+/** What a sweep's folder keeps, and what its report has not. */
+function refuseForSweep(path: string, file: string, { only, without, data }: PictureOptions): void {
+  if ((only ?? without ?? data) !== undefined) {
+    const what = 'is the folder of a sweep, of which no analyses are shown';
+    throw new IdatError('report.sweep', `${path}: ${what}; leave only, without and data out`);
+  }
+  const kept = ['results.jsonl', 'results.csv', 'sweep.json'].map((name) => resolve(path, name));
+  if (kept.includes(file)) {
+    throw new IdatError(
+      'export.overwrites',
+      `${file}: is a file of the sweep, which is still needed; write to another file`,
+    );
+  }
 }
 
 async function runReport(run: OpenedRun, options: PictureOptions): Promise<{ html: string; missing: string[] }> {

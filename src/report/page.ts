@@ -149,7 +149,7 @@ h3{font-size:1rem;font-weight:650;line-height:1.3}
 .of{font-size:1.0625rem;margin-top:.5rem}
 .hero .note{margin-bottom:0}
 .hero .strip.tall{margin-top:.75rem}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(9.5rem,100%),1fr));gap:1.1rem 1.5rem;margin-top:1.5rem;padding-top:1.4rem;border-top:1px solid var(--line)}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(8.25rem,100%),1fr));gap:1.1rem 1.5rem;margin-top:1.5rem;padding-top:1.4rem;border-top:1px solid var(--line)}
 .tiles b{display:block;font-size:1.3125rem;font-weight:650;letter-spacing:-.015em;font-variant-numeric:tabular-nums;line-height:1.25}
 .tiles span{color:var(--soft);font-size:.875rem}
 .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,20rem),1fr));gap:1rem}
@@ -171,6 +171,7 @@ th,td{padding:.5rem .75rem;text-align:left;border-bottom:1px solid var(--line);v
 th:first-child,td:first-child{padding-left:0}
 th:last-child,td:last-child{padding-right:0}
 thead th{color:var(--soft);font-weight:500;font-size:.8125rem;vertical-align:bottom;white-space:nowrap}
+thead .wide{white-space:normal}
 tbody tr:last-child>*{border-bottom:0}
 tbody th{font-weight:500;max-width:16rem;overflow-wrap:anywhere;min-width:5.5rem}
 tfoot td{border-bottom:0;padding-top:0;padding-bottom:0}
@@ -204,6 +205,7 @@ details[open] summary{margin-bottom:.5rem}
 .hash{color:var(--faint);font-size:.85em}
 footer{color:var(--faint);font-size:.875rem;padding-top:2.5rem;padding-bottom:3rem}
 @media (max-width:26rem){.card{border-radius:11px}th,td{padding:.45rem .5rem}.wide{min-width:7.5rem}}
-@media (max-width:40rem){td .strip .inner{display:none}}
+.narrow{display:none}
+@media (max-width:40rem){td .strip .inner{display:none}.narrow{display:block;font-size:.84375rem;color:var(--soft);white-space:nowrap}td.wide:has(.narrow){min-width:11rem}}
 @media print{body{background:#fff}.card,.hero{break-inside:avoid}nav{display:none}}
 `;

@@ -39,7 +39,7 @@ export interface RunStory {
   readonly missing: readonly string[];
 }
 
-const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`;
+const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)}\u00a0%`;
 const number = (value: number): string => value.toLocaleString('en');
 
 /** HTML, to stand in a file by itself. */
@@ -87,7 +87,7 @@ function headline({ record, result, metrics, classes, missing }: RunStory): Html
   const { correct, total, protocol, selectedEpoch, leftOut, trainableParameters: trained, seconds } = result;
   const interval = wilson(correct, total);
   const chance = 1 / classes.length;
-  const range = `${(100 * interval.low).toFixed(1)} and ${(100 * interval.high).toFixed(1)} %`;
+  const range = `${(100 * interval.low).toFixed(1)} and ${(100 * interval.high).toFixed(1)}\u00a0%`;
   const left = leftOut ? ` (${leftOut} more could not be read)` : '';
   const shown: [string, string][] = [
     [number(trained.student), `numbers trained, ${number(trained.head)} of them in the head`],
@@ -103,7 +103,7 @@ function headline({ record, result, metrics, classes, missing }: RunStory): Html
 <p class="big">${(100 * result.accuracy).toFixed(1)}<small>%</small></p>
 <p class="of">${number(correct)} of ${number(total)} test images named right${left}</p>
 ${headlineStrip(result.accuracy, interval, chance, `${fullAccuracy(result)}; guessing gives ${percent(chance)}`)}
-<p class="note">The band is what ${number(total)} images leave open: measured on all images of the kind, this model would come to between ${range} (95 % interval, Wilson). What another seed would give it does not say. Dashed: guessing among ${classes.length} classes, ${percent(chance)}.</p>
+<p class="note">The band is what ${number(total)} images leave open: measured on all images of the kind, this model would come to between ${range} (95\u00a0% interval, Wilson). What another seed would give it does not say. Dashed: guessing among ${classes.length} classes, ${percent(chance)}.</p>
 <p class="note">Protocol ${PROTOCOLS[protocol].meaning}; the parameters kept are those ${PROTOCOLS[protocol].kept} (epoch ${selectedEpoch + 1}). ${looks(PROTOCOLS[protocol], record.settings.evalEvery)}</p>
 ${unseen}
 ${tiles(shown)}

@@ -51,7 +51,7 @@ interface Told {
   readonly colours: PageColours;
 }
 
-const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`;
+const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)}\u00a0%`;
 const signed = (value: number, digits = 2): string => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(digits)}`;
 const colourOf = (index: number): string => COLOURS[index % COLOURS.length]!;
 
@@ -132,7 +132,7 @@ function verdict({ byRun: { summary, interval, test }, adjusted }: SweepDifferen
 }
 
 /** A p of a permutation test is never 0. */
-const pText = (p: number, equals = ''): string => (p < 0.001 ? '< 0.001' : `${equals}${p.toFixed(3)}`);
+const pText = (p: number, equals = ''): string => (p < 0.001 ? '<\u00a00.001' : `${equals}${p.toFixed(3)}`);
 
 function tableSection({ story, lines, tasks, colours }: Told): Section {
   const several = tasks.length > 1;
@@ -217,7 +217,7 @@ function differencesSection({ colours, lines }: Told, differences: readonly Swee
     const colour = colourOf(lines.findIndex((line) => line.label === of.label));
     return [
       html`${of.label} − ${against.label}`,
-      dotStrip({ dots, colour, mean: summary.mean, interval, zero: true, reach, label }, colours),
+      html`${dotStrip({ dots, colour, mean: summary.mean, interval, zero: true, reach, label }, colours)}<span class="narrow" aria-hidden="true">${signed(summary.mean)} (${bounds(byRun)})</span>`,
       signed(summary.mean),
       bounds(byRun),
       summary.n === 1 ? '–' : pText(test.p),
