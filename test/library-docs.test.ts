@@ -31,7 +31,6 @@ const PRINTS: Record<string, RegExp> = {
   'Do it again': /^[01]\.?\d* 0\.005$/m,
   Measure: /^[01]\.?\d* \d+ 24 last\n\{ low: [01][\s\S]*^blue \d+ \d+$/m,
   'What it has learned': /^weights .* \[ 'bound', 'ranges', 'models' \] 5[\s\S]*^attention 1 images, all heads/m,
-  'What several runs are worth': /^0\.02\d* \{ low: 0\.0.* level: 0\.95 \} 0\.25 0\.003/m,
   'Name what is on pictures': /^photo\.png \[ '(red|green|blue) [01]\.\d{3}', [\s\S]*^more-photos\/one\.png \[/m,
   'A classifier that stays loaded':
     /of \[ 'blue', 'green', 'red' \]\n3 image 2: not a JPEG, PNG[\s\S]*Float32Array\(3\)/,
@@ -41,8 +40,10 @@ const PRINTS: Record<string, RegExp> = {
   'A loss of your own': /^[01]\.?\d*$/m,
   'From random weights': /scratch\/model\.safetensors$/m,
   Merge: /lora\.safetensors \d+ \d+ .*lora-card\.md$/m,
+  Export: /name: 'model\.onnx', bytes: \d+ \} (\d+) of \d+ [\d.]+$/m,
   Compare: /^\| flowers \| [\s\S]* of 2 seeds, protocol last\.$/m,
   'Many runs': /^\| alone \| [\s\S]*^\| kl \| [\s\S]*protocol last\.$/m,
+  'What several runs are worth': /^0\.02\d* \{ low: 0\.0.* level: 0\.95 \} 0\.25 0\.003/m,
   'How fast': /images a second in training[\s\S]*parallel-shared/,
   'Are the numbers right': /^learning-rate schedules ok$/m,
   Backbones: /^vit_micro_patch4_32\.cifar10 \d+ .*safetensors$/m,

@@ -49,7 +49,15 @@ function modelOf(config, method) {
     values: random,
     constant: (name, shape) => constant(shape, random(name, shape)),
   };
-  const backbone = { name: config.family, config, weights, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5], path: '', sha256: '' };
+  const backbone = {
+    name: config.family,
+    config,
+    weights,
+    mean: [0.5, 0.5, 0.5],
+    std: [0.5, 0.5, 0.5],
+    path: '',
+    sha256: '',
+  };
   return { backbone, method, methodOptions: {}, classes: CLASSES, dropPath: 0 };
 }
 
@@ -85,7 +93,11 @@ await withRuntime({ device: 'cpu', threads: 1 }, async (runtime) => {
       write('input', onnxGraph(model, { tuned: null, int8: false }), { parameters: `${name}.parameters` });
       write('int8', onnxGraph(model, { tuned, int8: true }));
       const { mean, std } = model.backbone;
-      const pixels = withPixelInput(onnxGraph(model, { tuned, int8: false }), 'pixel_values', { mean, std, imageSize: 32 });
+      const pixels = withPixelInput(onnxGraph(model, { tuned, int8: false }), 'pixel_values', {
+        mean,
+        std,
+        imageSize: 32,
+      });
       write('pixels', pixels, { batches: [] });
     }
   }
