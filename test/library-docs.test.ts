@@ -41,6 +41,7 @@ const PRINTS: Record<string, RegExp> = {
   'A loss of your own': /^[01]\.?\d*$/m,
   'From random weights': /scratch\/model\.safetensors$/m,
   Merge: /lora\.safetensors \d+ \d+ .*lora-card\.md$/m,
+  Export: /name: 'model\.onnx', bytes: \d+ \} (\d+) of \d+ [\d.]+$/m,
   Compare: /^\| flowers \| [\s\S]* of 2 seeds, protocol last\.$/m,
   'Many runs': /^\| alone \| [\s\S]*^\| kl \| [\s\S]*protocol last\.$/m,
   'What several runs are worth': /^0\.02\d* \{ low: 0\.0.* level: 0\.95 \} 0\.25 0\.003/m,

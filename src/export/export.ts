@@ -49,7 +49,8 @@ export async function exportRun(runDir: string, options: ExportOptions): Promise
   const path = resolve(options.out);
   await refuseExisting(path);
   const model = await run.model('student', options);
-  const { layout } = buildForward({ model, batch: 1 });
+  const { layout, program } = buildForward({ model, batch: 1 });
+  if (plan.precision === 'float32') refuseTooLarge(model.backbone.name, program.weightBytes + 4 * layout.size);
   const parameters = await run.parameters('student', layout);
   refuseDiverged(parameters, 'numbers of the student');
   const facts = { run, backbone: model.backbone, ...plan, input: inputOf(plan, model) };
@@ -103,6 +104,13 @@ function inputOf(plan: ExportPlan, { backbone: { config } }: ModelSpec): string 
 /** A message of the format holds no more, and readers count its bytes in 32 bits with a sign. */
 const LARGEST_BYTES = 2 ** 31 - 2 ** 20;
 
+/** @throws IdatError `export.too-large` */
+export function refuseTooLarge(name: string, bytes: number): void {
+  if (bytes <= LARGEST_BYTES) return;
+  const what = `${name}: ${(bytes / 1e9).toFixed(1)} GB of weights do not fit into one ONNX file, which holds 2.1`;
+  throw new IdatError('export.too-large', `${what}; export it in 8 bits, or train a smaller student`);
+}
+
 /** @returns the name of the model's file */
 async function writeModel(
   place: string,
@@ -112,11 +120,8 @@ async function writeModel(
   facts: ExportFacts,
 ): Promise<string> {
   const graph = { ...graphOf(model, tuned, plan), metadata: modelMetadata(facts) };
-  const weights = graph.initializers.reduce((sum, { data }) => sum + data.length, 0);
-  if (weights > LARGEST_BYTES) {
-    const what = `${model.backbone.name}: ${(weights / 1e9).toFixed(1)} GB of weights do not fit into one ONNX file, which holds 2.1`;
-    throw new IdatError('export.too-large', `${what}; export it in 8 bits, or train a smaller student`);
-  }
+  const weights = graph.initializers.reduce((sum, { data }) => sum + (data as Uint8Array).length, 0);
+  refuseTooLarge(model.backbone.name, weights);
   const name = plan.format === 'onnx' ? 'model.onnx' : MODEL_FILES[plan.precision];
   await mkdir(dirname(join(place, name)), { recursive: true });
   await writeFileAtomic(join(place, name), encodeModel(graph));

@@ -1,9 +1,12 @@
 """Holds exported models against ONNX's own checker and Python's onnxruntime.
 
 python check.py FOLDER (of make.mjs). Exit code 1 where the checker complains or logits of float32 lie further apart than 1e-4.
+python check.py --docs FOLDER runs the Python of docs/deploy.md in a folder with model/ and photo.png.
 """
 
 import json
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import onnx
 import onnxruntime
 
 BOUND = 1e-4
-folder = Path(sys.argv[1])
+folder = Path(sys.argv[-1])
 
 
 def numbers(name, shape):
@@ -65,4 +68,12 @@ def main():
     sys.exit(failed)
 
 
-main()
+
+def run_docs():
+    docs = Path(__file__).parents[2] / "docs" / "deploy.md"
+    (code,) = re.findall(r"^```python\n(.*?)^```$", docs.read_text(), re.M | re.S)
+    os.chdir(folder)
+    exec(code, {})
+
+
+run_docs() if "--docs" in sys.argv else main()
