@@ -24,6 +24,7 @@ const ORDER = [
   'data/node',
   'runtime',
   'runtime/node',
+  'runtime/web',
   'step',
   'settings',
   'paper',
@@ -55,6 +56,7 @@ const TAB = [
   'methods',
   'data',
   'runtime',
+  'runtime/web',
   'step',
   'settings',
   'paper',
@@ -64,7 +66,7 @@ const TAB = [
   'analysis',
 ];
 /** Packages that run anywhere. */
-const ANYWHERE = /^(pure-rand|zod|@bufbuild\/protobuf|echarts|umap-js)(\/|$)/;
+const ANYWHERE = /^(pure-rand|zod|@bufbuild\/protobuf|echarts|umap-js|onnxruntime-web|fflate)(\/|$)/;
 const NODE_GLOBALS =
   /(?<![.\w$'])(process|Buffer|global|require|__dirname|__filename|setImmediate|clearImmediate)\b(?!['\w:])/;
 
@@ -73,7 +75,7 @@ const files = (readdirSync(src, { recursive: true }) as string[])
   .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && !name.includes('testing'));
 const roomOf = (file: string): string => {
   const [first, second] = file.split('/');
-  return second === 'node' ? `${first}/node` : first!;
+  return second === 'node' || second === 'web' ? `${first}/${second}` : first!;
 };
 const textOf = (file: string): string => readFileSync(join(src, file), 'utf8');
 
@@ -157,6 +159,13 @@ it('knows the chart library in one file alone, which the build bundles', () => {
     importsOf(file, textOf(file)).some(({ target }) => /^echarts\b/.test(target)),
   );
   expect(importing).toEqual(['report/chart-library.ts']);
+});
+
+it('knows the runtime of the web in one file alone, which the build bundles', () => {
+  const importing = files.filter((file) =>
+    importsOf(file, textOf(file)).some(({ target }) => /^onnxruntime-web\b/.test(target)),
+  );
+  expect(importing).toEqual(['runtime/web/engine.ts']);
 });
 
 describe('this test itself', () => {
