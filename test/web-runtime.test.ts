@@ -90,7 +90,11 @@ describe('with the bundled pair', () => {
     const given: string[] = [];
     const counting = (): Connection => {
       const { call, close } = openEngine();
-      return { close, call: (request) => (request.kind === 'file' && given.push(request.path), call(request)) };
+      const watched: Connection['call'] = (request) => {
+        if (request.kind === 'file') given.push(request.path);
+        return call(request);
+      };
+      return { close, call: watched };
     };
     const engine = await web(counting, files);
     try {
