@@ -19,7 +19,7 @@ import { modelSpecs, prefixesOf } from '../src/train/specs.js';
 import { memoryStore } from '../src/train/store.js';
 import { both, expectExactResume, imagesInMemory, trainInMemory } from './memory-run.js';
 
-const web = (connect: () => Connection = openEngine, files = new Map<string, Uint8Array>()) =>
+const web = (connect: () => Connection = () => openEngine(), files = new Map<string, Uint8Array>()) =>
   startWebRuntime({ connect, files });
 
 let runtime: Runtime;
@@ -111,7 +111,7 @@ describe('with the bundled pair', () => {
 
 describe('refuses, in a sentence,', () => {
   it.each(['cuda', 'webgpu'] as const)('the device %s', async (device) => {
-    const started = startWebRuntime({ connect: openEngine, files: new Map(), device });
+    const started = startWebRuntime({ connect: () => openEngine(), files: new Map(), device });
     await expect(started).rejects.toMatchObject({ code: 'runtime.device', message: expect.stringContaining(device) });
   });
 

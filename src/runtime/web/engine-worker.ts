@@ -3,7 +3,7 @@ import { IdatError } from '../../errors.js';
 import { openEngine } from './engine.js';
 import type { Reply, Request, RunOutcome } from './protocol.js';
 
-const engine = openEngine();
+const engine = openEngine(new URL('./ort-wasm-simd-threaded.wasm', import.meta.url).href);
 const post = (reply: Reply, transfer: Transferable[] = []) =>
   (self as unknown as { postMessage(message: Reply, transfer: Transferable[]): void }).postMessage(reply, transfer);
 

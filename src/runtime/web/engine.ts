@@ -9,8 +9,11 @@ interface Loaded {
   readonly program: Program;
 }
 
-/** @returns an engine in the thread of the caller, which each run blocks */
-export function openEngine(): Connection {
+/**
+ * @param wasm address of the runtime's WebAssembly; default: where its package has it
+ * @returns an engine in the thread of the caller, which each run blocks
+ */
+export function openEngine(wasm?: string): Connection {
   const files = new Map<string, Uint8Array>();
   const sessions = new Map<number, Loaded>();
   let next = 0;
@@ -37,7 +40,7 @@ export function openEngine(): Connection {
       case 'start':
         // more threads would need a page that is isolated from others, and are slower than copies of a program
         env.wasm.numThreads = 1;
-        if (request.wasm !== null) env.wasm.wasmPaths = { wasm: request.wasm };
+        if (wasm !== undefined) env.wasm.wasmPaths = { wasm };
         return env.versions.web ?? env.versions.common;
       case 'file':
         files.set(request.path, request.bytes);

@@ -3,8 +3,7 @@ import type { Program } from '../../graph/emit.js';
 import type { Feed } from '../runtime.js';
 
 export type Request =
-  /** @param wasm address of the runtime's WebAssembly; null: where its package has it */
-  | { kind: 'start'; wasm: string | null }
+  | { kind: 'start' }
   /** Hands over a file of weights, once for all programs that refer to it. */
   | { kind: 'file'; path: string; bytes: Uint8Array }
   /** @param computed the weights that compiling computed, which the program's files call `path` */

@@ -15,8 +15,6 @@ export interface WebRuntimeOptions {
   /** The bytes of the files that programs refer to, by the path the backbones have. */
   readonly files: ReadonlyMap<string, Uint8Array>;
   readonly device?: Device;
-  /** Address of the runtime's WebAssembly; default: where its package has it. */
-  readonly wasm?: string;
 }
 
 /**
@@ -113,7 +111,7 @@ class Engines {
     const connection = this.options.connect();
     this.started.push(connection);
     this.given.set(connection, new Set());
-    return (await connection.call({ kind: 'start', wasm: this.options.wasm ?? null })) as string;
+    return (await connection.call({ kind: 'start' })) as string;
   }
 
   async first(count: number): Promise<Connection[]> {
