@@ -11,6 +11,16 @@ import { readZip } from '../src/files/web/zip.js';
 import { randomStream } from '../src/random.js';
 import { type Browser, hasChromium, serve, startBrowser } from './browser-support.js';
 
+declare global {
+  interface Window {
+    decoding: {
+      decodeImage: typeof decodeImage;
+      preprocess: typeof preprocess;
+      sha256: typeof sha256;
+    };
+  }
+}
+
 interface Decoded {
   /** sha256 of width, height and pixels, and of what the network reads of size 32. */
   hashes?: [string, string];
@@ -80,12 +90,12 @@ describe.skipIf(!hasChromium)('in a browser', { timeout: 120_000 }, () => {
   let server: Awaited<ReturnType<typeof serve>>;
   let browser: Browser;
   let page: Page;
-  let module: string;
   beforeAll(async () => {
     const entry = [
-      "export { decodeImage } from './src/data/web/decode.ts';",
-      "export { preprocess } from './src/data/preprocess.ts';",
-      "export { sha256 } from './src/files/sha256.ts';",
+      "import { decodeImage } from './src/data/web/decode.ts';",
+      "import { preprocess } from './src/data/preprocess.ts';",
+      "import { sha256 } from './src/files/sha256.ts';",
+      'window.decoding = { decodeImage, preprocess, sha256 };',
     ].join('\n');
     const virtual = {
       name: 'entry',
@@ -94,10 +104,11 @@ describe.skipIf(!hasChromium)('in a browser', { timeout: 120_000 }, () => {
     };
     const bundle = await rolldown({ input: 'entry', platform: 'browser', plugins: [virtual] });
     const { output } = await bundle.generate({ format: 'es' });
-    module = `data:text/javascript;base64,${Buffer.from(output[0].code).toString('base64')}`;
     server = await serve();
     browser = await startBrowser(server.url);
     page = await browser.open();
+    await page.addScriptTag({ type: 'module', content: output[0].code });
+    await page.waitForFunction(() => 'decoding' in window);
   }, 120_000);
   afterAll(async () => {
     await browser?.close();
@@ -106,8 +117,8 @@ describe.skipIf(!hasChromium)('in a browser', { timeout: 120_000 }, () => {
 
   const inTab = (bytes: Uint8Array) =>
     page.evaluate(
-      async ([source, base64, options]): Promise<Decoded> => {
-        const { decodeImage, preprocess, sha256 } = await import(source);
+      async ([base64, options]): Promise<Decoded> => {
+        const { decodeImage, preprocess, sha256 } = window.decoding;
         const file = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
         try {
           const image = await decodeImage(file, options);
@@ -117,7 +128,7 @@ describe.skipIf(!hasChromium)('in a browser', { timeout: 120_000 }, () => {
           return { code: (error as { code: string }).code };
         }
       },
-      [module, Buffer.from(bytes).toString('base64'), OPTIONS] as const,
+      [Buffer.from(bytes).toString('base64'), OPTIONS] as const,
     );
 
   it.each(Object.entries(SAME))('%s gives the bytes that Node has', async (_, make) => {
