@@ -21,8 +21,8 @@ const TYPES: Readonly<Record<string, string>> = {
 const PAGE =
   '<!doctype html><title>idat</title><script type="module">import * as idat from "/dist/browser/idat.js"; window.idat = idat;</script>';
 
-/** Serves a folder on 127.0.0.1. What is not there is answered with a page, as many servers do. */
-export async function serve(folder = root): Promise<{ url: string; asked: string[]; close(): void }> {
+/** Serves a folder on 127.0.0.1. What is not there is answered with the page, as many servers do. */
+export async function serve(folder = root, page = PAGE): Promise<{ url: string; asked: string[]; close(): void }> {
   const asked: string[] = [];
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url!, 'http://localhost').pathname);
@@ -31,7 +31,7 @@ export async function serve(folder = root): Promise<{ url: string; asked: string
     const found = file.startsWith(normalize(folder + sep)) && statSync(file, { throwIfNoEntry: false })?.isFile();
     if (!found) {
       response.writeHead(200, { 'content-type': 'text/html' });
-      response.end(PAGE);
+      response.end(page);
       return;
     }
     response.writeHead(200, {

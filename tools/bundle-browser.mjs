@@ -69,8 +69,10 @@ for (const [name, input] of Object.entries(ENTRIES)) {
   const [chunk] = output;
   if (chunk.imports.length > 0) throw new Error(`${name} still imports ${chunk.imports.join(', ')}`);
   note(chunk.moduleIds);
-  writeFileSync(join(out, name), `/*! Licences: LICENSES.txt */\n${chunk.code}`);
-  console.log(`dist/browser/${name}: ${(chunk.code.length / 1000).toFixed(0)} kB`);
+  // the runtime's own name, which is none of a file here: bundlers shall not look for it
+  const code = chunk.code.replaceAll('new URL(`ort.', 'new URL(/* @vite-ignore */`ort.');
+  writeFileSync(join(out, name), `/*! Licences: LICENSES.txt */\n${code}`);
+  console.log(`dist/browser/${name}: ${(code.length / 1000).toFixed(0)} kB`);
 }
 copyFileSync(join(root, 'node_modules/onnxruntime-web/dist', WASM), join(out, WASM));
 const about = `The files of this folder contain ${[...packages.keys()].sort().join(', ')}, as minified by idat's build.`;
