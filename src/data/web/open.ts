@@ -27,7 +27,7 @@ export async function openWebDataset(data: WebData, name: string, options: Split
   return { source: name, ...layout, close: () => tree.close() };
 }
 
-type Reader = { readonly bytes: number; read(): Promise<Uint8Array> };
+type Reader = { readonly bytes: number; readonly link?: boolean; read(): Promise<Uint8Array> };
 
 async function zipTree(blob: Blob, name: string): Promise<FileTree> {
   const entries = await readZip(blob).catch((error: Error) => {
@@ -35,8 +35,9 @@ async function zipTree(blob: Blob, name: string): Promise<FileTree> {
     const what = `not a usable zip (${error.message}); pack or fetch it again`;
     throw new IdatError(code, `${name}: ${what}`, { cause: error });
   });
-  const explained = ({ name: inner, bytes, read }: ZipEntry): Reader => ({
+  const explained = ({ name: inner, bytes, symbolicLink, read }: ZipEntry): Reader => ({
     bytes,
+    link: symbolicLink,
     read: () =>
       read().catch((error: Error) => {
         const what = `damaged zip entry (${error.message}); pack or fetch the zip again`;
@@ -80,7 +81,8 @@ function treeOf(source: string, given: readonly (readonly [string, Reader])[]): 
     }
     if (readers.has(path)) throw new IdatError('data.zip.duplicate', `${source}: holds ${path} twice; keep one`);
     addParents(path, folders);
-    readers.set(path, reader);
+    if (reader.link) passedOver.set(path, 'link');
+    else readers.set(path, reader);
   }
   const read = async (path: string, maxBytes: number) => {
     const reader = readers.get(path);

@@ -12,6 +12,7 @@ export interface ZipEntry {
   /** Neither absolute nor leading out of the archive. */
   readonly name: string;
   readonly bytes: number;
+  readonly symbolicLink: boolean;
   /** @throws Error when it is damaged, or packed in a way that is not read */
   read(): Promise<Uint8Array>;
 }
@@ -49,7 +50,10 @@ export async function readZip(blob: Blob): Promise<ZipEntry[]> {
     };
     const name = nameOf(new Uint8Array(directory.buffer, directory.byteOffset + at + 46, nameBytes!));
     ranges.push({ start: stored.offset, end: stored.offset + 30 + stored.packedBytes, name });
-    if (!name.endsWith('/')) entries.push({ name, bytes: stored.bytes, read: () => readEntry(blob, stored) });
+    const madeOnUnix = directory.getUint16(at + 4, true) >>> 8 === 3;
+    const symbolicLink = madeOnUnix && (directory.getUint16(at + 40, true) & 0o170000) === 0o120000;
+    const { bytes } = stored;
+    if (!name.endsWith('/')) entries.push({ name, bytes, symbolicLink, read: () => readEntry(blob, stored) });
     at += 46 + nameBytes! + extraBytes! + commentBytes!;
   }
   checkOverlaps(ranges);
