@@ -1,5 +1,5 @@
 /** The main thread's side of time-runs.ts. */
-import { receiveMessageOnPort } from 'node:worker_threads';
+import { BroadcastChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { RUNS_CHANNEL } from './time-runs.js';
 
 /**

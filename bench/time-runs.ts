@@ -4,7 +4,7 @@
  *
  * Node hands `--import` on to worker threads, and idat's sessions live in one.
  */
-import { isMainThread } from 'node:worker_threads';
+import { BroadcastChannel, isMainThread } from 'node:worker_threads';
 
 export const RUNS_CHANNEL = 'idat-bench-runs';
 

@@ -20,12 +20,12 @@ import type { ConstantAttrs } from '../src/graph/ops/constant.js';
 import { input, linear } from '../src/graph/ops/index.js';
 import { size } from '../src/graph/tensor.js';
 import type { ImageSize } from '../src/image-size.js';
-import { backboneChange, backboneRecord } from '../src/runs/backbones.js';
 import { startRuntime } from '../src/runtime/node/start.js';
 import { withWeightFile } from '../src/runtime/node/weight-file.js';
 import type { Runtime } from '../src/runtime/runtime.js';
 import { buildPrefix } from '../src/step/prefix.js';
 import { loadPrefix } from '../src/train/prefix-store.js';
+import { backboneChange, backboneRecord } from '../src/train/sources.js';
 import { SMALL_VARIANTS } from './small-variants.js';
 
 const fixtures = fileURLToPath(new URL('fixtures/checkpoints/', import.meta.url));

@@ -24,8 +24,9 @@ export function imagesInMemory(
   salt: string,
   labels: readonly number[] = Array.from({ length: count }, (_, index) => index % CLASSES),
   brighter = 80,
+  side = SIZE,
 ): PixelStore {
-  const length = 3 * SIZE * SIZE;
+  const length = 3 * side * side;
   const all = labels.map((bright, index) => {
     const random = randomStream(1, salt, index);
     return Uint8Array.from(
@@ -35,7 +36,7 @@ export function imagesInMemory(
   });
   return {
     count,
-    size: SIZE,
+    size: side,
     labels: Int32Array.from(labels),
     names: all.map((_, index) => `${salt} ${index}`),
     keys: [],

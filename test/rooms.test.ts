@@ -14,6 +14,7 @@ const ORDER = [
   'statistics',
   'files',
   'files/node',
+  'files/web',
   'hub',
   'graph',
   'distill',
@@ -22,8 +23,10 @@ const ORDER = [
   'methods',
   'data',
   'data/node',
+  'data/web',
   'runtime',
   'runtime/node',
+  'runtime/web',
   'step',
   'settings',
   'paper',
@@ -32,6 +35,8 @@ const ORDER = [
   'measure',
   'measure/node',
   'runs',
+  'runs/web',
+  'browser.ts',
   'experiments',
   'analysis',
   'analysis/node',
@@ -49,22 +54,27 @@ const TAB = [
   'image-size.ts',
   'statistics',
   'files',
+  'files/web',
   'graph',
   'distill',
   'backbones',
   'methods',
   'data',
+  'data/web',
   'runtime',
+  'runtime/web',
   'step',
   'settings',
   'paper',
   'train',
   'report',
   'measure',
+  'runs/web',
+  'browser.ts',
   'analysis',
 ];
 /** Packages that run anywhere. */
-const ANYWHERE = /^(pure-rand|zod|@bufbuild\/protobuf|echarts|umap-js)(\/|$)/;
+const ANYWHERE = /^(pure-rand|zod|@bufbuild\/protobuf|echarts|umap-js|onnxruntime-web|fflate)(\/|$)/;
 const NODE_GLOBALS =
   /(?<![.\w$'])(process|Buffer|global|require|__dirname|__filename|setImmediate|clearImmediate)\b(?!['\w:])/;
 
@@ -73,7 +83,7 @@ const files = (readdirSync(src, { recursive: true }) as string[])
   .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && !name.includes('testing'));
 const roomOf = (file: string): string => {
   const [first, second] = file.split('/');
-  return second === 'node' ? `${first}/node` : first!;
+  return second === 'node' || second === 'web' ? `${first}/${second}` : first!;
 };
 const textOf = (file: string): string => readFileSync(join(src, file), 'utf8');
 
@@ -157,6 +167,13 @@ it('knows the chart library in one file alone, which the build bundles', () => {
     importsOf(file, textOf(file)).some(({ target }) => /^echarts\b/.test(target)),
   );
   expect(importing).toEqual(['report/chart-library.ts']);
+});
+
+it('knows the runtime of the web in one file alone, which the build bundles', () => {
+  const importing = files.filter((file) =>
+    importsOf(file, textOf(file)).some(({ target }) => /^onnxruntime-web\b/.test(target)),
+  );
+  expect(importing).toEqual(['runtime/web/engine.ts']);
 });
 
 describe('this test itself', () => {

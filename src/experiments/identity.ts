@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import type { Backbone } from '../backbones/backbone.js';
 import { fingerprintOf } from '../data/node/index.js';
 import { sha256 } from '../files/node/sha256.js';
-import { backboneChange, openBackbone } from '../runs/backbones.js';
+import { openBackbone } from '../runs/backbones.js';
 import { openData } from '../runs/data-source.js';
 import { readRecord, readResult } from '../runs/run-directory.js';
 import { canonical, type FineTuneSettings, resultSettings } from '../settings/config.js';
@@ -15,6 +15,7 @@ import { type ModelPlan, planOf } from '../settings/plan.js';
 import { factsOf, type RunRecord, type RunResult } from '../settings/record.js';
 import { selfDepth } from '../settings/self-teacher.js';
 import { ROLES } from '../step/roles.js';
+import { backboneChange } from '../train/sources.js';
 
 /** A run that lies somewhere, finished or not. */
 export interface FoundRun {

@@ -6,13 +6,14 @@ import { fetching, openBackbone } from '../runs/backbones.js';
 import { nameOfData, openData } from '../runs/data-source.js';
 import type { OpenedRun } from '../runs/open-run.js';
 import { type FineTuneRequest, storedSettingsOf } from '../runs/request.js';
-import { readSplit, withSplitOf } from '../runs/split-file.js';
+import { readSplit } from '../runs/split-file.js';
 import { differingSettings, type FineTuneSettings } from '../settings/config.js';
 import { flagOf } from '../settings/fields.js';
 import { planOf } from '../settings/plan.js';
 import { selfDepth } from '../settings/self-teacher.js';
 import { ROLES, type Role } from '../step/roles.js';
 import type { RunControl } from '../train/progress.js';
+import { withSplitOf } from '../train/run-split.js';
 
 /**
  * In what a run differs from the one asked for, in words; nothing where it is that one. Settings count where they change

@@ -70,26 +70,10 @@ export function fetching(name: string, { onProgress, signal }: RunControl): Fetc
   };
 }
 
-export function backboneRecord({ name, path, sha256, config, mean, std }: Backbone): BackboneRecord {
-  return { name, path, sha256, config: { ...config }, mean: [...mean], std: [...std] };
-}
-
 /**
  * The weights a run began with, at another place. What the file does not say of itself is known from the run.
  * @throws IdatError as `backboneFromFile`
  */
 export function openMoved(path: string, { name, config, mean, std }: BackboneRecord): Promise<Backbone> {
   return backboneFromFile(path, { name, config: config as unknown as BackboneConfig, mean, std });
-}
-
-/** In what a backbone differs from the one a run began with; null where in nothing. */
-export function backboneChange(then: BackboneRecord, now: Backbone): string | null {
-  if (then.sha256 !== now.sha256) return `sha256 ${then.sha256.slice(0, 12)}…, now ${now.sha256.slice(0, 12)}…`;
-  // beside the weights, files with their sizes and normalisation may have changed. Older runs lack newer fields
-  const facts = { ...now.config, mean: now.mean, std: now.std } as Record<string, unknown>;
-  for (const [field, value] of Object.entries({ ...then.config, mean: then.mean, std: then.std })) {
-    const [before, after] = [value, facts[field]].map((fact) => JSON.stringify(fact));
-    if (before !== after) return `${field} ${before}, now ${after}`;
-  }
-  return null;
 }

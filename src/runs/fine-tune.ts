@@ -2,7 +2,6 @@
  * Fine-tuning from a configuration to a result, and going on with a run that was stopped.
  */
 import { onlyMirrors } from '../data/augment.js';
-import { IdatError } from '../errors.js';
 import { usableCores } from '../files/node/usable-cores.js';
 import { tuningHost } from '../measure/node/tuning-host.js';
 import { paceNote, watchPace } from '../measure/pace.js';
@@ -19,21 +18,23 @@ import { loadPrograms } from '../train/compiled.js';
 import type { OnCalls } from '../train/fit.js';
 import type { RunControl } from '../train/progress.js';
 import { type RunParts, runProtocol, withSplits } from '../train/protocol.js';
+import { splitOf } from '../train/run-split.js';
+import { backboneRecord, checkData, fingerprints } from '../train/sources.js';
 import { modelSpecs, prefixesOf } from '../train/specs.js';
 import { keptParameters } from '../train/state.js';
-import { backboneRecord, fetching, openBackbones } from './backbones.js';
+import { tellOfData } from '../train/tell-of-data.js';
+import { fetching, openBackbones } from './backbones.js';
 import { cacheOfRun } from './cache-of-run.js';
 import { createRunDirectory, lockRun, refuseExisting } from './claim-directory.js';
 import { type DataSource, dataOfRun, nameOfData, openData } from './data-source.js';
 import { type MovedWeights, type OpenedRun, openRun } from './open-run.js';
-import { fingerprints, withPixels } from './pixels.js';
+import { withPixels } from './pixels.js';
 import { prefixFiles } from './prefix-file.js';
 import { writeModel } from './pretrained-model.js';
 import { type FineTuneRequest, storedSettingsOf } from './request.js';
 import { openRunData } from './run-data.js';
 import { directoryStore, writeRecord } from './run-directory.js';
-import { splitOf, writeSplit } from './split-file.js';
-import { tellOfData } from './tell-of-data.js';
+import { writeSplit } from './split-file.js';
 import { watchWeights } from './weight-files.js';
 
 const PRESET_STUDENT = `student: ${BUNDLED.student}, the small one bundled with idat; a larger backbone sees more`;
@@ -251,11 +252,4 @@ function tellOfThreads(
   const what = `${dir}: the run works on ${threads} threads, and there are ${cores} cores, on which they wait for each other`;
   const text = `${what}; fewer would be faster, and its numbers differ in rounding`;
   onProgress?.({ kind: 'note', text, code: 'threads.more' });
-}
-
-function checkData(dir: string, { data }: RunRecord, now: Record<string, string>): void {
-  const changed = Object.keys(data.fingerprints).filter((split) => data.fingerprints[split] !== now[split]);
-  if (changed.length === 0) return;
-  const what = `the data set ${data.source} has changed since the run began (${changed.join(', ')})`;
-  throw new IdatError('run.changed', `${dir}: ${what}; put the old images back or start a new run`);
 }

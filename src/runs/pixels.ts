@@ -83,11 +83,6 @@ async function closePixels(pixels: Pixels): Promise<void> {
   for (const store of stores) await store.close();
 }
 
-/** What tells whether the data of a run has changed: each split's images and labels. */
-export function fingerprints(pixels: Pixels): Record<string, string> {
-  return Object.fromEntries(Object.entries(pixels).map(([split, { student }]) => [split, student.fingerprint]));
-}
-
 function report(split: string, { skipped, cacheProblem }: PixelStore, onProgress: RunControl['onProgress']): void {
   if (cacheProblem !== null) onProgress?.({ kind: 'note', text: cacheProblem });
   if (skipped.length === 0) return;

@@ -2,10 +2,11 @@
 import type { Dataset } from '../data/node/index.js';
 import { IdatError } from '../errors.js';
 import type { RunControl } from '../train/progress.js';
+import { withSplitOf } from '../train/run-split.js';
 import { fetching } from './backbones.js';
 import { type DataSource, nameOfData, openData } from './data-source.js';
 import type { OpenedRun } from './open-run.js';
-import { readSplit, withSplitOf } from './split-file.js';
+import { readSplit } from './split-file.js';
 
 /**
  * The run's own splits, where it has kept them; tells of images that came later.

@@ -6,6 +6,7 @@ import { withRuntime } from '../runtime/node/start.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { ModelSpec } from '../step/model.js';
 import type { Pair } from '../step/roles.js';
+import { trainedOn } from '../train/run-split.js';
 import type { SplitPixels } from '../train/splits.js';
 import { fetching } from './backbones.js';
 import type { RunOptions } from './classifier.js';
@@ -13,7 +14,7 @@ import { type DataSource, dataOfRun, holdsTraining, openTestData, type TestDataS
 import { type OpenedRun, threadsOf } from './open-run.js';
 import { withPixels } from './pixels.js';
 import { openRunData } from './run-data.js';
-import { readSplit, trainedOn } from './split-file.js';
+import { readSplit } from './split-file.js';
 
 export interface TestImagesOptions extends RunOptions {
   /** Another data set with the same classes; default: the run's own, of which its own test images. */

@@ -4,6 +4,10 @@
  */
 import { IdatError, printable } from '../../errors.js';
 
+/** Whether a file begins as safetensors do: a header's length, of which the upper half is 0, and its brace. */
+export const isSafetensors = (head: Uint8Array): boolean =>
+  head[8] === 0x7b && head.subarray(4, 8).every((byte) => byte === 0);
+
 interface RefusedFormat {
   readonly title: string;
   /** @param head the first bytes of the file @param path its path, for what bytes do not tell */

@@ -3,10 +3,9 @@ import { open, readdir, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { IdatError } from '../../errors.js';
 import type { BackboneSizes } from '../backbone.js';
-import { knownMetadata } from '../checkpoints/metadata.js';
-import { type Checkpoint, type TensorFile, unwrapped } from '../checkpoints/naming.js';
-import { namingOf } from '../checkpoints/namings.js';
-import { pickleAdvice, refuseOtherFormats } from '../checkpoints/refused.js';
+import type { Checkpoint, TensorFile } from '../checkpoints/naming.js';
+import { checkpointOf } from '../checkpoints/recognised.js';
+import { isSafetensors, pickleAdvice, refuseOtherFormats } from '../checkpoints/refused.js';
 import { openNpz } from './npz.js';
 import { readCompanions } from './read-companions.js';
 import { openSafetensorsFile, openShards } from './safetensors.js';
@@ -20,20 +19,8 @@ import { openSafetensorsFile, openShards } from './safetensors.js';
  * @throws IdatError for everything else: what it is, and what to do about it
  */
 export async function openCheckpoint(path: string, besides?: RegExp, known: BackboneSizes = {}): Promise<Checkpoint> {
-  const file = annotated(unwrapped(without(bounded(await openTensors(await fileAt(path))), besides)), known);
-  const translation = namingOf(file).translate(file, await readCompanions(dirname(file.path)));
-  return { path: file.path, files: file.files, ...translation };
-}
-
-/** The file with what is known of it among its notes; its own come first. */
-const annotated = (file: TensorFile, known: BackboneSizes): TensorFile => ({
-  ...file,
-  metadata: { ...knownMetadata(known), ...file.metadata },
-});
-
-function without(file: TensorFile, besides: RegExp | undefined): TensorFile {
-  if (!besides) return file;
-  return { ...file, tensors: new Map([...file.tensors].filter(([name]) => !besides.test(name))) };
+  const file = await openTensors(await fileAt(path));
+  return checkpointOf(file, () => readCompanions(dirname(file.path)), besides, known);
 }
 
 /** What every run has written. */
@@ -76,27 +63,11 @@ async function fileAt(path: string): Promise<string> {
 /** Enough for every magic number, that of tar at 257 included. */
 const HEAD_BYTES = 512;
 
-/**
- * A file of so many tensors is no backbone: the deepest that idat reads has some six thousand, and the towers that lie
- * beside it in one file are no deeper. Each name costs a look at every row of a naming's table.
- */
-const MAX_TENSORS = 50_000;
-
-/** @throws IdatError `backbone.tensors` */
-function bounded(file: TensorFile): TensorFile {
-  const { size } = file.tensors;
-  if (size <= MAX_TENSORS) return file;
-  const what = `holds ${size} tensors, more than any backbone; idat reads files of up to ${MAX_TENSORS}`;
-  throw new IdatError('backbone.tensors', `${file.path}: ${what}`);
-}
-
 async function openTensors(path: string): Promise<TensorFile> {
   const head = await firstBytes(path);
   if (head[0] === 0x50 && head[1] === 0x4b) return openNpz(path);
   if (/\.index\.json$/.test(path)) return openShards(path);
-  // a header's length, of which the upper half is 0, and its brace
-  const isSafetensors = head[8] === 0x7b && head.subarray(4, 8).every((byte) => byte === 0);
-  if (!isSafetensors) refuseOtherFormats(head, path);
+  if (!isSafetensors(head)) refuseOtherFormats(head, path);
   return openSafetensorsFile(path);
 }
 

@@ -4,9 +4,8 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { IdatError, printable } from '../../errors.js';
 import { openSafetensors } from '../../files/node/safetensors-file.js';
-import { type FloatDtype, isFloatDtype, type TensorEntry, toFloat32 } from '../../files/safetensors.js';
-import { size } from '../../graph/tensor.js';
 import type { TensorFile } from '../checkpoints/naming.js';
+import { storedTensors } from '../checkpoints/stored-safetensors.js';
 import type { StoredTensor } from '../checkpoints/stored-tensor.js';
 import { readBytes } from './read-bytes.js';
 
@@ -16,26 +15,8 @@ export async function openSafetensorsFile(path: string): Promise<TensorFile> {
   const open = await openSafetensors(place);
   await open.close();
   const { tensors, metadata } = open.file;
-  const stored = [...tensors].map(([name, entry]) => [name, storedTensor(place, entry)] as const);
-  return { path, files: [place], tensors: new Map(stored), metadata };
-}
-
-const ITEM_BYTES: Record<FloatDtype, number> = { F64: 8, F32: 4, F16: 2, BF16: 2 };
-
-function storedTensor(path: string, { name, dtype, shape, offset }: TensorEntry): StoredTensor {
-  const isFloat = isFloatDtype(dtype);
-  const load = (first = 0, count = size(shape) - first) => {
-    if (!isFloat)
-      throw new IdatError(
-        'backbone.tensor',
-        `${path}: tensor ${printable(name)} holds ${dtype}, no floating-point numbers`,
-      );
-    const itemBytes = ITEM_BYTES[dtype];
-    const bytes = readBytes(path, offset + itemBytes * first, itemBytes * count);
-    // bytes read into an array of their own need no copy to be read as numbers
-    return dtype === 'F32' ? new Float32Array(bytes.buffer) : toFloat32(bytes, dtype);
-  };
-  return { name: printable(name), shape, type: dtype, isFloat, place: dtype === 'F32' ? { path, offset } : null, load };
+  const read = (offset: number, byteLength: number) => readBytes(place, offset, byteLength);
+  return { path, files: [place], tensors: storedTensors(tensors, place, read), metadata };
 }
 
 const Index = z.looseObject({ weight_map: z.record(z.string(), z.string()) });

@@ -3,15 +3,13 @@
  */
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { IdatError, printable } from '../../errors.js';
+import { IdatError } from '../../errors.js';
 import { hubDataOf, obtainData } from '../../hub/data-set.js';
 import type { FetchControl } from '../../hub/fetch.js';
 import type { SplitOptions } from '../complete-splits.js';
-import type { Dataset, Layout } from '../dataset.js';
-import { type FileTree, isImagePath, subtree, topFolders } from '../file-tree.js';
-import { readImageFolder } from '../image-folder.js';
-import { readTables, tablesIn } from '../table-layout.js';
-import { isVtab, LIST_NAMES, readVtab } from '../vtab.js';
+import type { Dataset } from '../dataset.js';
+import { type FileTree, subtree, topFolders } from '../file-tree.js';
+import { listed, readLayout } from '../layout.js';
 import { openDirectory } from './directory.js';
 import { readParquet } from './parquet-layout.js';
 import { openZip } from './zip.js';
@@ -31,42 +29,12 @@ export async function openDataset(path: string, options: SplitOptions, fetch?: F
   const onHub = hubDataOf(path);
   const tree = await openTree(onHub ? await obtainData(onHub, fetch) : path);
   try {
-    const layout = await readLayout(tree, options);
+    const layout = await readLayout(tree, options, readParquet);
     return { source: path, ...layout, close: () => tree.close() };
   } catch (error) {
     await tree.close();
     throw error;
   }
-}
-
-/** Of this tree, or of its only folder: packing a data set often puts it inside the zip as the only thing at the top. */
-async function readLayout(tree: FileTree, options: SplitOptions): Promise<Layout> {
-  if (isVtab(tree)) return readVtab(tree, options);
-  const tables = await readTables(tree, options);
-  if (tables) return tables;
-  const parquet = await readParquet(tree, options);
-  if (parquet) return parquet;
-  const inner = onlyFolder(tree);
-  if (inner) return readLayout(inner, options);
-  try {
-    return withStrayLists(tree, readImageFolder(tree, options));
-  } catch (error) {
-    const [table] = tablesIn(tree);
-    if (table === undefined || !(error instanceof IdatError) || error.code !== 'data.no-classes') throw error;
-    const what = 'no column of it names images of this folder, by path, name or name without extension';
-    throw new IdatError('data.table.unmatched', `${tree.source}/${table}: ${what}`, { cause: error });
-  }
-}
-
-/** A list that has no companions says nothing; that it was not read should be known. */
-function withStrayLists(tree: FileTree, layout: Layout): Layout {
-  const lists = LIST_NAMES.filter((name) => tree.files.has(name));
-  const tables = tablesIn(tree).map(printable);
-  const remarks = [
-    lists.length > 0 && `${lists.join(', ')}; a list is read where train.txt has test.txt or val.txt beside it`,
-    tables.length > 0 && `${tables.join(', ')}; the folders say what the classes are`,
-  ].filter((remark) => remark !== false);
-  return { ...layout, note: [layout.note, ...remarks.map((remark) => `Not read: ${remark}.`)].join(' ') };
 }
 
 async function openTree(path: string): Promise<FileTree> {
@@ -105,26 +73,3 @@ function zipOnTheWay(path: string): string | null {
   }
   return null;
 }
-
-/** @returns null where the tree itself is the data set */
-function onlyFolder(tree: FileTree): FileTree | null {
-  const folders = topFolders(tree);
-  const below = folders.map((folder) => subtree(tree, folder));
-  const vtabs = folders.filter((_, i) => isVtab(below[i]!));
-  if (folders.length === 1) {
-    const inner = below[0]!;
-    const hasImages = [...inner.files].some((file) => isImagePath(file) && !file.includes('/'));
-    const holdsMore = topFolders(inner).length > 0 || tablesIn(inner).length > 0;
-    return vtabs.length === 1 || (holdsMore && (!hasImages || tablesIn(inner).length > 0)) ? inner : null;
-  }
-  if (vtabs.length > 0) {
-    throw new IdatError(
-      'data.collection',
-      `${tree.source}: holds ${vtabs.length} data sets (${listed(vtabs)}); give one of them, such as ${tree.source}/${vtabs[0]}`,
-    );
-  }
-  return null;
-}
-
-const listed = (names: string[]) =>
-  names.length === 0 ? 'none' : names.slice(0, 8).join(', ') + (names.length > 8 ? ', …' : '');

@@ -11,9 +11,9 @@ import { removeAbandoned } from '../../files/node/abandoned.js';
 import { packageFile } from '../../files/node/package-root.js';
 import { usableCores } from '../../files/node/usable-cores.js';
 import type { Program } from '../../graph/emit.js';
-import { formatShape, size, type TensorType } from '../../graph/tensor.js';
+import { checkFeeds, replicated } from '../copies.js';
 import type { ProfiledRun } from '../kernel-times.js';
-import type { Compile, Device, Feed, ProfiledSession, Provider, Runtime, Session, Shapes, Spent } from '../runtime.js';
+import type { Compile, Device, ProfiledSession, Provider, Runtime, Session } from '../runtime.js';
 import { checkWebGpu } from './check-webgpu.js';
 import type { Reply, Request, RunOutcome } from './protocol.js';
 import { onnxruntimeVersion } from './versions.js';
@@ -107,48 +107,6 @@ async function load(worker: RpcWorker, program: Program, threads: number, profil
       await worker.call({ kind: 'release', session });
     },
   };
-}
-
-/** Each run goes to the copy with the fewest. */
-function replicated(copies: readonly Session[]): Session {
-  const busy = copies.map(() => 0);
-  return {
-    atOnce: copies.length + 1,
-    run: async (feeds, shapes) => {
-      const at = busy.indexOf(Math.min(...busy));
-      busy[at]!++;
-      try {
-        return await copies[at]!.run(feeds, shapes);
-      } finally {
-        busy[at]!--;
-      }
-    },
-    spent: () => {
-      const all = copies.map((copy) => copy.spent());
-      const sum = (of: (one: Spent) => number) => all.reduce((total, one) => total + of(one), 0);
-      return { calls: sum(({ calls }) => calls), ms: sum(({ ms }) => ms) };
-    },
-    close: async () => {
-      for (const copy of copies) await copy.close();
-    },
-  };
-}
-
-function checkFeeds(
-  inputs: Readonly<Record<string, TensorType>>,
-  feeds: Readonly<Record<string, Feed>>,
-  shapes: Shapes,
-): void {
-  for (const [name, { shape: usual }] of Object.entries(inputs)) {
-    const shape = shapes[name] ?? usual;
-    const length = feeds[name]?.length;
-    if (length !== size(shape)) {
-      throw new IdatError(
-        'runtime.feed',
-        `input '${name}' needs ${size(shape)} numbers for shape ${formatShape(shape)}, got ${length ?? 'none'}`,
-      );
-    }
-  }
 }
 
 /** The workers of a runtime, started when they are first needed. */

@@ -1,8 +1,8 @@
 /** Telling what a run is about to train on. */
 import { compareSplits, dataNotes, noteAfterReading, type ReadSplits } from '../data/data-notes.js';
 import type { Dataset } from '../data/dataset.js';
-import type { RunControl } from '../train/progress.js';
-import type { Pixels } from '../train/splits.js';
+import type { RunControl } from './progress.js';
+import type { Pixels } from './splits.js';
 
 /**
  * Tells where the splits came from, what was left out, and what should be known before time is spent.

@@ -1,0 +1,97 @@
+/** What a run in a tab is made of: bytes of weights and data, given or fetched from where the page says. */
+import type { Backbone, BackboneConfig, BackboneSizes } from '../../backbones/backbone.js';
+import type { Overrides } from '../../backbones/checkpoint.js';
+import { backboneFromBytes } from '../../backbones/in-memory.js';
+import { knownBackbone } from '../../backbones/known-backbones.js';
+import type { WebData } from '../../data/web/open.js';
+import { IdatError } from '../../errors.js';
+import type { ModelPlan } from '../../settings/plan.js';
+import type { BackboneRecord } from '../../settings/record.js';
+import type { RunControl } from '../../train/progress.js';
+
+/** A file: its bytes, or the address it is fetched from. Nothing else is fetched. */
+export type WebFile = Blob | ArrayBuffer | Uint8Array | string;
+
+/** What a tab's memory can hold of one file. */
+const MAX_FILE_BYTES = 2 ** 31;
+
+/** The bytes of a file. @param name what messages call it @throws IdatError `fetch.failed`, `fetch.page`, `fetch.too-large`, `run.interrupted` */
+export async function bytesOf(file: WebFile, name: string, control: RunControl): Promise<Uint8Array> {
+  if (file instanceof Uint8Array) return file;
+  if (file instanceof ArrayBuffer) return new Uint8Array(file);
+  if (typeof file === 'string') return fetched(file, name, control);
+  if (file.size > MAX_FILE_BYTES) throw tooLarge(name, file.size);
+  return new Uint8Array(await file.arrayBuffer());
+}
+
+/** A data set as it is given, or fetched as a zip. */
+export async function dataOf(data: WebData | string, name: string, control: RunControl): Promise<WebData> {
+  if (typeof data !== 'string') return data;
+  const bytes = await fetched(data, name, control);
+  return new Blob([bytes as Uint8Array<ArrayBuffer>]);
+}
+
+async function fetched(url: string, name: string, { onProgress, signal }: RunControl): Promise<Uint8Array> {
+  const began = performance.now();
+  const failed = (what: string, cause?: unknown) =>
+    new IdatError('fetch.failed', `${name}: ${what} (${url}); check the address, or give the file itself`, { cause });
+  try {
+    const response = await fetch(url, signal ? { signal } : {});
+    if (!response.ok || !response.body) throw failed(`the server answered ${response.status}`);
+    if (/^text\/html\b/i.test(response.headers.get('content-type') ?? '')) {
+      const what = 'the server answered with a page (HTML) where a file was expected';
+      throw new IdatError('fetch.page', `${name}: ${what} (${url}); check the address`);
+    }
+    const promised = Number(response.headers.get('content-length') ?? Number.NaN);
+    const total = Number.isFinite(promised) && !response.headers.has('content-encoding') ? promised : null;
+    if (total !== null && total > MAX_FILE_BYTES) throw tooLarge(name, total);
+    const parts: Uint8Array<ArrayBuffer>[] = [];
+    let done = 0;
+    const reader = response.body.getReader();
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+      parts.push(piece.value);
+      done += piece.value.length;
+      if (done > MAX_FILE_BYTES) throw tooLarge(name, done);
+      const bytesPerSecond = (1000 * done) / Math.max(1, performance.now() - began);
+      onProgress?.({ kind: 'fetch', name, done, total, bytesPerSecond });
+    }
+    if (total !== null && done !== total) throw failed(`${done} of ${total} bytes came`);
+    return new Uint8Array(await new Blob(parts).arrayBuffer());
+  } catch (error) {
+    if (error instanceof IdatError) throw error;
+    if (signal?.aborted) {
+      throw new IdatError('run.interrupted', `stopped while ${name} was fetched; no training was lost`, {
+        cause: error,
+      });
+    }
+    throw failed(`it could not be fetched (${(error as Error).message})`, error);
+  }
+}
+
+const tooLarge = (name: string, bytes: number) =>
+  new IdatError('fetch.too-large', `${name}: ${(bytes / 1e9).toFixed(1)} GB are more than a browser tab can hold`);
+
+/**
+ * A backbone from the bytes of its file, as Node opens it by its name.
+ * @param then the run's own record, where it goes on: what the file does not say of itself is known from there
+ */
+export function openBackbone(
+  bytes: Uint8Array,
+  { name, imageSize, layerNormEps }: ModelPlan,
+  then: BackboneRecord | null,
+): Promise<Backbone> {
+  const path = pathOf(name);
+  if (then) {
+    const { config, mean, std } = then;
+    return backboneFromBytes(bytes, path, { name: then.name, config: config as unknown as BackboneConfig, mean, std });
+  }
+  const wanted = { ...(imageSize !== undefined && { imageSize }), ...(layerNormEps !== undefined && { layerNormEps }) };
+  const known = knownBackbone(name);
+  const overrides: Overrides = known
+    ? { mean: known.mean, std: known.std, name, config: { ...known.config, ...wanted } as BackboneSizes }
+    : { config: wanted as BackboneSizes };
+  return backboneFromBytes(bytes, path, overrides);
+}
+
+/** What programs call the file of a model's weights. */
+export const pathOf = (name: string): string => (/\.safetensors$/.test(name) ? name : `${name}.safetensors`);

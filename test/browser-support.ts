@@ -1,0 +1,89 @@
+/** A headless Chromium with a page on which idat/browser is loaded, from a server of files on this machine alone. */
+import { createReadStream, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { extname, join, normalize, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type BrowserContext, chromium, type Page } from 'playwright-core';
+
+/** Debian's, or another named in the environment. */
+export const CHROMIUM = process.env.IDAT_CHROMIUM ?? '/usr/bin/chromium';
+export const hasChromium = existsSync(CHROMIUM);
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.wasm': 'application/wasm',
+  '.zip': 'application/zip',
+};
+const PAGE =
+  '<!doctype html><title>idat</title><script type="module">import * as idat from "/dist/browser/idat.js"; window.idat = idat;</script>';
+
+/** Serves a folder on 127.0.0.1. What is not there is answered with the page, as many servers do. */
+export async function serve(folder = root, page = PAGE): Promise<{ url: string; asked: string[]; close(): void }> {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    const path = decodeURIComponent(new URL(request.url!, 'http://localhost').pathname);
+    asked.push(path);
+    const file = normalize(join(folder, path));
+    const found = file.startsWith(normalize(folder + sep)) && statSync(file, { throwIfNoEntry: false })?.isFile();
+    if (!found) {
+      response.writeHead(200, { 'content-type': 'text/html' });
+      response.end(page);
+      return;
+    }
+    response.writeHead(200, {
+      'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
+      'content-length': statSync(file).size,
+    });
+    createReadStream(file).pipe(response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, asked, close: () => server.close() };
+}
+
+export interface Browser {
+  /** A new page with `window.idat`. */
+  open(): Promise<Page>;
+  /** What pages and Workers asked other hosts for. */
+  readonly foreign: string[];
+  /** Ends the browser and starts it again with what it has stored. */
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startBrowser(url: string): Promise<Browser> {
+  const profile = mkdtempSync(join(tmpdir(), 'idat-chromium-'));
+  const foreign: string[] = [];
+  const launch = async () => {
+    const context = await chromium.launchPersistentContext(profile, {
+      executablePath: CHROMIUM,
+      args: ['--no-sandbox', '--disable-dev-shm-usage'],
+    });
+    context.on('request', (request) => {
+      if (/^https?:/.test(request.url()) && !request.url().startsWith(url)) foreign.push(request.url());
+    });
+    return context;
+  };
+  let context: BrowserContext = await launch();
+  return {
+    foreign,
+    open: async () => {
+      const page = await context.newPage();
+      await page.goto(`${url}/page`);
+      await page.waitForFunction(() => 'idat' in window);
+      return page;
+    },
+    restart: async () => {
+      await context.close();
+      context = await launch();
+    },
+    close: async () => {
+      await context.close();
+      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
