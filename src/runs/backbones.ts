@@ -1,17 +1,15 @@
 /** Backbones as runs open them: what is not on this disk is fetched, in sight of the caller. */
-import { blocks } from '../backbones/architecture.js';
 import type { Backbone, BackboneConfig, ViTConfig } from '../backbones/backbone.js';
-import { firstBlocks } from '../backbones/first-blocks.js';
 import { backboneFromFile } from '../backbones/node/checkpoint.js';
 import { resolveBackbone } from '../backbones/node/registry.js';
 import { randomBackbone } from '../backbones/random-weights.js';
 import type { FetchControl } from '../hub/fetch.js';
-import { chosenBlocks } from '../settings/blocks.js';
 import type { Scratch } from '../settings/fields.js';
 import type { ModelPlan, RunPlan } from '../settings/plan.js';
 import type { BackboneRecord } from '../settings/record.js';
 import type { Pair } from '../step/roles.js';
 import type { RunControl } from '../train/progress.js';
+import { taken } from '../train/sources.js';
 
 /** What of a plan says where backbones come from. */
 export type BackboneSource = Pick<RunPlan, 'offline' | 'seed'>;
@@ -29,19 +27,6 @@ export async function openBackbone(
   const random = () => randomBackbone(name, scratchConfig(scratch!), seed, 'student');
   const fetch = offline ? undefined : fetching(name, control);
   return taken(scratch ? await random() : await resolveBackbone(name, { imageSize, layerNormEps, fetch }), model);
-}
-
-/**
- * What of a checkpoint a model is.
- * @throws IdatError `config.field` for blocks to be tuned that it lacks; `backbone.blocks` as `firstBlocks`
- */
-export function taken(
-  whole: Backbone,
-  { firstBlocks: count, blocks: choice }: Pick<ModelPlan, 'firstBlocks' | 'blocks'>,
-): Backbone {
-  const backbone = count === null ? whole : firstBlocks(whole, count);
-  chosenBlocks(choice, { name: backbone.name, depth: blocks(backbone.config).length }); // before anything else is done
-  return backbone;
 }
 
 export async function openBackbones(

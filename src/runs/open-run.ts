@@ -8,9 +8,9 @@ import type { EpochMetrics, RunRecord, RunResult } from '../settings/record.js';
 import type { ModelSpec, TrainableLayout } from '../step/model.js';
 import type { Role } from '../step/roles.js';
 import type { RunControl } from '../train/progress.js';
-import { backboneChange } from '../train/sources.js';
+import { backboneChange, taken } from '../train/sources.js';
 import { modelSpec } from '../train/specs.js';
-import { openBackbone, openMoved, taken } from './backbones.js';
+import { openBackbone, openMoved } from './backbones.js';
 import { readClasses, readMetrics, readRecord, readResult, readTuned } from './run-directory.js';
 
 /** A run on the disk. */

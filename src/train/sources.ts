@@ -1,6 +1,10 @@
 /** What a run is made of, weights and images, known again when it goes on. */
+import { blocks } from '../backbones/architecture.js';
 import type { Backbone } from '../backbones/backbone.js';
+import { firstBlocks } from '../backbones/first-blocks.js';
 import { IdatError } from '../errors.js';
+import { chosenBlocks } from '../settings/blocks.js';
+import type { ModelPlan } from '../settings/plan.js';
 import type { BackboneRecord, RunRecord } from '../settings/record.js';
 import type { Pixels } from './splits.js';
 
@@ -31,4 +35,17 @@ export function checkData(place: string, { data }: RunRecord, now: Record<string
   if (changed.length === 0) return;
   const what = `the data set ${data.source} has changed since the run began (${changed.join(', ')})`;
   throw new IdatError('run.changed', `${place}: ${what}; put the old images back or start a new run`);
+}
+
+/**
+ * What of a checkpoint a model is.
+ * @throws IdatError `config.field` for blocks to be tuned that it lacks; `backbone.blocks` as `firstBlocks`
+ */
+export function taken(
+  whole: Backbone,
+  { firstBlocks: count, blocks: choice }: Pick<ModelPlan, 'firstBlocks' | 'blocks'>,
+): Backbone {
+  const backbone = count === null ? whole : firstBlocks(whole, count);
+  chosenBlocks(choice, { name: backbone.name, depth: blocks(backbone.config).length }); // before anything else is done
+  return backbone;
 }

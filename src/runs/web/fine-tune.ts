@@ -17,7 +17,7 @@ import type { RunControl } from '../../train/progress.js';
 import { runProtocol } from '../../train/protocol.js';
 import { readClasses, readRecord, readResult, storeIn, writeRecord } from '../../train/run-files.js';
 import { parseSplit, SPLIT_FILE, splitOf, splitText, withSplitOf } from '../../train/run-split.js';
-import { backboneChange, backboneRecord, checkData, fingerprints } from '../../train/sources.js';
+import { backboneChange, backboneRecord, checkData, fingerprints, taken } from '../../train/sources.js';
 import { microBatchOf, modelSpecs, prefixesOf } from '../../train/specs.js';
 import type { Pixels } from '../../train/splits.js';
 import { tellOfData } from '../../train/tell-of-data.js';
@@ -199,6 +199,10 @@ async function openBackbones(
   for (const role of ['student', 'teacher'] as const) {
     const model = models[role];
     if (!model) continue;
+    if (model.firstBlocks !== null) {
+      opened[role] = taken(opened.student!, model);
+      continue;
+    }
     const file = weights[role];
     if (file === undefined) {
       const what = `weights.${role}: the file of ${model.name} is missing`;
@@ -207,7 +211,7 @@ async function openBackbones(
     const path = pathOf(model.name);
     const bytes = files.get(path) ?? (await bytesOf(file, path, control));
     files.set(path, bytes);
-    opened[role] = await openBackbone(bytes, model, record?.[role] ?? null);
+    opened[role] = taken(await openBackbone(bytes, model, record?.[role] ?? null), model);
   }
   return { models: { student: opened.student!, teacher: opened.teacher! }, files };
 }
