@@ -94,6 +94,18 @@ describe('the report of a run', () => {
     ]);
   }, 60_000);
 
+  it('shows what has too many shapes as pixels, so that a page stays small', async () => {
+    const large = join(root, 'large');
+    cpSync(run, large, { recursive: true, preserveTimestamps: true });
+    const path = join(large, 'analysis', 'confusion.svg');
+    const shapes = Array.from({ length: 20_000 }, (_, i) => `<rect x="${i % 200}" y="${i % 100}" width="9" height="9"/>`);
+    writeFileSync(path, readFileSync(path, 'utf8').replace('</svg>', `${shapes.join('\n')}</svg>`));
+    const { bytes } = await report(large, { only: ['confusion'] });
+    expect(bytes).toBeLessThan(400_000);
+    const text = readFileSync(join(large, 'report.html'), 'utf8');
+    expect(text).toMatch(/<img alt="What is taken for what\. [^"]*" src="data:image\/jpeg;base64,/);
+  });
+
   it('shows what is asked for', async () => {
     const out = join(root, 'some.html');
     await report(run, { out, only: ['confusion', 'umap'], without: ['umap'] });
