@@ -1,6 +1,6 @@
 /** Random flips and crops of training images. */
 import { describe, expect, it } from 'vitest';
-import { type Augmentation, augments, imageChange } from '../src/data/augment.js';
+import { type Augmentation, augments, imageChange, looksOf } from '../src/data/augment.js';
 import type { PixelStore } from '../src/data/node/index.js';
 import { trivialAugment } from '../src/data/trivial-augment.js';
 import { randomStream } from '../src/random.js';
@@ -139,6 +139,38 @@ describe('batches of augmented images', () => {
       expect(teacher[i]).toBeCloseTo(value === 0 ? 0 : value - 102, 3);
     });
     expect(student).not.toEqual((await read(null, 3)).student);
+  });
+
+  it.each([
+    ['as it is', NONE],
+    ['flipped', { ...NONE, flip: true }],
+    ['flipped, moved and recoloured', { flip: true, cropPadding: 2, trivialAugment: true }],
+  ])('show the teacher what the student sees, mirrored, if wished: %s', async (_, augmentation) => {
+    const [same, other] = [await read(augmentation, 3), await read({ ...augmentation, teacherView: 'flip' }, 3)];
+    expect(other.student).toEqual(same.student);
+    expect(other.teacher).not.toEqual(same.teacher);
+    const rows = Array.from({ length: same.teacher.length / 5 }, (_, row) => same.teacher.slice(5 * row, 5 * row + 5));
+    expect(other.teacher).toEqual(rows.flatMap((row) => row.reverse()));
+  });
+
+  it('say what is mirrored where that is all', () => {
+    for (const teacherView of ['same', 'flip'] as const) {
+      for (const flip of [false, true]) {
+        const look = { ...NONE, flip, teacherView };
+        for (const teacher of [false, true]) {
+          const change = imageChange(look, GREY, PASS, 5, teacher);
+          const seen = new Set<string>();
+          for (let index = 0; index < 30; index++) {
+            const mirrors = change?.mirrors?.(index, 1) ?? false;
+            const planar = change?.look(image, index, 1) ?? image;
+            expect([...planar]).toEqual(expected({ flipped: mirrors, down: 0, right: 0 }));
+            seen.add(mirrors ? 'mirrored' : 'plain');
+          }
+          expect(seen.size === 2 ? 'both' : [...seen][0]).toBe(looksOf(look, teacher));
+        }
+      }
+    }
+    expect(imageChange({ ...NONE, cropPadding: 1 }, GREY, PASS)!.mirrors).toBeNull();
   });
 
   it('do not depend on how a batch is cut', async () => {

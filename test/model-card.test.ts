@@ -58,6 +58,7 @@ const SAMPLES: Record<Exclude<FieldName, Shorthand>, Sample> = {
   betaEnd: { set: { betaEnd: 0.3 }, told: 'goes to 0.3 in epoch 100 along a straight line' },
   betaShape: { set: { betaShape: 'cosine', betaEnd: 0.3 }, told: 'goes to 0.3 in epoch 100 along half a cosine' },
   teacherWarmupEpochs: { set: { teacherWarmupEpochs: 4 }, told: 'for distillation from epoch 5 on |' },
+  teacherView: { set: { teacherView: 'flip' }, told: '| the teacher sees | what the student sees, mirrored |' },
   distillGradient: { set: { distillGradient: 'student' }, told: '| distillation trains | the student alone |' },
   featureLayers: {
     set: { featureLayers: [2, 4], distill: 'features' },

@@ -123,6 +123,11 @@ describe('blocks that cannot teach', () => {
   it('are refused norms of their own', () => {
     expect(parsed({ teacherLayerNormEps: 1e-5 })).toThrow(/^teacherLayerNormEps: self:2 has the student’s norms/);
   });
+  it('are refused mirrored images where their patches would be compared', () => {
+    const tokens = { distill: 'features', teacherView: 'flip' } as const;
+    expect(parsed(tokens)).toThrow(/^teacherView: in a mirrored image each patch lies elsewhere/);
+    expect(parsed({ ...tokens, featureTokens: 'class' })).not.toThrow();
+  });
   it('are told when there are not so many', async () => {
     await expect(fineTune(asked(join(root, 'none'), 'self:7'))).rejects.toThrow(
       'student: the first 7 blocks were asked for, it has 6',

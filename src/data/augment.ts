@@ -13,7 +13,13 @@ export interface Augmentation {
   readonly cropPadding: number;
   /** One of fourteen changes of colour or shape. */
   readonly trivialAugment: boolean;
+  /** How the teacher sees what the student sees. Default: as it does. */
+  readonly teacherView?: TeacherView;
 }
+
+/** As the student sees it, or mirrored, whatever was done to it before. */
+export const TEACHER_VIEWS = ['same', 'flip'] as const;
+export type TeacherView = (typeof TEACHER_VIEWS)[number];
 
 /** Which pass over which images. */
 export interface AugmentationPass {
@@ -37,6 +43,15 @@ export const augments = ({ flip, cropPadding, trivialAugment }: Augmentation): b
 export const onlyMirrors = ({ cropPadding, trivialAugment }: Augmentation): boolean =>
   cropPadding === 0 && !trivialAugment;
 
+/** Which of the two a model is shown. */
+export type Looks = 'plain' | 'mirrored' | 'both';
+
+/** Those there are where images are mirrored at most. @param teacher whether the teacher's are meant */
+export function looksOf({ flip, teacherView = 'same' }: Augmentation, teacher: boolean): Looks {
+  if (flip) return 'both';
+  return teacher && teacherView === 'flip' ? 'mirrored' : 'plain';
+}
+
 /** An image, bytes [C, height, width], left to right. */
 export function mirrored(planar: Uint8Array, size: ImageSize): Uint8Array {
   const sides = sidesOf(size);
@@ -50,6 +65,7 @@ export function mirrored(planar: Uint8Array, size: ImageSize): Uint8Array {
  *
  * @param fill byte of each channel that stands for what lies outside the image
  * @param size of the images; default: squares
+ * @param teacher whether they are the teacher's, which may see them otherwise
  * @see He et al. 2016, arXiv:1512.03385, section 4.2: four pixels padded on each side, a random crop, a random flip
  */
 export function imageChange(
@@ -57,8 +73,10 @@ export function imageChange(
   fill: readonly number[],
   { seed, phase, epoch }: AugmentationPass,
   size?: ImageSize,
+  teacher = false,
 ): ImageChange | null {
-  if (!augments(augmentation)) return null;
+  const turned = teacher && augmentation.teacherView === 'flip';
+  if (!augments(augmentation) && !turned) return null;
   const { flip, cropPadding: padding, trivialAugment: trivial } = augmentation;
   const streamOf = (index: number, copy: number) =>
     randomStream(seed, 'augment', phase, epoch, index, ...(copy > 0 ? [copy] : []));
@@ -70,9 +88,10 @@ export function imageChange(
       const flipped = flips(random);
       const [down, right] = padding > 0 ? [0, 1].map(() => random.below(2 * padding + 1) - padding) : [0, 0];
       const view = moved(planar, sides, fill, [down!, right!], flipped);
-      return trivial ? trivialAugment(view, fill, random, sides) : view;
+      const seen = trivial ? trivialAugment(view, fill, random, sides) : view;
+      return turned ? mirrored(seen, sides) : seen;
     },
-    mirrors: onlyMirrors(augmentation) ? (index, copy = 0) => flips(streamOf(index, copy)) : null,
+    mirrors: onlyMirrors(augmentation) ? (index, copy = 0) => flips(streamOf(index, copy)) !== turned : null,
   };
 }
 

@@ -4,6 +4,7 @@
  * Each setting that changes results belongs in a row, or among the model's properties (model-card.ts);
  * test/model-card.test.ts holds it.
  */
+import type { TeacherView } from '../data/augment.js';
 import type { Balance } from '../data/balance.js';
 import { allLosses } from '../distill/index.js';
 import type { DistillationLoss } from '../distill/loss.js';
@@ -77,6 +78,7 @@ const TEACHING: readonly RecipeRow[] = [
   taughtRow('distillation loss', lossInWords),
   taughtRow('features compared', featuresInWords),
   taughtRow('weights of the losses', weightsInWords),
+  taughtRow('the teacher sees', ({ teacherView }) => VIEWS[teacherView]),
   taughtRow('distillation trains', ({ distillGradient }) => FLOWS[distillGradient]),
 ];
 
@@ -184,6 +186,11 @@ function weightsInWords(settings: FineTuneSettings): string {
   const along = betaShape === 'linear' ? 'a straight line' : 'half a cosine';
   return `${terms}${without > 0 ? '' : ' in the first epoch'}, which goes to ${betaEnd} in epoch ${epochs} along ${along}`;
 }
+
+const VIEWS: Readonly<Record<TeacherView, string | null>> = {
+  same: null,
+  flip: 'what the student sees, mirrored',
+};
 
 const FLOWS: Readonly<Record<GradientFlow, string | null>> = {
   both: null,

@@ -192,7 +192,7 @@ describe('a prefix store', () => {
     const seen = new Set<string>();
     for (const kept of [storage(null), storage(folder, 0), storage(folder, 0), null]) {
       calls.length = 0;
-      const store = await openPrefixStore(images, wide, kept, true);
+      const store = await openPrefixStore(images, wide, kept, 'both');
       for (let epoch = 0; epoch < 12; epoch++) {
         const change = imageChange(look, [0], { seed: 1, phase: 'final', epoch }, [1, 3])!;
         const [indices, copies] = [
@@ -230,10 +230,11 @@ describe('a prefix store', () => {
       epoch: 0,
     })!;
     const [plain, both] = await Promise.all(
-      [false, true].map((mirrors) => openPrefixStore(pixels(), counted().prefix, null, mirrors)),
+      (['plain', 'both'] as const).map((looks) => openPrefixStore(pixels(), counted().prefix, null, looks)),
     );
-    await expect(plain!.read([0], flips)).rejects.toThrow('as they are, or mirrored at most');
-    await expect(both!.read([0], moves)).rejects.toThrow('as they are, or mirrored at most');
+    const refused = /of images that are plain was asked for others/;
+    await expect(plain!.read(all, flips)).rejects.toThrow(refused);
+    await expect(both!.read([0], moves)).rejects.toThrow('may be mirrored, and no more');
   });
 
   it('keeps nothing of images that are looked at once', async () => {

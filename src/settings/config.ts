@@ -114,12 +114,17 @@ export function resolveConfig(input: FineTuneInput, splitSeed?: number): FineTun
 }
 
 /** @throws IdatError `config.field` for an unknown loss, and for settings that it has no use for */
-function checkLoss({ distill, squaredTemperature }: FineTuneSettings): void {
+function checkLoss({ distill, squaredTemperature, teacherView, featureTokens }: FineTuneSettings): void {
   let loss: ReturnType<typeof lossByName>;
   try {
     loss = lossByName(distill);
   } catch (error) {
     throw fieldError('distill', 'unknown', (error as Error).message, error);
+  }
+  if (teacherView === 'flip' && loss.reads === 'features' && featureTokens === 'all') {
+    const what =
+      'in a mirrored image each patch lies elsewhere, and would be held against another one of the student’s';
+    throw fieldError('teacherView', 'unused', `${what}; compare featureTokens class, or logits`);
   }
   if (!squaredTemperature || loss.softens) return;
   const expected = `${distill} has no temperature, expected a loss that has, such as kl`;

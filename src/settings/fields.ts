@@ -5,6 +5,7 @@
  * card, the benchmark, and the comparison of runs.
  */
 import { z } from 'zod';
+import { TEACHER_VIEWS } from '../data/augment.js';
 import { BALANCES } from '../data/balance.js';
 import { LOSSES, WEIGHT_SHAPES } from '../distill/index.js';
 import { PASS_NAMES } from '../graph/passes/index.js';
@@ -271,6 +272,13 @@ export const FIELDS = {
     'result',
     z.enum(GRADIENT_FLOWS).default('both'),
     'which models the distillation loss trains',
+    taught,
+  ),
+  teacherView: field(
+    'distillation',
+    'result',
+    z.enum(TEACHER_VIEWS).default('same'),
+    'how the teacher sees each training image: as the student does, or that mirrored',
     taught,
   ),
   featureLayers: field(

@@ -148,7 +148,7 @@ export type TrainingPlan = Pick<
 
 /** Sorts the settings of a run. The only place that reads them one by one. */
 export function planOf(settings: FineTuneSettings): RunPlan {
-  const { flip, cropPadding, trivialAugment, dropTokens, dropPath, head, imageSize } = settings;
+  const { flip, cropPadding, trivialAugment, teacherView, dropTokens, dropPath, head, imageSize } = settings;
   const shared = {
     imageSize: imageSize === undefined ? undefined : (parseImageSize(`${imageSize}`) ?? undefined),
     head,
@@ -196,7 +196,7 @@ export function planOf(settings: FineTuneSettings): RunPlan {
       perStep: settings.lrPerStep,
     },
     optimiser: { weightDecay: settings.weightDecay, clipNorm: settings.clipNorm ?? null },
-    augmentation: { flip, cropPadding, trivialAugment },
+    augmentation: { flip, cropPadding, trivialAugment, teacherView },
     tokens: { drop: dropTokens, fullEpochs: settings.fullTokenEpochs },
     balance: settings.balance,
     averageEpochs: settings.averageEpochs,

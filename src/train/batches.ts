@@ -74,7 +74,7 @@ export async function* epochBatches(plan: EpochPlan): AsyncGenerator<MicroBatch>
   const { order, copies } = plannedOrder(plan);
   const perClass = plan.balance === 'weights' ? classWeights(data.student.labels) : null;
   const roles = ROLES.filter((role) => models[role]);
-  const changes = roles.map((role) => changeOf(plan, models[role]!));
+  const changes = roles.map((role) => changeOf(plan, models[role]!, role));
   const calls = pieces(batchSize, microBatch);
   for (let step = firstStep; step < order.length; step++) {
     const multipliers = roles.map((role) =>
@@ -148,10 +148,10 @@ function branchMultipliers(
 }
 
 /** How an epoch's images of a model are changed: what is outside them has the mean colour, which is 0 for the model. */
-function changeOf({ augmentation, ...pass }: EpochPlan, model: ModelSpec): ImageChange | null {
+function changeOf({ augmentation, ...pass }: EpochPlan, model: ModelSpec, role: Role): ImageChange | null {
   if (!augmentation) return null;
   const grey = model.backbone.mean.map((mean) => Math.round(255 * mean));
-  return imageChange(augmentation, grey, pass, model.backbone.config.imageSize);
+  return imageChange(augmentation, grey, pass, model.backbone.config.imageSize, role === 'teacher');
 }
 
 function patchesKept(

@@ -12,6 +12,7 @@ import { fasterWays } from './faster.js';
 import { type LoadedPrefix, recordBytes, recordSize } from './prefix-store.js';
 import type { Estimate } from './progress.js';
 import { totalEpochs } from './schedule.js';
+import { sharesPrefix } from './splits.js';
 import type { TrainState } from './state.js';
 import { type PartTimes, type TimedRun, timeParts } from './time-parts.js';
 
@@ -105,7 +106,9 @@ function spaceOf({ plan, compiled, pixels, prefixFiles }: TimedRun): Pick<Estima
     if (!store.fromCache && (!inMemory || plan.cache.folder !== null)) diskBytes += bytes;
   }
 
-  const kept = (plan.augmentation.flip ? 2 : 1) * prefixBytes(pixels[plan.protocol.train]!, prefixes);
+  const kept =
+    (plan.augmentation.flip ? 2 : 1) *
+    prefixBytes(pixels[plan.protocol.train]!, prefixes, sharesPrefix(plan, prefixes));
   memoryBytes += Math.min(kept, plan.cache.prefixBytes);
   if (prefixFiles) diskBytes += prefixFiles.lasting ? kept : Math.max(0, kept - plan.cache.prefixBytes);
 
@@ -126,10 +129,10 @@ const storesOf = (pixels: TimedRun['pixels']): Set<PixelStore> =>
 function prefixBytes(
   stores: { readonly student: PixelStore; readonly teacher: PixelStore | null },
   prefixes: { readonly student: LoadedPrefix | null; readonly teacher: LoadedPrefix | null },
+  shared: boolean,
 ): number {
   return ROLES.reduce((sum, role) => {
-    const shared = role === 'teacher' && prefixes.teacher === prefixes.student;
-    const prefix = shared ? null : prefixes[role]?.prefix;
+    const prefix = shared && role === 'teacher' ? null : prefixes[role]?.prefix;
     return prefix ? sum + (stores[role]?.count ?? 0) * recordBytes(recordSize(prefix)) : sum;
   }, 0);
 }

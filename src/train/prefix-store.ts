@@ -1,7 +1,7 @@
 /**
  * What a model's frozen prefix computes, once for each image of a split and then at hand for every epoch.
  */
-import { type ImageChange, mirrored } from '../data/augment.js';
+import { type ImageChange, type Looks, mirrored } from '../data/augment.js';
 import type { PixelStore } from '../data/pixels.js';
 import { sha256 } from '../files/sha256.js';
 import { costOf, type Program, type ProgramCost } from '../graph/emit.js';
@@ -144,21 +144,22 @@ export interface PrefixStore extends ModelInputs {
  * are lie in the same places of the same file whether or not there are others.
  *
  * @param storage null: keep nothing, for images that are looked at once
- * @param mirrors whether images are mirrored as well: each may then leave two records
+ * @param looks how images are shown: of both, each may leave two records
  */
 export async function openPrefixStore(
   pixels: PixelStore,
   loaded: LoadedPrefix,
   storage: PrefixStorage | null,
-  mirrors = false,
+  looks: Looks = 'plain',
 ): Promise<PrefixStore> {
   const { count, labels } = pixels;
   const shape: PrefixFileShape = {
     key: await sha256(`${loaded.identity}:${pixels.pixelsKey}`),
-    records: mirrors ? 2 * count : count,
+    records: looks === 'both' ? 2 * count : count,
     size: recordSize(loaded.prefix),
   };
-  const kept = storage && new Kept(shape, storage);
+  const first = looks === 'mirrored' ? count : 0;
+  const kept = storage && new Kept(shape, first, storage);
   await kept?.open();
   const source = pixelInputs(pixels, loaded.model);
   // an image's second copy is its mirror image
@@ -192,9 +193,11 @@ export async function openPrefixStore(
     return found;
   };
   const read: ModelInputs['read'] = async (indices, change, copies) => {
-    const mirrorsNow = change ? mirrors && change.mirrors : () => false;
-    if (!mirrorsNow) throw new Error('a prefix whose images were to be as they are, or mirrored at most');
-    const records = indices.map((index, i) => (mirrorsNow(index, copies?.[i]) ? count + index : index));
+    const mirrors = change ? change.mirrors : () => false;
+    if (!mirrors) throw new Error('images behind a prefix may be mirrored, and no more');
+    const records = indices.map((index, i) => (mirrors(index, copies?.[i]) ? count + index : index));
+    const stray = records.some((record) => record < first || record >= first + shape.records);
+    if (stray) throw new Error(`a store of images that are ${looks} was asked for others`);
     const found = await fetch(records);
     return gather(
       loaded.prefix,
@@ -202,7 +205,8 @@ export async function openPrefixStore(
     );
   };
   const prepare = async (indices: readonly number[]): Promise<void> => {
-    const records = mirrors ? indices.flatMap((index) => [index, count + index]) : indices;
+    const own = indices.map((index) => first + index);
+    const records = looks === 'both' ? own.flatMap((record) => [record, count + record]) : own;
     if (kept) await fetch(records.filter((record) => !kept.knows(record)));
   };
   return { count, labels, read, prepare, close: async () => kept?.close() };
@@ -268,13 +272,16 @@ class Kept {
   private writable = true;
   /** 1 for each image whose record was computed or read already. */
   private readonly known: Uint8Array;
-  private firstUnknown = 0;
+  private firstUnknown: number;
 
+  /** @param first of the records */
   constructor(
     private readonly shape: PrefixFileShape,
+    first: number,
     private readonly storage: PrefixStorage,
   ) {
-    this.known = new Uint8Array(shape.records);
+    this.known = new Uint8Array(first + shape.records);
+    this.firstUnknown = first;
   }
 
   /** Takes up what an earlier run left. */

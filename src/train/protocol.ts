@@ -2,6 +2,7 @@
  * A run from where it stands to its end, by its protocol (settings/protocols.ts): which splits it trains on, which epoch is
  * kept, what it is measured on.
  */
+import { looksOf } from '../data/augment.js';
 import { IdatError } from '../errors.js';
 import type { RunPlan } from '../settings/plan.js';
 import { looksEvery, type SplitName } from '../settings/protocols.js';
@@ -151,7 +152,7 @@ export async function withSplits<T>(
   action: (splits: Splits) => Promise<T>,
 ): Promise<T> {
   const splits = openSplits(pixels, models, prefixes, {
-    mirrors: plan.augmentation.flip,
+    looks: { student: looksOf(plan.augmentation, false), teacher: looksOf(plan.augmentation, true) },
     memoryBytes: plan.cache.prefixBytes,
     files: prefixFiles,
     onProblem: (text) => control.onProgress?.({ kind: 'note', text, code: 'prefix.uncached' }),

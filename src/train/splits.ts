@@ -2,10 +2,12 @@
  * Opens the splits of a data set as the models of a run read them, and closes them together.
  */
 
+import { type Looks, looksOf } from '../data/augment.js';
 import type { PixelStore } from '../data/pixels.js';
+import type { RunPlan } from '../settings/plan.js';
 import type { SplitName } from '../settings/protocols.js';
 import type { TunedModel } from '../step/model.js';
-import type { Pair, Role } from '../step/roles.js';
+import type { EachRole, Pair, Role } from '../step/roles.js';
 import { type ModelInputs, pixelInputs, type SplitInputs } from './inputs.js';
 import {
   type LoadedPrefix,
@@ -20,6 +22,12 @@ import {
 export type SplitPixels = Pair<PixelStore>;
 
 export type Pixels = Partial<Record<SplitName, SplitPixels>>;
+
+/** Whether both models read what one prefix makes of the same images, which is computed and kept once. */
+export const sharesPrefix = (
+  { augmentation }: Pick<RunPlan, 'augmentation'>,
+  { student, teacher }: Pick<LoadedPrefixes, Role>,
+): boolean => student === teacher && looksOf(augmentation, false) === looksOf(augmentation, true);
 
 /** The frozen prefixes of a run; null where a model has none. */
 export interface LoadedPrefixes {
@@ -41,7 +49,7 @@ export interface Splits {
 }
 
 /**
- * @param mirrors whether training images are mirrored at random
+ * @param looks of training images
  * @param memoryBytes for all splits together, see `openPrefixStore`
  * @param files for what does not fit; null: none
  */
@@ -49,7 +57,7 @@ export function openSplits(
   pixels: Pixels,
   models: Pair<TunedModel>,
   prefixes: LoadedPrefixes,
-  options: { mirrors: boolean; memoryBytes: number; files: PrefixFiles | null; onProblem(text: string): void },
+  options: { looks: EachRole<Looks>; memoryBytes: number; files: PrefixFiles | null; onProblem(text: string): void },
 ): Splits {
   const storage: PrefixStorage = {
     memory: new MemoryBudget(options.memoryBytes),
@@ -61,23 +69,26 @@ export function openSplits(
     split: SplitName,
     role: Role,
     prefix: LoadedPrefix | null,
-    { keep, mirrors }: { keep: boolean; mirrors: boolean },
+    { keep, looks }: { keep: boolean; looks: Looks },
   ) => {
     const store = pixels[split]![role]!;
     if (!prefix) return pixelInputs(store, models[role]!.spec);
-    const key = JSON.stringify([split, prefix.identity, mirrors]);
-    if (!stores.has(key)) stores.set(key, openPrefixStore(store, prefix, keep ? storage : null, mirrors));
+    const key = JSON.stringify([split, prefix.identity, looks]);
+    if (!stores.has(key)) stores.set(key, openPrefixStore(store, prefix, keep ? storage : null, looks));
     return stores.get(key)!;
   };
-  const trained = { keep: true, mirrors: options.mirrors };
+  const trained = (role: Role) => ({ keep: true, looks: options.looks[role] });
   return {
     training: async (split) => ({
-      student: await open(split, 'student', prefixes.student, trained),
-      teacher: models.teacher && (await open(split, 'teacher', prefixes.teacher, trained)),
+      student: await open(split, 'student', prefixes.student, trained('student')),
+      teacher: models.teacher && (await open(split, 'teacher', prefixes.teacher, trained('teacher'))),
     }),
-    // of a split to train on, whose store is the same
-    reading: (split, role, prefix) => open(split, role, prefix, trained),
-    evaluation: (split, again) => open(split, 'student', prefixes.evaluation, { keep: again, mirrors: false }),
+    // as they are; where both looks are trained on, the store is the same
+    reading: (split, role, prefix) => {
+      const looks = options.looks[role] === 'both' ? 'both' : 'plain';
+      return open(split, role, prefix, { keep: true, looks });
+    },
+    evaluation: (split, again) => open(split, 'student', prefixes.evaluation, { keep: again, looks: 'plain' }),
     close: async () => {
       for (const store of stores.values()) await (await store).close();
     },

@@ -8,7 +8,7 @@ import { epochBatches } from './batches.js';
 import type { Compiled } from './compiled.js';
 import { type ModelInputs, pixelInputs } from './inputs.js';
 import { type LoadedPrefix, MemoryBudget, openPrefixStore, type PrefixFiles } from './prefix-store.js';
-import type { Pixels } from './splits.js';
+import { type Pixels, sharesPrefix } from './splits.js';
 import type { TrainState } from './state.js';
 import { batchGradients } from './update-step.js';
 
@@ -55,7 +55,7 @@ export async function timeParts(
   const { session, draws } = steps.somePatches;
   const batchSize = Math.min(plan.batch.size, stores.student.count);
   const student = await timePrefix(stores.student, prefixes.student, prefixFiles);
-  const shared = prefixes.teacher === prefixes.student; // then both read what is computed once
+  const shared = sharesPrefix(plan, prefixes);
   const teacher = stores.teacher && !shared ? await timePrefix(stores.teacher, prefixes.teacher, prefixFiles) : 0;
   const same = prefixes.evaluation?.session === prefixes.student?.session;
   const evaluationPrefix = same ? student : await timePrefix(stores.student, prefixes.evaluation, prefixFiles);
