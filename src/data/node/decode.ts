@@ -1,6 +1,6 @@
 /**
  * Image files to RGB bytes, as Pillow's `Image.open(…).convert('RGB')` gives them. Nothing else imports sharp, but for what
- * draws (analysis/node/encode.ts).
+ * draws (analysis/node/encode.ts) and what does as others do (export/library-resize.ts).
  */
 import sharp from 'sharp';
 import { IdatError } from '../../errors.js';
