@@ -21,12 +21,22 @@ const TYPES: Readonly<Record<string, string>> = {
 const PAGE =
   '<!doctype html><title>idat</title><script type="module">import * as idat from "/dist/browser/idat.js"; window.idat = idat;</script>';
 
-/** Serves a folder on 127.0.0.1. What is not there is answered with the page, as many servers do. */
-export async function serve(folder = root, page = PAGE): Promise<{ url: string; asked: string[]; close(): void }> {
+/** Serves a folder on 127.0.0.1. What is not there is answered with the page, as many servers do. @param more files by their path */
+export async function serve(
+  folder = root,
+  page = PAGE,
+  more: ReadonlyMap<string, Uint8Array> = new Map(),
+): Promise<{ url: string; asked: string[]; close(): void }> {
   const asked: string[] = [];
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url!, 'http://localhost').pathname);
     asked.push(path);
+    const extra = more.get(path);
+    if (extra) {
+      response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': extra.length });
+      response.end(extra);
+      return;
+    }
     const file = normalize(join(folder, path));
     const found = file.startsWith(normalize(folder + sep)) && statSync(file, { throwIfNoEntry: false })?.isFile();
     if (!found) {

@@ -22,7 +22,15 @@ import { microBatchOf, modelSpecs, prefixesOf } from '../../train/specs.js';
 import type { Pixels } from '../../train/splits.js';
 import { tellOfData } from '../../train/tell-of-data.js';
 import { bytesOf, dataOf, openBackbone, pathOf, type WebFile } from './sources.js';
-import { createStored, freeName, openStored, removeStored, type StoredRun, withRunLock } from './storage.js';
+import {
+  createStored,
+  freeName,
+  openStored,
+  refuseStored,
+  removeStored,
+  type StoredRun,
+  withRunLock,
+} from './storage.js';
 
 /** The files of a run, which its settings only name. */
 export interface WebSources {
@@ -72,6 +80,8 @@ export async function fineTune(request: WebRequest, control: RunControl, host: W
   const source = dataName ?? (data instanceof File ? data.name : typeof data === 'string' ? data : 'data');
   const settings = parseConfig({ ...rest, data: source });
   const plan = planOf(settings);
+  const name = wanted ?? (await freeName(`${source.replace(/^.*\//, '').replace(/\.zip$/i, '')}-${plan.variant}`));
+  await refuseStored(name);
   const backbones = await openBackbones(plan, weights, control, null);
   const dataset = await openWebDataset(await dataOf(data, source, control), source, { seed: plan.splitSeed });
   const pixels = await openPixels(dataset, plan, backbones.models, control);
@@ -94,7 +104,6 @@ export async function fineTune(request: WebRequest, control: RunControl, host: W
       teacher: backbones.models.teacher && backboneRecord(backbones.models.teacher),
     };
     const compiled = await loadPrograms(runtime.withThreads(1, replicas), plan, specs, prefixes, resolved);
-    const name = wanted ?? (await freeName(`${source.replace(/^.*\//, '').replace(/\.zip$/i, '')}-${plan.variant}`));
     return await withRunLock(name, async () => {
       const stored = await createStored(name);
       try {

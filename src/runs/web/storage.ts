@@ -32,12 +32,17 @@ export async function openStored(name: string): Promise<StoredRun> {
   }
 }
 
-/** @throws IdatError `run.exists`, `run.storage` */
-export async function createStored(name: string): Promise<StoredRun> {
-  const runs = await home();
+/** Whether a run may be kept under this name, before time is spent on it. @throws IdatError as `createStored` */
+export async function refuseStored(name: string): Promise<void> {
   if ((await listStored()).includes(checkedName(name))) {
     throw new IdatError('run.exists', `${name}: has a run already: go on with it, or choose another name`);
   }
+}
+
+/** @throws IdatError `run.name`, `run.exists`, `run.storage` */
+export async function createStored(name: string): Promise<StoredRun> {
+  const runs = await home();
+  await refuseStored(name);
   return storedRun(name, await explained(name, () => runs.getDirectoryHandle(name, { create: true })));
 }
 
