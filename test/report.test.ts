@@ -98,7 +98,10 @@ describe('the report of a run', () => {
     const large = join(root, 'large');
     cpSync(run, large, { recursive: true, preserveTimestamps: true });
     const path = join(large, 'analysis', 'confusion.svg');
-    const shapes = Array.from({ length: 20_000 }, (_, i) => `<rect x="${i % 200}" y="${i % 100}" width="9" height="9"/>`);
+    const shapes = Array.from(
+      { length: 20_000 },
+      (_, i) => `<rect x="${i % 200}" y="${i % 100}" width="9" height="9"/>`,
+    );
     writeFileSync(path, readFileSync(path, 'utf8').replace('</svg>', `${shapes.join('\n')}</svg>`));
     const { bytes } = await report(large, { only: ['confusion'] });
     expect(bytes).toBeLessThan(400_000);
