@@ -52,6 +52,7 @@ describe('a drawing in a page', () => {
 
   it.each([
     ['a script', `${plain}<script>alert(1)</script></svg>`],
+    ['a script from elsewhere', `${plain}<script href="data:image/png;base64,AAAA"></script></svg>`],
     ['a foreign object', `${plain}<foreignObject></foreignObject></svg>`],
     ['a link', `${plain}<a href="https://example.org"><text>x</text></a></svg>`],
     ['a picture from elsewhere', `${plain}<image href="https://example.org/x.png"/></svg>`],
