@@ -21,16 +21,27 @@ const TYPES: Readonly<Record<string, string>> = {
 const PAGE =
   '<!doctype html><title>idat</title><script type="module">import * as idat from "/dist/browser/idat.js"; window.idat = idat;</script>';
 
+export interface FileServer {
+  readonly url: string;
+  /** Paths that are answered with 404. */
+  readonly absent: Set<string>;
+  close(): void;
+}
+
 /** Serves a folder on 127.0.0.1. What is not there is answered with the page, as many servers do. @param more files by their path */
 export async function serve(
   folder = root,
   page = PAGE,
   more: ReadonlyMap<string, Uint8Array> = new Map(),
-): Promise<{ url: string; asked: string[]; close(): void }> {
-  const asked: string[] = [];
+): Promise<FileServer> {
+  const absent = new Set<string>();
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url!, 'http://localhost').pathname);
-    asked.push(path);
+    if (absent.has(path)) {
+      response.writeHead(404);
+      response.end('nothing here');
+      return;
+    }
     const extra = more.get(path);
     if (extra) {
       response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': extra.length });
@@ -52,7 +63,7 @@ export async function serve(
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}`, asked, close: () => server.close() };
+  return { url: `http://127.0.0.1:${port}`, absent, close: () => server.close() };
 }
 
 export interface Browser {
@@ -71,7 +82,8 @@ export async function startBrowser(url: string): Promise<Browser> {
   const launch = async () => {
     const context = await chromium.launchPersistentContext(profile, {
       executablePath: CHROMIUM,
-      args: ['--no-sandbox', '--disable-dev-shm-usage'],
+      // nothing but this machine can be reached: what trains needs nobody else
+      args: ['--no-sandbox', '--disable-dev-shm-usage', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'],
     });
     context.on('request', (request) => {
       if (/^https?:/.test(request.url()) && !request.url().startsWith(url)) foreign.push(request.url());

@@ -241,4 +241,17 @@ describe.skipIf(!hasChromium)('in a browser tab', { timeout: 300_000 }, () => {
     expect(await page.evaluate(() => window.idat.listRuns())).not.toContain('lost');
     expect(browser.foreign).toEqual([]);
   });
+
+  it('says so where a part of the package is not served', async () => {
+    for (const [part, code] of [
+      ['ort-wasm-simd-threaded.wasm', 'runtime.unloadable'],
+      ['engine-worker.js', 'runtime.unloadable'],
+      ['training-worker.js', 'runtime.unloadable'],
+    ] as const) {
+      server.absent.add(`/dist/browser/${part}`);
+      const { outcome } = await train({ run: 'x' });
+      expect([part, outcome]).toEqual([part, expect.objectContaining({ code })]);
+      server.absent.delete(`/dist/browser/${part}`);
+    }
+  });
 });

@@ -21,7 +21,11 @@ export async function bytesOf(file: WebFile, name: string, control: RunControl):
   if (file instanceof ArrayBuffer) return new Uint8Array(file);
   if (typeof file === 'string') return fetched(file, name, control);
   if (file.size > MAX_FILE_BYTES) throw tooLarge(name, file.size);
-  return new Uint8Array(await file.arrayBuffer());
+  const bytes = await file.arrayBuffer().catch((error: Error) => {
+    const what = 'cannot be read; it may have been changed or moved since it was chosen, or be too large for this tab';
+    throw new IdatError('files.open', `${name}: ${what}`, { cause: error });
+  });
+  return new Uint8Array(bytes);
 }
 
 /** A data set as it is given, or fetched as a zip. */

@@ -45,8 +45,21 @@ self.onmessage = async ({ data }: MessageEvent<PageMessage>) => {
   try {
     post({ kind: 'value', value: await answer(data) });
   } catch (error) {
-    const known = error instanceof IdatError;
-    const { message } = error as Error;
-    post({ kind: 'error', code: known ? error.code : null, message, issues: known ? error.issues : [] });
+    post(told(error));
   }
 };
+
+/** An error as it goes to the page. What no refusal foresaw keeps its own words, but for want of memory. */
+function told(error: unknown): WorkerMessage {
+  if (error instanceof IdatError) {
+    const { code, message, issues } = error;
+    return { kind: 'error', code, message, issues };
+  }
+  const { message } = error as Error;
+  if (!(error instanceof RangeError) || !/alloc|array (buffer )?(size|length)/i.test(message)) {
+    return { kind: 'error', code: null, message, issues: [] };
+  }
+  const what = `the memory of this tab is not enough (${message})`;
+  const advice = 'take a smaller model, fewer pictures or a smaller prefixMemory, or train in a terminal';
+  return { kind: 'error', code: 'runtime.memory', message: `${what}; ${advice}`, issues: [] };
+}
