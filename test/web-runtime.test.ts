@@ -5,6 +5,9 @@ import type { Backbone } from '../src/backbones/backbone.js';
 import { backboneFromBytes } from '../src/backbones/in-memory.js';
 import { knownBackbone } from '../src/backbones/known-backbones.js';
 import { backboneFromFile } from '../src/backbones/node/checkpoint.js';
+import { emit } from '../src/graph/emit.js';
+import { computedConstant } from '../src/graph/ops/constant.js';
+import { add, input } from '../src/graph/ops/index.js';
 import { startRuntime } from '../src/runtime/node/start.js';
 import type { Runtime } from '../src/runtime/runtime.js';
 import { openEngine } from '../src/runtime/web/engine.js';
@@ -60,6 +63,23 @@ describe('training in WebAssembly', () => {
     ];
     expect(twice.state.student.parameters).toEqual(once.state.student.parameters);
   });
+});
+
+it('hands over weights that compiling computes, too large to stand in the program', async () => {
+  const length = 2 ** 18; // of float32, the least that goes apart
+  const made = (factor: number) =>
+    computedConstant([length], () => Float32Array.from({ length }, (_, i) => factor * i));
+  let files: readonly unknown[] = [];
+  const session = await runtime.load((sink) => {
+    const program = emit({ sum: add(add(input('x', [length]), made(1)), made(2)) }, sink);
+    files = program.files;
+    return program;
+  });
+  expect(files).toHaveLength(1);
+  const { sum } = await session.run({ x: new Float32Array(length).fill(0.5) });
+  expect(sum!.findIndex((value, i) => value !== 3 * i + 0.5)).toBe(-1);
+  expect(session.spent()).toMatchObject({ calls: 1 });
+  await session.close();
 });
 
 describe('with the bundled pair', () => {
