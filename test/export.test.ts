@@ -66,7 +66,7 @@ async function askLibrary(folder: string, files: readonly string[]): Promise<Ans
 
 async function askIdat(from: string, files: readonly string[]) {
   const classifier = await openClassifier(from, { threads: 1 });
-  const answers = await classifier.predict([...files], { top: 3 });
+  const answers = await classifier.classify([...files], { top: 3 });
   await classifier.close();
   return answers.map(({ predictions }) => predictions);
 }

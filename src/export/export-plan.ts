@@ -1,9 +1,8 @@
 /** What may be asked of an export. */
 import { IdatError } from '../errors.js';
+import { IMAGES, PIXEL_VALUES, RESIZES, type ResizeBy } from '../onnx/names.js';
 import type { TestDataSource } from '../runs/data-source.js';
 import type { RunControl } from '../train/progress.js';
-import { IMAGES } from './onnx-graph.js';
-import { PIXEL_VALUES, RESIZES, type ResizeBy } from './transformers-js.js';
 
 export const EXPORT_FORMATS = ['onnx', 'transformers.js'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];

@@ -5,19 +5,21 @@ import { IdatError } from '../errors.js';
 import { writeFileAtomic } from '../files/node/atomic-write.js';
 import { safetensorsPieces } from '../files/safetensors.js';
 import { encodeModel, type ModelProto } from '../graph/onnx-proto.js';
-import { type MovedWeights, type OpenedRun, openRun } from '../runs/open-run.js';
+import { adapterMetadata, type ExportFacts, licenceNotes, modelMetadata } from '../onnx/metadata.js';
+import { ADAPTER_FILE, IMAGES, MODEL_FILE, MODEL_FILES, PARAMETERS } from '../onnx/names.js';
+import { onnxGraph } from '../onnx/onnx-graph.js';
+import { withImagesNamed, withPixelInput } from '../onnx/pixel-input.js';
+import { type MovedWeights, openRun } from '../runs/open-run.js';
 import { buildForward } from '../step/forward.js';
 import type { ModelSpec, TrainableLayout } from '../step/model.js';
 import { refuseDiverged } from '../train/evaluate.js';
+import { valFamiliarities } from '../train/metrics.js';
 import { type Checked, checkExport } from './check-export.js';
 import { withCheckImages } from './check-images.js';
 import { type ExportFormat, type ExportOptions, type ExportPlan, inputName, planOf } from './export-plan.js';
 import { inFreshFolder, readBack, refuseExisting, type WrittenFile } from './fresh-folder.js';
-import { adapterMetadata, type ExportFacts, licenceNotes, modelMetadata } from './metadata.js';
-import { IMAGES, onnxGraph, PARAMETERS } from './onnx-graph.js';
-import { withImagesNamed, withPixelInput } from './pixel-input.js';
 import { exportReadme } from './readme.js';
-import { libraryConfigs, MODEL_FILES } from './transformers-js.js';
+import { libraryConfigs } from './transformers-js.js';
 
 export interface ExportResult {
   /** The folder. */
@@ -53,7 +55,9 @@ export async function exportRun(runDir: string, options: ExportOptions): Promise
   if (plan.precision === 'float32') refuseTooLarge(model.backbone.name, program.weightBytes + 4 * layout.size);
   const parameters = await run.parameters('student', layout);
   refuseDiverged(parameters, 'numbers of the student');
-  const facts = { run, backbone: model.backbone, ...plan, input: inputOf(plan, model) };
+  const familiarities = valFamiliarities(await run.metrics());
+  const { backbone } = model;
+  const facts = { run, backbone, model, layout, ...plan, input: inputOf(plan, model), familiarities };
   const { data, onProgress, signal } = options;
   const control = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
   // the images are opened first: what is wrong with them shows before anything is computed
@@ -122,24 +126,26 @@ async function writeModel(
   const graph = { ...graphOf(model, tuned, plan), metadata: modelMetadata(facts) };
   const weights = graph.initializers.reduce((sum, { data }) => sum + (data as Uint8Array).length, 0);
   refuseTooLarge(model.backbone.name, weights);
-  const name = plan.format === 'onnx' ? 'model.onnx' : MODEL_FILES[plan.precision];
+  const name = plan.format === 'onnx' ? MODEL_FILE : MODEL_FILES[plan.precision];
   await mkdir(dirname(join(place, name)), { recursive: true });
   await writeFileAtomic(join(place, name), encodeModel(graph));
-  if (plan.adapterInput) await writeAdapter(join(place, ADAPTER), tuned, facts);
-  if (plan.format === 'transformers.js') await writeConfigs(place, model, plan, facts.run);
+  if (plan.adapterInput) await writeAdapter(join(place, ADAPTER_FILE), tuned, facts);
+  if (plan.format === 'transformers.js') await writeConfigs(place, model, plan, facts.run.classes);
   return name;
 }
-
-/** The file of an adapter that is an input. */
-const ADAPTER = 'adapter.safetensors';
 
 function writeAdapter(path: string, { parameters }: Tuned, facts: ExportFacts): Promise<void> {
   const tensor = { name: PARAMETERS, shape: [parameters.length], data: parameters };
   return writeFileAtomic(path, [...safetensorsPieces([tensor], adapterMetadata(facts))]);
 }
 
-async function writeConfigs(place: string, { backbone }: ModelSpec, plan: ExportPlan, run: OpenedRun): Promise<void> {
-  const configs = libraryConfigs(backbone, { classes: run.classes, ...plan });
+async function writeConfigs(
+  place: string,
+  { backbone }: ModelSpec,
+  plan: ExportPlan,
+  classes: readonly string[],
+): Promise<void> {
+  const configs = libraryConfigs(backbone, { classes, ...plan });
   for (const [name, content] of Object.entries(configs)) {
     await writeFileAtomic(join(place, name), `${JSON.stringify(content, null, 2)}\n`);
   }
@@ -148,7 +154,7 @@ async function writeConfigs(place: string, { backbone }: ModelSpec, plan: Export
 async function filesOf(place: string, { format, precision, adapterInput }: ExportPlan): Promise<WrittenFile[]> {
   const names =
     format === 'onnx'
-      ? ['model.onnx', ...(adapterInput ? [ADAPTER] : [])]
+      ? [MODEL_FILE, ...(adapterInput ? [ADAPTER_FILE] : [])]
       : [MODEL_FILES[precision], 'config.json', 'preprocessor_config.json'];
   const all = [...names, 'README.md'];
   return Promise.all(all.map(async (name) => ({ name, bytes: (await stat(join(place, name))).size })));

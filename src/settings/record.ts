@@ -3,6 +3,7 @@
  * have been edited by hand, so each has its schema here.
  */
 import { z } from 'zod';
+import { FAMILIARITY_SHARES } from '../statistics/energy.js';
 import { canonical, type FineTuneSettings, resolveConfig, resultSettings } from './config.js';
 import { PROTOCOL_NAMES } from './protocols.js';
 import { selfDepth } from './self-teacher.js';
@@ -155,6 +156,11 @@ export const EpochMetricsSchema = z.object({
   /** Top-1 on what the protocol looks at after each epoch; null where it looks at nothing. */
   valAccuracy: share.nullable(),
   testAccuracy: share.nullable(),
+  /**
+   * How familiar the validation images were, none of which was trained on (statistics/energy.ts); missing where there were
+   * none, and in runs of versions without it.
+   */
+  valFamiliarities: z.array(z.number()).length(FAMILIARITY_SHARES.length).optional(),
 });
 /** A line of metrics.jsonl; the same for every undisturbed or resumed run, so it holds no times. */
 export type EpochMetrics = z.output<typeof EpochMetricsSchema>;
