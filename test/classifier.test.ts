@@ -174,7 +174,12 @@ describe('an image that cannot be read', () => {
     const classifier = await open();
     const [first, last] = [noise(1), noise(2)];
     const answers = await classifier.classify([first, source, last]);
-    expect(answers[1]).toEqual({ predictions: [], error: expect.stringContaining(reason) });
+    expect(answers[1]).toEqual({
+      predictions: [],
+      none: null,
+      familiarity: null,
+      error: expect.stringContaining(reason),
+    });
     expect(answers[0]).toEqual((await classifier.classify([first]))[0]);
     expect(answers[2]).toEqual((await classifier.classify([last]))[0]);
     for (const ask of [classifier.logits, classifier.features]) {
@@ -203,7 +208,9 @@ it('numbers that are none are an error, not a probability', async () => {
   writeFileSync(path, file);
   const classifier = await open(dir);
   const reason = 'image 1: the model’s answer is no finite numbers';
-  expect(await classifier.classify([noise(1)])).toEqual([{ predictions: [], error: expect.stringContaining(reason) }]);
+  expect(await classifier.classify([noise(1)])).toEqual([
+    { predictions: [], none: null, familiarity: null, error: expect.stringContaining(reason) },
+  ]);
   await expect(classifier.logits([noise(1)])).rejects.toMatchObject({ code: 'classifier.numbers' });
   expect((await classifier.features([noise(1)]))[0]).toHaveLength(16);
 });
@@ -303,7 +310,7 @@ describe('closed', () => {
     const classifier = await openClassifier(finished);
     await Promise.all([classifier.close(), classifier.close()]);
     await classifier.close();
-    for (const ask of [classifier.predict, classifier.logits, classifier.features]) {
+    for (const ask of [classifier.classify, classifier.logits, classifier.features]) {
       await expect(ask([noise(1)])).rejects.toMatchObject(closed);
       await expect(ask([])).rejects.toMatchObject(closed);
     }

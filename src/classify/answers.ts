@@ -13,7 +13,7 @@ export interface ImagePrediction {
   readonly predictions: ClassProbability[];
   /**
    * Whether it is likely to be none of the classes: less familiar than nearly all of the validation images were. Null where
-   * that cannot be told, as the run had no validation images, or the image no answer.
+   * that cannot be told, as the run is of a version that did not measure it, or the image has no answer.
    */
   readonly none: boolean | null;
   /** log Σ exp(logit): the less, the stranger the image. Null where there is no answer. */

@@ -33,8 +33,8 @@ export interface Classifier<Image, Source> {
   /** To which images are resized: the side of a square, or height and width, in pixels. */
   readonly imageSize: ImageSize;
   /**
-   * How familiar an image has to be, so as not to be taken for none of the classes; null where the run had no validation
-   * images apart from what it was trained on.
+   * How familiar an image has to be, so as not to be taken for none of the classes; null where the run, or
+   * its export, is of a version of idat that did not measure it.
    *
    * @param keep share of the validation images that are as familiar, from 0.5 to 1; default 0.95
    */

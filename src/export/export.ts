@@ -13,7 +13,6 @@ import { type MovedWeights, openRun } from '../runs/open-run.js';
 import { buildForward } from '../step/forward.js';
 import type { ModelSpec, TrainableLayout } from '../step/model.js';
 import { refuseDiverged } from '../train/evaluate.js';
-import { valFamiliarities } from '../train/metrics.js';
 import { type Checked, checkExport } from './check-export.js';
 import { withCheckImages } from './check-images.js';
 import { type ExportFormat, type ExportOptions, type ExportPlan, inputName, planOf } from './export-plan.js';
@@ -55,9 +54,8 @@ export async function exportRun(runDir: string, options: ExportOptions): Promise
   if (plan.precision === 'float32') refuseTooLarge(model.backbone.name, program.weightBytes + 4 * layout.size);
   const parameters = await run.parameters('student', layout);
   refuseDiverged(parameters, 'numbers of the student');
-  const familiarities = valFamiliarities(await run.metrics());
   const { backbone } = model;
-  const facts = { run, backbone, model, layout, ...plan, input: inputOf(plan, model), familiarities };
+  const facts = { run, backbone, model, layout, ...plan, input: inputOf(plan, model) };
   const { data, onProgress, signal } = options;
   const control = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
   // the images are opened first: what is wrong with them shows before anything is computed

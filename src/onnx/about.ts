@@ -20,7 +20,7 @@ export interface AdapterShape {
 /** What a classifier knows besides numbers. */
 export interface Knowledge {
   readonly classes: readonly string[];
-  /** Null where the run had no validation images that it was not trained on. */
+  /** Null for runs and exports of versions that did not tell. */
   readonly familiarities: Familiarities | null;
 }
 
@@ -94,9 +94,11 @@ export function knowledgeIn(metadata: Metadata, name: string): Knowledge {
     throw wrong(name, 'classes', 'a list of names');
   }
   if (!metadata.has('familiarities')) return { classes, familiarities: null };
-  const familiarities = numbersOf(metadata, 'familiarities', name);
-  if (familiarities.length !== FAMILIARITY_SHARES.length) throw wrong(name, 'familiarities', 'nine numbers');
-  return { classes, familiarities };
+  const { quantiles, trainedOn } = (jsonOf(metadata, 'familiarities', name) ?? {}) as Record<string, unknown>;
+  if (!isNumbers(quantiles) || quantiles.length !== FAMILIARITY_SHARES.length) {
+    throw wrong(name, 'familiarities', 'nine numbers');
+  }
+  return { classes, familiarities: { quantiles, trainedOn: trainedOn === true } };
 }
 
 /** @throws IdatError `onnx.metadata` */
@@ -134,9 +136,12 @@ function jsonOf(metadata: Metadata, key: string, name: string): unknown {
 
 function numbersOf(metadata: Metadata, key: string, name: string): number[] {
   const value = jsonOf(metadata, key, name);
-  if (Array.isArray(value) && value.every((n) => typeof n === 'number' && Number.isFinite(n))) return value;
+  if (isNumbers(value)) return value;
   throw wrong(name, key, 'a list of numbers');
 }
+
+const isNumbers = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.every((n) => typeof n === 'number' && Number.isFinite(n));
 
 const wrong = (name: string, key: string, expected: string): IdatError =>
   new IdatError(

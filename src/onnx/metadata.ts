@@ -5,7 +5,6 @@ import { sidesOf } from '../image-size.js';
 import { methodByName } from '../methods/index.js';
 import type { RunPlan } from '../settings/plan.js';
 import type { RunRecord, RunResult } from '../settings/record.js';
-import type { Familiarities } from '../statistics/energy.js';
 import type { ModelSpec, TrainableLayout } from '../step/model.js';
 import { EXPORT_FORMAT, FEATURES, LOGITS, PROBABILITIES, type ResizeBy } from './names.js';
 
@@ -28,8 +27,6 @@ export interface ExportFacts {
   readonly resize: ResizeBy;
   /** What the graph reads, in a sentence that begins with the input's name. */
   readonly input: string;
-  /** Of the validation images; null where the run had none that it was not trained on. */
-  readonly familiarities: Familiarities | null;
 }
 
 /** Of the graph. No path of this machine, no time: equal runs give equal files. */
@@ -59,13 +56,13 @@ export function modelMetadata(facts: ExportFacts): Record<string, string> {
 
 /** Of what was trained. */
 export function adapterMetadata(facts: ExportFacts): Record<string, string> {
-  const { run, backbone, familiarities } = facts;
+  const { run, backbone } = facts;
   const { classes, result, record } = run;
   return {
     classes: JSON.stringify(classes),
     data: lastName(record.data.source),
     ...(result && { test_accuracy: `${result.accuracy} (${result.correct} of ${result.total}, ${result.protocol})` }),
-    ...(familiarities && { familiarities: JSON.stringify(familiarities) }),
+    ...(result?.familiarities && { familiarities: JSON.stringify(result.familiarities) }),
     for_backbone_sha256: backbone.sha256,
     ...(facts.adapterInput ? shapeMetadata(facts) : {}),
   };

@@ -10,7 +10,6 @@ import type { Runtime } from '../runtime/runtime.js';
 import type { ModelSpec, TrainableLayout } from '../step/model.js';
 import type { Role } from '../step/roles.js';
 import { evaluationBatch, loadModel } from '../train/evaluate.js';
-import { valFamiliarities } from '../train/metrics.js';
 import type { OpenedRun } from './open-run.js';
 
 /** How a run's model is run. */
@@ -50,7 +49,7 @@ export async function loadRunModel(
     opening.catch(() => loaded.delete(key)); // the next call tries again
     return opening;
   };
-  const familiarities = role === 'student' ? valFamiliarities(await run.metrics()) : null;
+  const familiarities = (role === 'student' && run.result?.familiarities) || null;
   const inUse: InUse = { classes: run.classes, familiarities, parameters, head: null };
   const { config, mean, std } = first.backbone;
   return {
@@ -93,7 +92,7 @@ const shapeOf = (model: ModelSpec, { slots }: TrainableLayout): AdapterShape => 
  * What a run's student has trained, without its backbone, which need not be there.
  * @throws IdatError as `openRun` and `openSafetensors`
  */
-export async function adapterOfRun({ dir, record, plan, classes, metrics }: OpenedRun): Promise<Adapter> {
+export async function adapterOfRun({ dir, record, plan, classes, result }: OpenedRun): Promise<Adapter> {
   const { method, methodOptions } = plan.models.student;
   const file = await openSafetensors(join(dir, 'student.safetensors'));
   try {
@@ -103,7 +102,7 @@ export async function adapterOfRun({ dir, record, plan, classes, metrics }: Open
     return {
       name: dir,
       classes,
-      familiarities: valFamiliarities(await metrics()),
+      familiarities: result?.familiarities ?? null,
       backboneSha256: record.student.sha256,
       method,
       methodOptions: methodOptionsText({ method, methodOptions }),

@@ -16,11 +16,16 @@ export function familiarity(logits: ArrayLike<number>): number {
 /** Shares of images that lie below each number of `Familiarities`. */
 export const FAMILIARITY_SHARES = [0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5] as const;
 
-/** How familiar images are that a model was not trained on: the numbers below which each of `FAMILIARITY_SHARES` of them lie. */
-export type Familiarities = readonly number[];
+/** How familiar images of a data set are to a model. */
+export interface Familiarities {
+  /** The numbers below which each of `FAMILIARITY_SHARES` of them lie. */
+  readonly quantiles: readonly number[];
+  /** Whether the model was trained on them, so that it may know them better than any others of their kind. */
+  readonly trainedOn: boolean;
+}
 
-/** Of so many images, whatever their order. @param values one for each image, at least one */
-export function familiaritiesOf(values: ArrayLike<number>): Familiarities {
+/** The quantiles of so many images, whatever their order. @param values one for each image, at least one */
+export function familiarityQuantiles(values: ArrayLike<number>): number[] {
   const sorted = Float64Array.from(values).sort();
   return FAMILIARITY_SHARES.map((share) => Number(between(sorted, share * (sorted.length - 1)).toPrecision(7)));
 }
@@ -29,12 +34,12 @@ export function familiaritiesOf(values: ArrayLike<number>): Familiarities {
  * The familiarity that a share of images reaches.
  * @param keep the share, from 0.5 to 1
  */
-export function thresholdFor(familiarities: Familiarities, keep: number): number {
+export function thresholdFor({ quantiles }: Familiarities, keep: number): number {
   const below = Math.max(0, 1 - keep);
   const next = FAMILIARITY_SHARES.findIndex((share) => share >= below - 1e-9);
   const [from, to] = [FAMILIARITY_SHARES[Math.max(0, next - 1)]!, FAMILIARITY_SHARES[next]!];
   const part = to === from ? 0 : (below - from) / (to - from);
-  return between(familiarities, Math.max(0, next - 1) + Math.min(1, Math.max(0, part)));
+  return between(quantiles, Math.max(0, next - 1) + Math.min(1, Math.max(0, part)));
 }
 
 /** The value at a position between two others, on the line through them. */

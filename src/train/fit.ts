@@ -7,7 +7,7 @@ import { ahead } from '../runtime/ahead.js';
 import type { Feed, Spent } from '../runtime/runtime.js';
 import type { ObjectivePlan, SchedulePlan, TrainingPlan } from '../settings/plan.js';
 import type { EpochTiming } from '../settings/record.js';
-import { type Familiarities, familiaritiesOf, familiarity } from '../statistics/energy.js';
+import { familiarity, familiarityQuantiles } from '../statistics/energy.js';
 import type { TunedModel } from '../step/model.js';
 import { mapPair, type Pair } from '../step/roles.js';
 import type { AdamW } from './adamw.js';
@@ -154,7 +154,7 @@ async function lookAt(
   run: Run,
   state: TrainState,
   { split, data }: NonNullable<PhasePlan['look']>,
-): Promise<{ score: Score; familiarities: Familiarities }> {
+): Promise<{ score: Score; familiarities: number[] }> {
   const { onProgress, signal } = run.control;
   const report = (done: number, total: number) => onProgress?.({ kind: 'evaluate', done, total, split });
   const familiar: number[] = [];
@@ -165,7 +165,7 @@ async function lookAt(
     signal,
   });
   if (!score) throw await interrupted(run, state);
-  return { score, familiarities: familiaritiesOf(familiar) };
+  return { score, familiarities: familiarityQuantiles(familiar) };
 }
 
 /** Keeps the parameters of the epoch that just ended if it is the best so far. */

@@ -1,6 +1,5 @@
 /** What an epoch comes to, and which epoch a protocol chooses. */
 import type { EpochMetrics, Losses, Phase } from '../settings/record.js';
-import type { Familiarities } from '../statistics/energy.js';
 import type { EpochSums, TrainState } from './state.js';
 
 /** The mean losses of the batches of one epoch and its training accuracy, from sums weighted by images. */
@@ -18,7 +17,7 @@ export function meansOf({ losses, correct, teacherCorrect, images }: EpochSums) 
 export function epochMetrics(
   { phase, epoch, sums, teacher }: TrainState,
   lr: number,
-  looked: { split: 'val' | 'test'; accuracy: number; familiarities: Familiarities } | null,
+  looked: { split: 'val' | 'test'; accuracy: number; familiarities: number[] } | null,
 ): EpochMetrics {
   const { loss, trainAccuracy, teacherTrainAccuracy } = meansOf(sums);
   return {
@@ -31,7 +30,7 @@ export function epochMetrics(
     ...(sums.agreed !== undefined && { agreement: teacher && sums.agreed / sums.images }),
     valAccuracy: looked?.split === 'val' ? looked.accuracy : null,
     testAccuracy: looked?.split === 'test' ? looked.accuracy : null,
-    ...(looked?.split === 'val' && { valFamiliarities: [...looked.familiarities] }),
+    ...(looked?.split === 'val' && { valFamiliarities: looked.familiarities }),
   };
 }
 
@@ -60,10 +59,3 @@ export function patienceIsOver(
 }
 
 const looked = ({ valAccuracy, testAccuracy }: EpochMetrics) => valAccuracy ?? testAccuracy ?? 0;
-
-/**
- * How familiar the validation images were to the run when it was not trained on them: after the epoch chosen. Null where
- * there were none such, and for runs of versions without it.
- */
-export const valFamiliarities = (metrics: readonly EpochMetrics[]): Familiarities | null =>
-  bestEpoch(metrics, 'select')?.valFamiliarities ?? null;
