@@ -11,8 +11,8 @@ import type { RunControl } from './train/progress.js';
 
 export type { NamedFile, WebData } from './data/web/open.js';
 export { IdatError, type Issue } from './errors.js';
+export type { WebFile } from './files/web/fetch.js';
 export type { WebRequest, WebResult, WebSources } from './runs/web/fine-tune.js';
-export type { WebFile } from './runs/web/sources.js';
 export type { EpochMetrics, RunResult } from './settings/record.js';
 export type { Estimate, Progress, RunControl } from './train/progress.js';
 
