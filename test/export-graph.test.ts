@@ -118,11 +118,12 @@ describe('an exported model computes what the engine does', () => {
 
 describe('a graph for any number of images', () => {
   const batch = TRACED_BATCH;
-  it('gives probabilities beside logits, named and with an open size', () => {
+  it('gives probabilities and features beside logits, named and with an open size', () => {
     const graph = onnxGraph(specOf({ config: vit, method: 'lora', dropPath: 0 }), { tuned: null, int8: false });
     expect(graph.outputs).toEqual([
       { name: 'logits', dtype: 'float32', shape: ['batch', CLASSES] },
       { name: 'probabilities', dtype: 'float32', shape: ['batch', CLASSES] },
+      { name: 'features', dtype: 'float32', shape: ['batch', vit.width] },
     ]);
     expect(graph.inputs.map(({ name, shape }) => [name, shape[0]])).toContainEqual(['images', 'batch']);
     const used = new Set(graph.nodes.flatMap(({ inputs }) => inputs));

@@ -4,18 +4,17 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { IdatError } from '../errors.js';
 import { writeFileAtomic } from '../files/node/atomic-write.js';
 import { safetensorsPieces } from '../files/safetensors.js';
-import { encodeModel, type ModelProto } from '../graph/onnx-proto.js';
+import { encodeModel } from '../graph/onnx-proto.js';
+import { graphOf, inputOf, refuseTooLarge, type Tuned } from '../onnx/exported-model.js';
 import { adapterMetadata, type ExportFacts, licenceNotes, modelMetadata } from '../onnx/metadata.js';
-import { ADAPTER_FILE, IMAGES, MODEL_FILE, MODEL_FILES, PARAMETERS } from '../onnx/names.js';
-import { onnxGraph } from '../onnx/onnx-graph.js';
-import { withImagesNamed, withPixelInput } from '../onnx/pixel-input.js';
+import { ADAPTER_FILE, MODEL_FILE, MODEL_FILES, PARAMETERS } from '../onnx/names.js';
 import { type MovedWeights, openRun } from '../runs/open-run.js';
 import { buildForward } from '../step/forward.js';
-import type { ModelSpec, TrainableLayout } from '../step/model.js';
+import type { ModelSpec } from '../step/model.js';
 import { refuseDiverged } from '../train/evaluate.js';
 import { type Checked, checkExport } from './check-export.js';
 import { withCheckImages } from './check-images.js';
-import { type ExportFormat, type ExportOptions, type ExportPlan, inputName, planOf } from './export-plan.js';
+import { type ExportFormat, type ExportOptions, type ExportPlan, planOf } from './export-plan.js';
 import { inFreshFolder, readBack, refuseExisting, type WrittenFile } from './fresh-folder.js';
 import { exportReadme } from './readme.js';
 import { libraryConfigs } from './transformers-js.js';
@@ -81,36 +80,6 @@ export async function exportRun(runDir: string, options: ExportOptions): Promise
       return { ...result, files: await filesOf(place, plan) };
     }),
   );
-}
-
-interface Tuned {
-  readonly layout: TrainableLayout;
-  readonly parameters: Float32Array;
-}
-
-/** What the exported file computes, without its metadata. */
-function graphOf(model: ModelSpec, tuned: Tuned, { format, precision, adapterInput, resize }: ExportPlan): ModelProto {
-  const graph = onnxGraph(model, { tuned: adapterInput ? null : tuned, int8: precision === 'int8' });
-  const name = inputName({ format, resize });
-  const { mean, std, config } = model.backbone;
-  if (resize === 'graph') return withPixelInput(graph, name, { mean, std, imageSize: config.imageSize });
-  return name === IMAGES ? graph : withImagesNamed(graph, name);
-}
-
-function inputOf(plan: ExportPlan, { backbone: { config } }: ModelSpec): string {
-  const head = `${inputName(plan)}: float32 [batch, ${config.channels}, height, width]`;
-  if (plan.resize === 'graph') return `${head}, bytes from 0 to 255, of any size`;
-  return `${head}, resized to image_size (bicubic), (byte/255 - mean)/std`;
-}
-
-/** A message of the format holds no more, and readers count its bytes in 32 bits with a sign. */
-const LARGEST_BYTES = 2 ** 31 - 2 ** 20;
-
-/** @throws IdatError `export.too-large` */
-export function refuseTooLarge(name: string, bytes: number): void {
-  if (bytes <= LARGEST_BYTES) return;
-  const what = `${name}: ${(bytes / 1e9).toFixed(1)} GB of weights do not fit into one ONNX file, which holds 2.1`;
-  throw new IdatError('export.too-large', `${what}; export it in 8 bits, or train a smaller student`);
 }
 
 /** @returns the name of the model's file */
