@@ -197,6 +197,22 @@ describe.skipIf(!hasChromium)('in a tab', { timeout: 120_000 }, () => {
     expect(browser.foreign).toEqual([]);
   });
 
+  it('the page of docs/deploy.md names what a camera sees', async () => {
+    const [, html] = /^```html\n([\s\S]*?)^```$/m.exec(readFileSync('docs/deploy.md', 'utf8'))!;
+    const camera = await browser.open();
+    await camera.evaluate(() => {
+      const canvas = document.createElement('canvas');
+      setInterval(() => canvas.getContext('2d')!.fillRect(0, 0, 50, 50), 30);
+      const getUserMedia = async () => canvas.captureStream();
+      Object.defineProperty(navigator, 'mediaDevices', { value: { getUserMedia } });
+    });
+    const here = html!.replaceAll('/node_modules/idat/', '/').replace("'/model/", "'/plain/");
+    await camera.setContent(here);
+    const said = camera.locator('output');
+    await expect.poll(() => said.textContent(), { timeout: 60_000 }).toMatch(/^(blue|green|red|none of these)$/);
+    await camera.close();
+  });
+
   it('a run of the browser is classified with, as Node does', async () => {
     const names = readdirSync(at('run')).filter((name) => statSync(join(at('run'), name)).isFile());
     const { writeZip } = await import('../src/files/web/zip.js');
