@@ -28,6 +28,11 @@ export interface ProgramCost {
   readonly activationBytes: number;
   /** Of all constants. */
   readonly weightBytes: number;
+  /**
+   * Whether memory is planned once, as one block for a whole run: faster for small models that are run often, larger than
+   * what lives at any moment for others. Default: no.
+   */
+  readonly planned?: boolean;
 }
 
 /** A graph ready to be run: plain data that can be sent to a worker, stored, or opened by any ONNX runtime. */

@@ -27,8 +27,8 @@ export function openEngine(wasm?: string): Connection {
       executionProviders: ['wasm'],
       executionMode: 'sequential',
       graphOptimizationLevel: 'all',
-      // one block planned for a whole run is much larger than what lives at any moment, and no faster
-      enableMemPattern: false,
+      // one block planned for a whole run is much larger than what lives at any moment, and no faster for the step of training
+      enableMemPattern: program.planned ?? false,
       logSeverityLevel: 3,
       externalData,
     });
