@@ -6,12 +6,12 @@ import { IMAGES_AT_ONCE } from '../data/node/pixels.js';
 import { normaliseInto, preprocess } from '../data/preprocess.js';
 import { IdatError } from '../errors.js';
 import { type ImageSize, pixelsOf } from '../image-size.js';
-import { checkInt8 } from '../runtime/check-int8.js';
 import { startRuntime } from '../runtime/node/start.js';
 import type { Device, Runtime } from '../runtime/runtime.js';
 import type { ModelSpec } from '../step/model.js';
 import type { Role } from '../step/roles.js';
 import { evaluationBatch, loadModel } from '../train/evaluate.js';
+import { withInt8RangeHere } from '../train/int8-range.js';
 import type { RunControl } from '../train/progress.js';
 import { type OpenedRun, openRun, threadsOf } from './open-run.js';
 
@@ -91,8 +91,13 @@ export async function openClassifier(
     threads: threads ?? threadsOf(record),
   });
   try {
-    if (plan.compile.frozen !== 'float32') await checkInt8(runtime);
-    const forward = await loadForward(runtime, opened, model, role);
+    const onNote = (text: string) => options.onProgress?.({ kind: 'note', text });
+    const forward = await loadForward(
+      runtime,
+      { ...opened, plan: await withInt8RangeHere(plan, runtime, onNote) },
+      model,
+      role,
+    );
     return classifierOf(forward, classes, plan.images.orient, () => runtime.close());
   } catch (error) {
     await runtime.close();

@@ -9,10 +9,11 @@ import type { Runtime } from '../../runtime/runtime.js';
 import type { Connection } from '../../runtime/web/protocol.js';
 import { startWebRuntime } from '../../runtime/web/start.js';
 import { type FineTuneInput, parseConfig } from '../../settings/config.js';
-import { planOf, type RunPlan } from '../../settings/plan.js';
+import { planOf, planOfRun, type RunPlan } from '../../settings/plan.js';
 import type { RunRecord, RunResult } from '../../settings/record.js';
 import { mapPair, type Pair, type Role } from '../../step/roles.js';
 import { loadPrograms } from '../../train/compiled.js';
+import { int8Record, withInt8Range } from '../../train/int8-range.js';
 import type { RunControl } from '../../train/progress.js';
 import { runProtocol } from '../../train/protocol.js';
 import { readClasses, readRecord, readResult, storeIn, writeRecord } from '../../train/run-files.js';
@@ -79,20 +80,21 @@ export async function fineTune(request: WebRequest, control: RunControl, host: W
   const { data, weights, dataName, run: wanted, ...rest } = request;
   const source = dataName ?? (data instanceof File ? data.name : typeof data === 'string' ? data : 'data');
   const settings = parseConfig({ ...rest, data: source });
-  const plan = planOf(settings);
-  const name = wanted ?? (await freeName(`${source.replace(/^.*\//, '').replace(/\.zip$/i, '')}-${plan.variant}`));
+  const planned = planOf(settings);
+  const name = wanted ?? (await freeName(`${source.replace(/^.*\//, '').replace(/\.zip$/i, '')}-${planned.variant}`));
   await refuseStored(name);
-  const backbones = await openBackbones(plan, weights, control, null);
-  const dataset = await openWebDataset(await dataOf(data, source, control), source, { seed: plan.splitSeed });
-  const pixels = await openPixels(dataset, plan, backbones.models, control);
+  const backbones = await openBackbones(planned, weights, control, null);
+  const dataset = await openWebDataset(await dataOf(data, source, control), source, { seed: planned.splitSeed });
+  const pixels = await openPixels(dataset, planned, backbones.models, control);
   const note = await tellOfData(dataset, pixels, control);
-  const runtime = await start(plan, backbones.files, host);
+  const runtime = await start(planned, backbones.files, host);
   try {
+    const plan = await withInt8Range(planned, runtime);
     const specs = modelSpecs(plan.models, backbones.models, dataset.classes.length);
     const prefixes = prefixesOf(specs, plan);
     const microBatch = microBatchOf(plan.batch, specs, prefixes, pixels[plan.protocol.train]!.student.count);
     const replicas = plan.engine.replicas ?? replicasHere(backbones.files, host);
-    const resolved = { device: runtime.device, threads: 1, microBatch, replicas };
+    const resolved = { device: runtime.device, threads: 1, microBatch, replicas, ...int8Record(plan) };
     const record: RunRecord = {
       format: 'idat-run-1',
       versions: { idat: host.version, onnxruntime: runtime.engine.onnxruntime, node: 'browser' },
@@ -134,27 +136,30 @@ export function resume(name: string, sources: WebSources, control: RunControl, h
     const classes = await readClasses(stored, record.classes);
     const ended = await readResult(stored, record);
     if (ended) return { run: name, classes, ...ended };
-    const settings = planOf(record.settings);
-    const plan: RunPlan = { ...settings, cache: { ...settings.cache, folder: null } };
-    if (plan.models.student.scratch) {
+    const settings = planOfRun(record);
+    const planned: RunPlan = { ...settings, cache: { ...settings.cache, folder: null } };
+    if (planned.models.student.scratch) {
       throw new IdatError('run.scratch', `${name}: began with random weights; go on with it in a terminal`);
     }
     const { source } = record.data;
-    const backbones = await openBackbones(plan, sources.weights, control, record);
+    const backbones = await openBackbones(planned, sources.weights, control, record);
     for (const [role, model] of Object.entries(backbones.models) as [Role, Backbone | null][]) {
       const change = model && backboneChange(record[role]!, model);
       if (!change) continue;
       const what = `the ${role}'s weights are not those the run began with (${change})`;
       throw new IdatError('run.changed', `${name}: ${what}; give the old file, or start a new run`);
     }
-    const opened = await openWebDataset(await dataOf(sources.data, source, control), source, { seed: plan.splitSeed });
+    const opened = await openWebDataset(await dataOf(sources.data, source, control), source, {
+      seed: planned.splitSeed,
+    });
     const split = await stored.text(SPLIT_FILE);
     const dataset =
       split === null ? opened : withSplitOf(name, opened, parseSplit(split, stored.pathOf(SPLIT_FILE))).dataset;
-    const pixels = await openPixels(dataset, plan, backbones.models, control);
+    const pixels = await openPixels(dataset, planned, backbones.models, control);
     checkData(name, record, fingerprints(pixels));
-    const runtime = await start({ ...plan, engine: { ...plan.engine, device: 'auto' } }, backbones.files, host);
+    const runtime = await start({ ...planned, engine: { ...planned.engine, device: 'auto' } }, backbones.files, host);
     try {
+      const plan = await withInt8Range(planned, runtime);
       const specs = modelSpecs(plan.models, backbones.models, record.classes);
       const { microBatch } = record.resolved;
       const replicas = Math.min(record.resolved.replicas ?? MAX_REPLICAS, replicasHere(backbones.files, host));
