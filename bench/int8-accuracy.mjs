@@ -2,7 +2,7 @@
  * What 8-bit products cost in accuracy: each task and seed trained in float32, with 8-bit weights of a whole byte (±127) and
  * of half of one (±63), which is what processors take whose products of larger ones overflow.
  *
- *     node bench/int8-accuracy.mjs OUT [--epochs 10] [--seeds 1,2,3] [--tasks sign_digits,eurosat,dsprites_loc] [--data DIR]
+ *     node bench/int8-accuracy.mjs OUT [--epochs 6] [--seeds 1,2,3] [--tasks sign_digits,eurosat,dsprites_loc] [--data DIR]
  *
  * A range is made to be another than this processor's by stopping a run before its first step and writing it into its
  * record, to which the run then keeps. Prints a line a run, then the table. Runs that are there already are not run again.
@@ -15,7 +15,7 @@ import { fineTune, resume } from '../dist/index.js';
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    epochs: { type: 'string', default: '10' },
+    epochs: { type: 'string', default: '6' },
     seeds: { type: 'string', default: '1,2,3' },
     tasks: { type: 'string', default: 'sign_digits,eurosat,dsprites_loc' },
     data: { type: 'string', default: '../shared/data' },

@@ -115,6 +115,10 @@ export const splitOp: Op<{ readonly axis: number; readonly sizes: readonly numbe
   cases: [
     { inputs: [[6, 2]], attrs: { axis: 0, sizes: [1, 3, 2] } },
     { inputs: [[2, 9]], attrs: { axis: 1, sizes: [3, 3, 3] } },
+    {
+      inputs: [[60]],
+      attrs: { axis: 0, sizes: Array.from({ length: 51 }, (_, i) => (i % 5 === 0 && i < 45 ? 2 : 1)) },
+    },
   ],
 };
 

@@ -5,7 +5,7 @@ import { openWebDataset, type WebData } from '../../data/web/open.js';
 import { loadWebPixels } from '../../data/web/pixels.js';
 import { IdatError } from '../../errors.js';
 import { type ImageSize, sameImageSize } from '../../image-size.js';
-import type { Runtime } from '../../runtime/runtime.js';
+import type { Device, Provider, Runtime } from '../../runtime/runtime.js';
 import type { Connection } from '../../runtime/web/protocol.js';
 import { startWebRuntime } from '../../runtime/web/start.js';
 import { type FineTuneInput, parseConfig } from '../../settings/config.js';
@@ -39,6 +39,8 @@ export interface WebSources {
   readonly data: WebData | string;
   /** The weights of the models that the settings name. */
   readonly weights: { readonly student: WebFile; readonly teacher?: WebFile | undefined };
+  /** Address of the folder `dist` of onnxruntime-web on the page's own origin: what device webgpu is loaded from. */
+  readonly onnxruntime?: string;
 }
 
 /** What to train: settings as `idat train` has them, less what names folders, and the files. */
@@ -77,7 +79,7 @@ const WEIGHTS_OF_ALL_REPLICAS = 2 ** 29;
  * @throws IdatError for every refusal; `run.interrupted` when the signal stopped it, with all saved
  */
 export async function fineTune(request: WebRequest, control: RunControl, host: WebHost): Promise<WebResult> {
-  const { data, weights, dataName, run: wanted, ...rest } = request;
+  const { data, weights, onnxruntime, dataName, run: wanted, ...rest } = request;
   const source = dataName ?? (data instanceof File ? data.name : typeof data === 'string' ? data : 'data');
   const settings = parseConfig({ ...rest, data: source });
   const planned = planOf(settings);
@@ -87,13 +89,13 @@ export async function fineTune(request: WebRequest, control: RunControl, host: W
   const dataset = await openWebDataset(await dataOf(data, source, control), source, { seed: planned.splitSeed });
   const pixels = await openPixels(dataset, planned, backbones.models, control);
   const note = await tellOfData(dataset, pixels, control);
-  const runtime = await start(planned, backbones.files, host);
+  const runtime = await start(planned.engine.device, backbones.files, onnxruntime, host);
   try {
     const plan = await withInt8Range(planned, runtime);
     const specs = modelSpecs(plan.models, backbones.models, dataset.classes.length);
     const prefixes = prefixesOf(specs, plan);
     const microBatch = microBatchOf(plan.batch, specs, prefixes, pixels[plan.protocol.train]!.student.count);
-    const replicas = plan.engine.replicas ?? replicasHere(backbones.files, host);
+    const replicas = plan.engine.replicas ?? replicasHere(runtime.device, backbones.files, host);
     const resolved = { device: runtime.device, threads: 1, microBatch, replicas, ...int8Record(plan) };
     const record: RunRecord = {
       format: 'idat-run-1',
@@ -157,12 +159,14 @@ export function resume(name: string, sources: WebSources, control: RunControl, h
       split === null ? opened : withSplitOf(name, opened, parseSplit(split, stored.pathOf(SPLIT_FILE))).dataset;
     const pixels = await openPixels(dataset, planned, backbones.models, control);
     checkData(name, record, fingerprints(pixels));
-    const runtime = await start({ ...planned, engine: { ...planned.engine, device: 'auto' } }, backbones.files, host);
+    // a GPU of another kind than WebGPU's is none of a tab's
+    const device = record.resolved.device === 'webgpu' ? 'webgpu' : 'cpu';
+    const runtime = await start(device, backbones.files, sources.onnxruntime, host);
     try {
       const plan = await withInt8Range(planned, runtime);
       const specs = modelSpecs(plan.models, backbones.models, record.classes);
       const { microBatch } = record.resolved;
-      const replicas = Math.min(record.resolved.replicas ?? MAX_REPLICAS, replicasHere(backbones.files, host));
+      const replicas = Math.min(record.resolved.replicas ?? MAX_REPLICAS, replicasHere(device, backbones.files, host));
       const resolved = { microBatch };
       const compiled = await loadPrograms(
         runtime.withThreads(1, replicas),
@@ -264,11 +268,16 @@ async function openPixels(
   }
 }
 
-const start = (plan: RunPlan, files: ReadonlyMap<string, Uint8Array>, { connect }: WebHost): Promise<Runtime> =>
-  startWebRuntime({ connect, files, device: plan.engine.device });
+const start = (
+  device: Device,
+  files: ReadonlyMap<string, Uint8Array>,
+  onnxruntime: string | undefined,
+  { connect }: WebHost,
+): Promise<Runtime> => startWebRuntime({ connect, files, device, onnxruntime });
 
 /** As many copies as there are processors for and as small weights allow; they change no number. */
-function replicasHere(files: ReadonlyMap<string, Uint8Array>, { cores }: WebHost): number {
+function replicasHere(device: Provider, files: ReadonlyMap<string, Uint8Array>, { cores }: WebHost): number {
+  if (device === 'webgpu') return 1; // all would wait for the same adapter
   const bytes = [...files.values()].reduce((sum, { length }) => sum + length, 0);
   return Math.max(1, Math.min(cores, MAX_REPLICAS, Math.floor(WEIGHTS_OF_ALL_REPLICAS / bytes)));
 }
