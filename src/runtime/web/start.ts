@@ -43,7 +43,7 @@ export async function startWebRuntime(options: WebRuntimeOptions): Promise<Runti
   try {
     const onnxruntime = await engines.start();
     const runtime = runtimeOf(engines, { onnxruntime, arch: 'wasm32', cpu: undefined }, device, 1);
-    if (device === 'webgpu') await checkMoves(runtime);
+    await checkMoves(runtime);
     return runtime;
   } catch (error) {
     engines.close();
@@ -51,11 +51,13 @@ export async function startWebRuntime(options: WebRuntimeOptions): Promise<Runti
   }
 }
 
+/** Runs a first small program, for which the engine gets ready: its WebAssembly is fetched and compiled. */
 async function checkMoves(runtime: Runtime): Promise<void> {
   const session = await runtime.load(moves);
   const wrong = wrongMoves(await session.run({ x: moved() }));
   await session.close();
-  if (wrong) throw new IdatError('runtime.device', `device webgpu: ${wrong}; the device cpu is always there`);
+  if (wrong)
+    throw new IdatError('runtime.device', `device ${runtime.device}: ${wrong}; take another device or browser`);
 }
 
 function runtimeOf(engines: Engines, engine: Engine, device: Provider, replicas: number): Runtime {
@@ -84,15 +86,17 @@ async function loadCopies(
   bytes: Uint8Array | null,
   path: string,
 ): Promise<Session> {
-  const loaded: Session[] = [];
-  try {
-    for (const connection of connections) {
-      await engines.give(connection, program);
-      loaded.push(await load(connection, program, bytes && { path, bytes }));
-    }
-  } catch (error) {
+  // in several Workers at a time, as each is busy with its own
+  const loading = connections.map(async (connection) => {
+    await engines.give(connection, program);
+    return load(connection, program, bytes && { path, bytes });
+  });
+  const outcomes = await Promise.allSettled(loading);
+  const loaded = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed) {
     for (const session of loaded) await session.close();
-    throw error;
+    throw failed.reason;
   }
   return loaded.length === 1 ? loaded[0]! : replicated(loaded);
 }
@@ -123,6 +127,8 @@ async function load(
 /** The engines of a runtime, started when they are first needed, and which files each has. */
 class Engines {
   private readonly started: Connection[] = [];
+  /** The same, each when it has answered. */
+  private readonly ready: Promise<Connection>[] = [];
   private readonly given = new Map<Connection, Set<string>>();
 
   constructor(
@@ -135,16 +141,16 @@ class Engines {
     const connection = this.options.connect();
     this.started.push(connection);
     this.given.set(connection, new Set());
-    return (await connection.call({
-      kind: 'start',
-      device: this.device,
-      onnxruntime: this.options.onnxruntime,
-    })) as string;
+    const { device } = this;
+    const version = connection.call({ kind: 'start', device, onnxruntime: this.options.onnxruntime });
+    this.ready.push(version.then(() => connection));
+    return (await version) as string;
   }
 
   async first(count: number): Promise<Connection[]> {
-    while (this.started.length < count) await this.start();
-    return this.started.slice(0, count);
+    const missing = Math.max(0, count - this.started.length);
+    await Promise.all(Array.from({ length: missing }, () => this.start()));
+    return Promise.all(this.ready.slice(0, count));
   }
 
   /** Hands over the files of a program that the engine does not have yet. */
