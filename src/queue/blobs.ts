@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { IdatError } from '../errors.js';
 import { identityText, thisProcess } from '../files/node/process-identity.js';
 import { sha256OfFiles } from '../files/node/sha256.js';
-import type { RedisClient } from './engine.js';
+import { asBuffer, type RedisClient } from './engine.js';
 import type { Blob } from './job.js';
 import { storeKey } from './store.js';
 
@@ -33,7 +33,7 @@ export async function putBlob(
     for (let at = 0, piece = 0; at < bytes; at += PIECE_BYTES, piece++) {
       const content = new Uint8Array(Math.min(PIECE_BYTES, bytes - at));
       await file.read(content, 0, content.length, at);
-      await redis.call('HSET', place, piece, content);
+      await redis.call('HSET', place, piece, asBuffer(content));
       await redis.call('EXPIRE', place, KEPT_SECONDS);
     }
     await redis.call('HSET', place, 'bytes', bytes); // last: it is whole

@@ -8,9 +8,9 @@ import type { QueueAddress } from './address.js';
 /** A client of the server (ioredis). */
 export interface RedisClient {
   readonly status: string;
-  call(command: string, ...args: (string | number | Uint8Array)[]): Promise<unknown>;
+  call(command: string, ...args: (string | number | Buffer)[]): Promise<unknown>;
   /** The same, with answers as bytes. */
-  callBuffer(command: string, ...args: (string | number | Uint8Array)[]): Promise<unknown>;
+  callBuffer(command: string, ...args: (string | number | Buffer)[]): Promise<unknown>;
   connect(): Promise<void>;
   disconnect(): void;
   quit(): Promise<unknown>;
@@ -73,6 +73,10 @@ export interface Engine {
     message: string,
   ) => Error;
 }
+
+/** Bytes as the client takes them: what is no Buffer it writes as text. */
+export const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer =>
+  Buffer.from(buffer, byteOffset, byteLength);
 
 /** In front of all keys that BullMQ writes. */
 export const PREFIX = 'idat';

@@ -169,7 +169,13 @@ export class PlaceFinder {
   private async fromStore(blob: Blob, place: string): Promise<string | null> {
     if (blob.bytes > this.options.limitBytes) return null;
     const path = join(this.options.cache, place);
-    return (await fetchBlob(this.redis, this.queue, blob, path)) ? path : null;
+    return fetchBlob(this.redis, this.queue, blob, path).then(
+      (there) => (there ? path : null),
+      (error: unknown) => {
+        if (error instanceof IdatError && error.code === 'queue.blob') return null; // its owner puts it there again
+        throw error;
+      },
+    );
   }
 }
 

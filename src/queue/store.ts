@@ -7,7 +7,7 @@
  */
 import { z } from 'zod';
 import { IdatError } from '../errors.js';
-import type { RedisClient } from './engine.js';
+import { asBuffer, type RedisClient } from './engine.js';
 
 /** The files of a run by their names. */
 export type RunFiles = ReadonlyMap<string, Uint8Array>;
@@ -128,7 +128,7 @@ export class RunStore {
   private get endsKey(): string {
     return storeKey(this.queue, 'ends');
   }
-  private script(text: string, keys: readonly string[], args: readonly (string | number | Uint8Array)[]) {
+  private script(text: string, keys: readonly string[], args: readonly (string | number | Buffer)[]) {
     return this.redis.call('EVAL', text, keys.length, ...keys, ...args);
   }
 
@@ -233,10 +233,10 @@ export class RunStore {
 }
 
 /** @throws IdatError `queue.size` */
-function fieldsOf(files: RunFiles): (string | Uint8Array)[] {
+function fieldsOf(files: RunFiles): (string | Buffer)[] {
   const bytes = [...files.values()].reduce((sum, file) => sum + file.length, 0);
   if (bytes > MAX_RUN_BYTES) throw tooLarge(bytes);
-  return [...files].flatMap(([name, content]) => [fileField(name), content]);
+  return [...files].flatMap(([name, content]) => [fileField(name), asBuffer(content)]);
 }
 
 const tooLarge = (bytes: number): IdatError => {
