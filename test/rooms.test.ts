@@ -43,6 +43,7 @@ const ORDER = [
   'export',
   'verify',
   'bench',
+  'queue',
   'index.ts',
   'cli',
 ];

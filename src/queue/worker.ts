@@ -65,7 +65,7 @@ export const SILENCE_OF_JOB_MS = 60_000;
 /** A run that came no further in so many beginnings takes its workers with it. */
 const MAX_STARTS = 5;
 /** Given back for want of something, a run is offered again after so long. */
-const OFFERED_AGAIN_MS = 10_000;
+const OFFERED_AGAIN_MS = 5000;
 /** So many runs in a row are passed over before there is a pause. */
 const PASSED_OVER = 20;
 const PAUSE_MS = 1000;
@@ -426,7 +426,7 @@ class WorkerLoop {
 
   private async sign(): Promise<void> {
     const { redis, queue, device, build } = this.options;
-    for (const [what, at] of this.lacks) if (Date.now() - at > 6 * OFFERED_AGAIN_MS) this.lacks.delete(what);
+    for (const [what, at] of this.lacks) if (Date.now() - at > 12 * OFFERED_AGAIN_MS) this.lacks.delete(what);
     const sign: Sign = {
       ...{ name: this.name, lane: this.lane, build: build.says, device, cores: this.cores, slots: this.slots },
       done: this.outcome.done,
