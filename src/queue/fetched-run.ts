@@ -15,6 +15,9 @@ import type { Job } from './job.js';
 import type { History, RunFiles } from './store.js';
 import type { Wanted } from './wanted.js';
 
+/** Of one that is read as text; splits of a million images have less. */
+const MAX_TEXT_BYTES = 64 * 2 ** 20;
+
 /** The files of a run in memory. */
 const inMemory = (files: RunFiles, name: string): RunFolder => ({
   place: name,
@@ -38,6 +41,10 @@ export async function writeFetched(
   files: RunFiles,
   history: History,
 ): Promise<RunResult> {
+  for (const [name, { length }] of files) {
+    if (length <= MAX_TEXT_BYTES || name.endsWith('.safetensors')) continue;
+    throw new IdatError('queue.foreign', `${status.run.name}: ${name} has ${length} bytes, more than any run's`);
+  }
   const folder = inMemory(files, status.run.name);
   const record = await readRecord(folder);
   const result = await readResult(folder, record);

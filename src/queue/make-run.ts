@@ -126,6 +126,7 @@ async function unpack(dir: string, kept: RunFiles, request: Parameters<Runner>[0
 class Upload {
   private going: Promise<void> | null = null;
   private again = false;
+  private failed: { readonly error: unknown } | null = null;
   private sitting: Sitting | null = null;
 
   constructor(
@@ -140,17 +141,22 @@ class Upload {
       this.again = true;
       return;
     }
-    this.going = this.send().finally(() => {
+    const sent = this.send().catch((error: unknown) => {
+      this.failed ??= { error };
+    });
+    this.going = sent.then(() => {
       this.going = null;
-      if (this.again && !this.task.signal.aborted) {
+      if (this.again && !this.failed && !this.task.signal.aborted) {
         this.again = false;
         this.ask();
       }
     });
   }
 
+  /** @throws what the store has refused for good */
   async settled(): Promise<void> {
     while (this.going) await this.going;
+    if (this.failed) throw this.failed.error;
   }
 
   /** After the run was stopped: what it has saved then. */

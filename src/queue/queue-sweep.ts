@@ -306,7 +306,9 @@ class QueueSweep {
     } catch (error) {
       if (!(error instanceof IdatError)) throw error;
       this.fail(status, error);
-      if (ending === 'done') await this.waiting(() => this.store.drop(id, this.sweep));
+      // what could not be written here stays there for the next start; what is not the run goes
+      const isOurs = /^(files\.|run\.(directory|locked))/.test(error.code);
+      if (ending === 'done' && !isOurs) await this.waiting(() => this.store.drop(id, this.sweep));
     }
   }
 
@@ -343,7 +345,10 @@ class QueueSweep {
     this.waitsFor = text;
   }
 
-  /** A server that was restarted without all it had is given the jobs again; those that are there are left. */
+  /**
+   * A server that was restarted without all it had is given the jobs again; those that are there are left. What another
+   * process of this sweep has fetched meanwhile is done.
+   */
   private async reconcile(): Promise<void> {
     const byLane = new Map<string, Queued[]>();
     for (const one of this.queued.values()) byLane.set(one.lane, [...(byLane.get(one.lane) ?? []), one]);
@@ -351,10 +356,23 @@ class QueueSweep {
       const counts = await (await this.queueOf(lane))
         .getJobCounts('waiting', 'prioritized', 'active', 'delayed', 'failed')
         .catch(() => null);
-      if (!counts) return;
-      const there = Object.values(counts).reduce((a, b) => a + b, 0);
-      if (there < own.length) for (let at = 0; at < own.length; at += BULK) await this.add(own.slice(at, at + BULK));
+      if (!counts || Object.values(counts).reduce((a, b) => a + b, 0) >= own.length) continue;
+      const missing: Queued[] = [];
+      for (const one of own) if (!(await this.isFetched(one))) missing.push(one);
+      for (let at = 0; at < missing.length; at += BULK) await this.add(missing.slice(at, at + BULK));
     }
+  }
+
+  private async isFetched({ id, status }: Queued): Promise<boolean> {
+    if (!(await this.waiting(() => this.store.isFetched(id)))) return false;
+    const result = await finishedHere(status);
+    if (!result) {
+      await this.waiting(() => this.store.reopen(id, this.sweep));
+      return false;
+    }
+    this.queued.delete(id);
+    this.settle(status, result);
+    return true;
   }
 
   /** What only this sweep had put there. */

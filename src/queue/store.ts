@@ -110,6 +110,13 @@ if ended == 'done' then return 0 end
 if ended then redis.call('HDEL', KEYS[1], 'ended', 'history', 'starts') end
 return 1`;
 
+/** Files, unless they are too many bytes, which it tells instead. ARGV: most bytes, fields. */
+const READ = `
+local sum = 0
+for i = 2, #ARGV do sum = sum + redis.call('HSTRLEN', KEYS[1], ARGV[i]) end
+if sum > tonumber(ARGV[1]) then return sum end
+return redis.call('HMGET', KEYS[1], unpack(ARGV, 2))`;
+
 const fileField = (name: string) => `file:${name}`;
 
 /** One queue's store. */
@@ -171,17 +178,10 @@ export class RunStore {
 
   /** The files that are kept of a run; none where none are. @throws IdatError `queue.size` */
   async files(id: string): Promise<Map<string, Uint8Array>> {
-    const key = this.runKey(id);
-    const files = new Map<string, Uint8Array>();
-    let bytes = 0;
-    for (const name of CARRIED) {
-      bytes += Number(await this.redis.call('HSTRLEN', key, fileField(name)));
-      if (bytes > MAX_RUN_BYTES) throw tooLarge(bytes);
-    }
-    if (bytes === 0) return files;
-    const values = (await this.redis.callBuffer('HMGET', key, ...CARRIED.map(fileField))) as (Uint8Array | null)[];
-    for (const [i, value] of values.entries()) if (value) files.set(CARRIED[i]!, value);
-    return files;
+    const args = [READ, 1, this.runKey(id), MAX_RUN_BYTES, ...CARRIED.map(fileField)];
+    const found = (await this.redis.callBuffer('EVAL', ...args)) as number | (Uint8Array | null)[];
+    if (typeof found === 'number') throw tooLarge(found);
+    return new Map(CARRIED.flatMap((name, i) => (found[i] ? [[name, found[i]] as const] : [])));
   }
 
   /** How a run ended; null where it has not, or was fetched. */
@@ -191,6 +191,11 @@ export class RunStore {
     if (ended !== 'parked') return null;
     const parked = Failure.safeParse(parsedJson((await this.note(id, 'parked')) ?? 'null')).data;
     return { parked: parked ?? { code: 'queue.job', message: 'the queue has lost why', worker: '' } };
+  }
+
+  /** Whether it has ended, and its files were fetched. */
+  async isFetched(id: string): Promise<boolean> {
+    return (await this.redis.call('HGET', this.runKey(id), 'ended')) === 'fetched';
   }
 
   /** Ids of a sweep's runs that have ended and were not fetched. */

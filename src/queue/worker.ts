@@ -25,7 +25,7 @@ import type { RunMaker } from './make-run.js';
 import { patiently, unless } from './patience.js';
 import { Lacking, type Places } from './places.js';
 import { giveSign, SIGN_MS, type Sign, withdrawSign } from './signs.js';
-import { type Failure, type History, RunStore } from './store.js';
+import { type Failure, type History, type RunFiles, RunStore } from './store.js';
 
 /** What a worker tells of itself. */
 export type WorkerEvent =
@@ -63,7 +63,7 @@ export interface LoopOptions {
 
 export const SILENCE_OF_JOB_MS = 60_000;
 /** A run that came no further in so many beginnings takes its workers with it. */
-const MAX_STARTS = 5;
+const MAX_STARTS = 10;
 /** Given back for want of something, a run is offered again after so long. */
 const OFFERED_AGAIN_MS = 5000;
 /** So many runs in a row are passed over before there is a pause. */
@@ -86,6 +86,8 @@ interface Holding {
   /** Aborted some time after that: so long what it has saved may wait for the server. */
   readonly farewell: AbortSignal;
   lost: boolean;
+  /** Why it was stopped for good. */
+  refused: IdatError | null;
   fraction: number;
   secondsLeft: number | null;
 }
@@ -125,6 +127,8 @@ class WorkerLoop {
   private readonly leaving: Promise<void>;
   private readonly farewell: AbortSignal;
   private counting: JobQueue | null = null;
+  /** A job that is looked at: its data may be large, and have to be read. */
+  private considered: { readonly held: HeldJob; readonly token: string } | null = null;
   private tokens = 0;
   private passedOver = 0;
 
@@ -169,8 +173,11 @@ class WorkerLoop {
       }
       const token = `${this.id}:${++this.tokens}`;
       const held = await this.next(token);
-      if (held) await this.consider(held, token);
-      else if (this.options.untilEmpty && (await this.nothingLeft())) break;
+      if (held) {
+        this.considered = { held, token };
+        await this.consider(held, token);
+        this.considered = null;
+      } else if (this.options.untilEmpty && (await this.nothingLeft())) break;
     }
     await Promise.all(this.going.values());
     this.signal.removeEventListener('abort', onAbort);
@@ -257,7 +264,7 @@ class WorkerLoop {
     const stop = new AbortController();
     const holding: Holding = {
       ...{ id, name: job.name, threads, token, held, stop, farewell: farewellTo(stop.signal) },
-      ...{ lost: false, fraction: 0, secondsLeft: null },
+      ...{ lost: false, refused: null, fraction: 0, secondsLeft: null },
     };
     if (this.signal.aborted) stop.abort();
     this.memory.begin(holding, settings);
@@ -355,22 +362,23 @@ class WorkerLoop {
     const { onEvent, engine } = this.options;
     if (holding.lost) {
       onEvent?.({ kind: 'lost', run: job.name });
-      await held.moveToWait(token).catch(() => {}); // where it is still ours after all
+      await this.tolerant(() => held.moveToWait(token)); // where it is still ours after all
       return;
     }
+    const { refused } = holding;
     // a process that was told to stop by somebody else has saved as well
-    if (stop.signal.aborted || (error instanceof IdatError && error.code.endsWith('.interrupted'))) {
+    if (!refused && (stop.signal.aborted || (error instanceof IdatError && error.code.endsWith('.interrupted')))) {
       await this.tolerant(() => held.moveToWait(token));
       this.outcome.handedBack++;
       onEvent?.({ kind: 'handed-back', run: job.name });
       return;
     }
-    const failure = this.failureOf(error);
+    const failure = this.failureOf(refused ?? error);
     await this.tolerant(async () => {
       const { sittings, failures } = await this.store.history(id);
       const again = failures.some(({ code, message }) => code === failure.code && message === failure.message);
       const history: History = { sittings, failures: [...failures, failure].slice(-MAX_FAILURES) };
-      const last = again || failures.length + 1 >= MAX_ATTEMPTS || failure.code === 'queue.starts';
+      const last = again || failures.length + 1 >= MAX_ATTEMPTS || FOR_GOOD.has(failure.code);
       if (last) {
         await this.store.end({ id, sweep: job.sweep, term }, { parked: failure }, new Map(), history, 0);
         await held.moveToFailed(new engine.UnrecoverableError(failure.message), token, false);
@@ -383,19 +391,20 @@ class WorkerLoop {
     });
   }
 
-  /** @throws the signal's reason where the run is another worker's by now */
-  private async keep(holding: Holding, term: number, files: ReadonlyMap<string, Uint8Array>, history: History) {
+  /** Keeps a state. A run that is another worker's by now, and one that no queue can carry, are stopped. */
+  private async keep(holding: Holding, term: number, files: RunFiles, history: History): Promise<void> {
     const { id, stop, farewell: signal } = holding;
     const onWait = (why: string) => this.options.onEvent?.({ kind: 'waits', why });
-    const keeping = patiently(() => this.store.keep(id, term, files, history, true), { signal, onWait });
-    const mine = await unless(signal, keeping).catch((error: unknown) => {
-      if (error instanceof IdatError && error.code === 'queue.size') return true; // it goes on from its beginning elsewhere
-      if (stop.signal.aborted) return true;
-      throw error;
-    });
-    if (mine) return;
-    holding.lost = true;
-    stop.abort();
+    try {
+      const keeping = patiently(() => this.store.keep(id, term, files, history, true), { signal, onWait });
+      holding.lost ||= !(await unless(signal, keeping));
+      if (holding.lost) stop.abort();
+    } catch (error) {
+      if (stop.signal.aborted) return; // it has waited long enough: others go on from what was kept before
+      if (!(error instanceof IdatError)) throw error;
+      holding.refused = error;
+      stop.abort();
+    }
   }
 
   /** Once more, where the server refuses for a while; what it refuses for good is as it is: the lock was lost. */
@@ -406,6 +415,8 @@ class WorkerLoop {
 
   /** A run whose lock is gone is saved and let go: its place in the queue may be another's. */
   private async renewAll(): Promise<void> {
+    const { held: looked, token: its } = this.considered ?? {};
+    await looked?.extendLock(its!, this.silenceMs).catch(() => null);
     for (const holding of this.going.keys()) {
       const { held, token } = holding;
       const renewed = await held.extendLock(token, this.silenceMs).catch(() => null);
@@ -439,6 +450,9 @@ class WorkerLoop {
 
 /** As often a run is tried that fails for another reason each time. */
 export const MAX_ATTEMPTS = 3;
+
+/** What another attempt would come to as well. */
+const FOR_GOOD: ReadonlySet<string> = new Set(['queue.starts', 'queue.size']);
 
 const NOTHING: History = { sittings: [], failures: [] };
 
