@@ -3,14 +3,25 @@
  * twice, in the bytes of an undisturbed sweep.
  *
  *     node tools/measure-queue/chaos.mjs [--kills 20] [--restarts 3] [--runs 24] [--epochs 40] [--workers 4] [--away 60]
+ *         [--every 3]
  */
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort, given, info, makeImages, scratch, start, startServer, writePlan } from './setting.mjs';
 
-const { kills, restarts, runs, epochs, workers, away, silence, seed } = given({
-  ...{ kills: 20, restarts: 3, runs: 24, epochs: 40, workers: 4, away: 60, silence: 4, seed: Date.now() % 1e6 },
+const { kills, restarts, runs, epochs, workers, away, silence, every, seed } = given({
+  ...{
+    kills: 20,
+    restarts: 3,
+    runs: 24,
+    epochs: 40,
+    workers: 4,
+    away: 60,
+    silence: 4,
+    every: 3,
+    seed: Date.now() % 1e6,
+  },
 });
 const root = scratch();
 await makeImages(root, 16);
@@ -55,7 +66,7 @@ events.splice(Math.floor((2 * events.length) / 3), 0, 'away');
 const done = {};
 for (const event of events) {
   if (over) break;
-  await sleep(1000 + 3000 * random());
+  await sleep(2000 * every * random());
   done[event] = (done[event] ?? 0) + 1;
   if (event === 'kill') {
     const victim = [...living][Math.floor(random() * living.size)];
