@@ -66,7 +66,11 @@ const Job = z.strictObject({
   /** Whose it is. */
   sweep: z.uuid(),
   /** For people; where the run comes to lie is known to its sweep alone. */
-  name: z.string().min(1).max(400),
+  name: z
+    .string()
+    .min(1)
+    .max(400)
+    .regex(/^\P{Cc}+$/u, 'expected a name in one line'),
   /** Those of a run but for what the machine decides. */
   settings: z.record(z.string(), z.unknown()),
   images: Images,

@@ -26,7 +26,6 @@ import { mixedMachines, writeFetched } from './fetched-run.js';
 import { type Job, jobId, travelling } from './job.js';
 import { deviceOf, laneOf } from './lane.js';
 import { patiently, unless } from './patience.js';
-import { readSigns } from './signs.js';
 import { noteLane, type QueueSnapshot, SnapshotReader } from './snapshot.js';
 import { RunStore, storeKey } from './store.js';
 import { type Wanted, WantedSources } from './wanted.js';
@@ -53,6 +52,8 @@ const PRIORITY = 100;
 /** So many jobs of a sweep lie in the queue at a time: a server's memory holds them all. */
 const WINDOW = 5000;
 const BULK = 500;
+/** A disk and a network are kept busy by a few. */
+const FETCHED_AT_ONCE = 8;
 const LOOK_MS = 1000;
 /** How often it is looked whether the server has lost jobs. */
 const RECONCILE_MS = 30_000;
@@ -275,10 +276,9 @@ class QueueSweep {
 
   private async fetchEnded(): Promise<void> {
     const ended = await this.waiting(() => this.store.ended(this.sweep));
-    for (const id of ended) {
-      if (this.parts.signal.aborted) return;
-      const one = this.queued.get(id);
-      if (one) await this.fetch(one);
+    const own = ended.flatMap((id) => this.queued.get(id) ?? []);
+    for (let at = 0; at < own.length && !this.parts.signal.aborted; at += FETCHED_AT_ONCE) {
+      await Promise.all(own.slice(at, at + FETCHED_AT_ONCE).map((one) => this.fetch(one)));
     }
   }
 
@@ -315,7 +315,8 @@ class QueueSweep {
   /** What workers say of this sweep's runs, and of themselves. */
   private async look(): Promise<void> {
     try {
-      const signs = await readSigns(this.redis, this.queue);
+      const snapshot = await this.snapshots.read();
+      const signs = snapshot.workers;
       const going = new Map(signs.flatMap(({ runs }) => runs.map((run) => [run.id, run] as const)));
       for (const { status, id } of this.queued.values()) {
         const run = going.get(id);
@@ -324,14 +325,14 @@ class QueueSweep {
         Object.assign(status, { state, ...(run && { fraction: run.fraction, secondsLeft: run.secondsLeft }) });
         this.parts.onChange(status);
       }
-      this.control.onSnapshot?.(await this.snapshots.read());
+      this.control.onSnapshot?.(snapshot);
       this.tellOfWorkers(signs);
     } catch {
       // a server that is away is waited for where something depends on it
     }
   }
 
-  private tellOfWorkers(signs: Awaited<ReturnType<typeof readSigns>>): void {
+  private tellOfWorkers(signs: QueueSnapshot['workers']): void {
     const lanes = new Set([...this.queued.values()].map(({ lane }) => lane));
     const own = signs.filter(({ lane }) => lanes.has(lane));
     const lacks = [...new Set(own.flatMap((sign) => sign.lacks))].sort();

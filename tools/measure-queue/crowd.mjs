@@ -2,10 +2,11 @@
  * Many workers and many runs on the queue's own code, with work that only waits: what gives out first?
  *
  *     node tools/measure-queue/crowd.mjs [--workers 1000] [--runs 100000] [--processes 4] [--ms 2000] [--epochs 3]
- *         [--kilobytes 20] [--window 5000]
+ *         [--kilobytes 20] [--window 5000] [--enough RUNS]
  *
  * Each worker is the loop of `idat worker` with connections of its own; a run waits `ms` (half to one and a half of it), keeps
  * `epochs` states of so many kilobytes and ends with as much. Workers share a few processes, as they would not in earnest.
+ * `enough` ends it after so many.
  */
 import { fork } from 'node:child_process';
 import { setMaxListeners } from 'node:events';
@@ -69,8 +70,10 @@ async function measure() {
     epochs: 3,
     kilobytes: 20,
     window: 5000,
+    enough: 0,
   });
   const { workers, runs, processes, ms, epochs, kilobytes, window } = settings;
+  const enough = settings.enough || runs;
   console.log(JSON.stringify(settings));
   const root = scratch();
   mkdirSync(join(root, 'server'));
@@ -111,7 +114,14 @@ async function measure() {
   const began = performance.now();
   const [commands, cpu] = [await info(redis, 'stats', 'total_commands_processed'), await serverSeconds(redis)];
   let [added, fetched, peak, told] = [0, 0, 0, began];
-  while (fetched < runs) {
+  const fetchOne = async (id) => {
+    await store.ending(id);
+    await store.files(id);
+    await store.history(id);
+    await store.forget(id, SWEEP);
+    fetched++;
+  };
+  while (fetched < enough) {
     while (added < runs && added - fetched < window) {
       const jobs = [];
       for (; jobs.length < 500 && added < runs; added++) {
@@ -120,11 +130,9 @@ async function measure() {
       }
       await queue.addBulk(jobs);
     }
-    for (const id of await store.ended(SWEEP)) {
-      await store.files(id);
-      await store.history(id);
-      await store.forget(id, SWEEP);
-      fetched++;
+    const ended = await store.ended(SWEEP);
+    for (let at = 0; at < ended.length && performance.now() - told < 10_000; at += 8) {
+      await Promise.all(ended.slice(at, at + 8).map(fetchOne));
     }
     const now = performance.now();
     if (now - told > 5000) {
@@ -145,10 +153,10 @@ async function measure() {
   const asked = (await info(redis, 'stats', 'total_commands_processed')) - commands;
   const server_ = (await serverSeconds(redis)) - cpu;
   console.log(
-    `${runs} runs in ${seconds.toFixed(1)} s: ${(runs / seconds).toFixed(0)} a second; ideal ${((1000 * workers) / ms).toFixed(0)}`,
+    `${fetched} runs in ${seconds.toFixed(1)} s: ${(fetched / seconds).toFixed(0)} a second; ideal ${((1000 * workers) / ms).toFixed(0)}`,
   );
   console.log(
-    `server: ${((1000 * server_) / runs).toFixed(2)} ms of a core and ${(asked / runs).toFixed(1)} commands a run, ${((100 * server_) / seconds).toFixed(0)} % of a core; memory at most ${(peak / 2 ** 20).toFixed(0)} MiB; a look at the queue ${median(looks)?.toFixed(0) ?? '-'} ms`,
+    `server: ${((1000 * server_) / fetched).toFixed(2)} ms of a core and ${(asked / fetched).toFixed(1)} commands a run, ${((100 * server_) / seconds).toFixed(0)} % of a core; memory at most ${(peak / 2 ** 20).toFixed(0)} MiB; a look at the queue ${median(looks)?.toFixed(0) ?? '-'} ms`,
   );
   for (const { child } of children) child.send('stop');
   const said = await Promise.all(children.map(({ ended }) => ended));
@@ -156,14 +164,14 @@ async function measure() {
   const made = said.reduce((sum, one) => sum + one.done, 0);
   const own = process.cpuUsage();
   console.log(
-    `workers: ${made} runs made, ${((1000 * client_) / runs).toFixed(2)} ms of a core a run; the sweep's side: ${((own.user + own.system) / 1000 / runs).toFixed(2)} ms`,
+    `workers: ${made} runs made, ${((1000 * client_) / fetched).toFixed(2)} ms of a core a run; the sweep's side: ${((own.user + own.system) / 1000 / fetched).toFixed(2)} ms`,
   );
   await snapshots.close();
   await queue.close();
   redis.disconnect();
   await server.kill();
   rmSync(root, { recursive: true, force: true });
-  process.exitCode = made === runs ? 0 : 1;
+  process.exitCode = made >= enough ? 0 : 1;
 }
 
 async function serverSeconds(redis) {
