@@ -47,6 +47,7 @@ const ORDER = [
   'export',
   'verify',
   'bench',
+  'queue',
   'index.ts',
   'cli',
 ];

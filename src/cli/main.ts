@@ -26,6 +26,7 @@ import { runs } from './commands/runs.js';
 import { sweep } from './commands/sweep.js';
 import { train } from './commands/train.js';
 import { verifyReference } from './commands/verify.js';
+import { worker } from './commands/worker.js';
 import { fail } from './failure.js';
 import { bearClosedPipes } from './terminal.js';
 
@@ -46,6 +47,7 @@ const commands = [
   compare,
   data,
   sweep,
+  worker,
   exportCommand,
   merge,
   pack,
