@@ -23,6 +23,7 @@ import { recipes } from './commands/recipes.js';
 import { reportOf } from './commands/report.js';
 import { resumeRun } from './commands/resume.js';
 import { runs } from './commands/runs.js';
+import { studio } from './commands/studio.js';
 import { sweep } from './commands/sweep.js';
 import { train } from './commands/train.js';
 import { verifyReference } from './commands/verify.js';
@@ -46,6 +47,7 @@ const commands = [
   compare,
   data,
   sweep,
+  studio,
   exportCommand,
   merge,
   pack,
