@@ -20,16 +20,24 @@ const NOTICES = {
 
 function notice([name, place]) {
   const files = NOTICES[name];
-  if (files === undefined) throw new Error(`the studio's page contains ${name}, whose licence is not handed on: add it to NOTICES`);
+  if (files === undefined)
+    throw new Error(`the studio's page contains ${name}, whose licence is not handed on: add it to NOTICES`);
   const { version, license } = JSON.parse(readFileSync(join(place, 'package.json'), 'utf8'));
   const there = new Set(readdirSync(place));
-  const texts = files.filter((one) => one.includes('/') || there.has(one)).map((one) => readFileSync(join(place, one), 'utf8').trim());
+  const texts = files
+    .filter((one) => one.includes('/') || there.has(one))
+    .map((one) => readFileSync(join(place, one), 'utf8').trim());
   if (texts.length === 0) throw new Error(`${name} has no licence file`);
   return [`${name} ${version}, ${license}`, ...texts].join('\n\n');
 }
 
 const bundle = await rolldown({ input: join(folder, 'main.js'), platform: 'browser' });
-const { output } = await bundle.generate({ format: 'es', minify: true, comments: { legal: false }, codeSplitting: false });
+const { output } = await bundle.generate({
+  format: 'es',
+  minify: true,
+  comments: { legal: false },
+  codeSplitting: false,
+});
 await bundle.close();
 const [chunk, ...others] = output;
 if (others.length > 0 || chunk.imports.length > 0) throw new Error('the page is more than one file');

@@ -7,7 +7,9 @@ import type { FromChild, ToChild } from './run-in-process.js';
 const STEP_MS = 500;
 
 /** Does what the parent asks for, once; when that is gone or asks to stop, `work` is told by its signal, saves and ends. */
-export function answerParent<Start, Result>(work: (start: Start, control: Required<RunControl>) => Promise<Result>): void {
+export function answerParent<Start, Result>(
+  work: (start: Start, control: Required<RunControl>) => Promise<Result>,
+): void {
   const stop = new AbortController();
   const send = (message: FromChild<Result>): void => {
     if (process.connected) process.send!(message, () => {}); // one that cannot be heard any more is no error

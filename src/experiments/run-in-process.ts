@@ -44,7 +44,8 @@ const RUN_PROCESS = 'dist/experiments/run-process.js';
 
 /** @param modules paths of files that register methods and losses */
 export function inProcesses(modules: readonly string[]): Runner {
-  return (request, dir, control) => inChild<RunStart, FineTuneResult>(RUN_PROCESS, { request, dir, modules }, dir, control);
+  return (request, dir, control) =>
+    inChild<RunStart, FineTuneResult>(RUN_PROCESS, { request, dir, modules }, dir, control);
 }
 
 /** Goes on with a run in a process of its own. @throws IdatError as `resume`, `run.process` */

@@ -65,7 +65,11 @@ export function guard({ hosts, token, cookie, policy }: GuardOptions): Middlewar
       }
       const bearer = /^Bearer (.+)$/.exec(c.req.header('authorization') ?? '')?.[1];
       if (!same(bearer ?? getCookie(c, cookie()) ?? '', token)) {
-        return denied(c, 401, 'This page needs the token that stands in the address the server printed when it was started.');
+        return denied(
+          c,
+          401,
+          'This page needs the token that stands in the address the server printed when it was started.',
+        );
       }
     }
     await next();

@@ -92,9 +92,7 @@ export class Jobs {
 
   private begin(lane: 'training' | 'looking'): void {
     if (this.closing || this.going.has(lane)) return;
-    const next = [...this.jobs.values()].find(
-      ({ shown }) => shown.state === 'waiting' && laneOf(shown.kind) === lane,
-    );
+    const next = [...this.jobs.values()].find(({ shown }) => shown.state === 'waiting' && laneOf(shown.kind) === lane);
     if (!next) return;
     const work = this.work(next).finally(() => {
       this.going.delete(lane);

@@ -15,9 +15,9 @@ import { checkFields } from '../settings/issues.js';
 import type { Compared } from './page/api.js';
 import { analysisPictures, runDetail } from './run-detail.js';
 import { REPORT_POLICY, shell } from './shell.js';
+import type { Studio } from './studio.js';
 import { isFolder, shownRun } from './studio-folder.js';
 import { STUDIO_STYLE } from './style.js';
-import type { Studio } from './studio.js';
 import { answerOf, formFacts, issuesOfError, planPath, trainFormOf } from './train-form.js';
 
 /** Of JSON that a page sends, and of a picture that is tried. */
@@ -55,7 +55,10 @@ export function routesOf(studio: Studio, page = packageFile('dist/studio/page/st
   app.onError((error, c) => {
     if (!(error instanceof IdatError)) {
       process.stderr.write(`${error.stack ?? error.message}\n`);
-      return c.json({ error: { code: 'studio.bug', message: `${error.message} (a bug of idat; please report it)`, issues: [] } }, 500);
+      return c.json(
+        { error: { code: 'studio.bug', message: `${error.message} (a bug of idat; please report it)`, issues: [] } },
+        500,
+      );
     }
     const { code, message } = error;
     return c.json({ error: { code, message, issues: issuesOfError(error) } }, code.endsWith('.missing') ? 404 : 400);
@@ -96,7 +99,9 @@ export function routesOf(studio: Studio, page = packageFile('dist/studio/page/st
   app.post('/api/run/export', json, async (c) =>
     c.json({ job: await studio.export(nameOf(c), await bodyOf(c, ExportSchema)) }),
   );
-  app.get('/api/run/analysis', async (c) => c.json(await analysisPictures(folder.run(nameOf(c)), c.req.query('of') ?? '')));
+  app.get('/api/run/analysis', async (c) =>
+    c.json(await analysisPictures(folder.run(nameOf(c)), c.req.query('of') ?? '')),
+  );
   app.post('/api/run/analysis', json, (c) => {
     const only = c.req.query('of') as AnalysisName;
     if (!ANALYSES.includes(only)) throw new IdatError('analysis.only', `there are ${ANALYSES.join(', ')}`);

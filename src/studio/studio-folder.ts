@@ -1,13 +1,13 @@
 /** The folder that the studio shows: its runs, kept up with, and which paths a page may name. */
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { isModelPath } from '../backbones/node/registry.js';
 import { IdatError, type Issue } from '../errors.js';
 import { packageFile } from '../files/node/package-root.js';
 import { lastName } from '../report/repeat-command.js';
 import type { ListedRun } from '../runs/list-runs.js';
 import { type RunChanges, type RunWatch, watchRuns } from '../runs/watch-runs.js';
-import { fileURLToPath } from 'node:url';
 import type { ShownRun } from './page/api.js';
 
 export interface FolderOptions {
@@ -32,7 +32,10 @@ export class StudioFolder {
   /** @throws IdatError `run.folder` */
   static async open(folder: string, { dataRoots, intervalMs }: FolderOptions): Promise<StudioFolder> {
     const root = await realpath(folder).catch((error: NodeJS.ErrnoException) => {
-      throw new IdatError('run.folder', `${folder}: cannot be opened (${error.code}); give the folder that runs lie in`);
+      throw new IdatError(
+        'run.folder',
+        `${folder}: cannot be opened (${error.code}); give the folder that runs lie in`,
+      );
     });
     const roots = await Promise.all(dataRoots.map((one) => realpath(one).catch(() => resolve(one))));
     const own = new StudioFolder(root, [root, ...roots]);
@@ -64,7 +67,10 @@ export class StudioFolder {
   run(name: string): ListedRun {
     const found = this.runs.get(name);
     if (found) return found;
-    throw new IdatError('run.missing', `${name}: there is no such run in this folder; it may have been moved or removed`);
+    throw new IdatError(
+      'run.missing',
+      `${name}: there is no such run in this folder; it may have been moved or removed`,
+    );
   }
 
   /** A run's path below the folder, as lists have it; null where it lies elsewhere. */
@@ -90,7 +96,10 @@ export class StudioFolder {
     const place = await placeOf(wanted);
     if (this.roots.some((root) => isWithin(place, root))) return wanted;
     const what = 'lies outside of the folders that this page may name';
-    throw new IdatError('studio.path', `${path}: ${what}; start the studio with that folder as a data root, or drop the pictures here`);
+    throw new IdatError(
+      'studio.path',
+      `${path}: ${what}; start the studio with that folder as a data root, or drop the pictures here`,
+    );
   }
 
   /** Where something may be written: in the folder alone. @throws IdatError `studio.path` */

@@ -20,7 +20,7 @@ import { EventHub } from './event-hub.js';
 import { type JobControl, Jobs } from './jobs.js';
 import { OpenClassifiers } from './open-classifiers.js';
 import type { ExportForm, LiveStep, Predicted, ShownJob, ShownRun, StudioEvent, TrainForm } from './page/api.js';
-import { shownRun, StudioFolder } from './studio-folder.js';
+import { StudioFolder, shownRun } from './studio-folder.js';
 import type { Task } from './task-process.js';
 import { askedBy, freePlace, planPath } from './train-form.js';
 import { type UploadLimits, Uploads } from './uploads.js';
@@ -90,7 +90,8 @@ export class Studio {
   private async epochsOf(run: ListedRun, from: number): Promise<Extract<StudioEvent, { kind: 'epochs' }>> {
     const epochs = await readMetrics(run.dir).catch((): EpochMetrics[] => []);
     const timings = await readTimings(run.dir).catch(() => []);
-    const left = run.state === 'running' ? secondsLeft(run.progress, timings, Date.now() - Date.parse(run.changed)) : null;
+    const left =
+      run.state === 'running' ? secondsLeft(run.progress, timings, Date.now() - Date.parse(run.changed)) : null;
     const first = epochs.length < from ? 0 : from; // it was begun anew
     return { kind: 'epochs', from: first, epochs: epochs.slice(first), secondsLeft: left };
   }
@@ -146,7 +147,11 @@ export class Studio {
   startSweep(plan: string): ShownJob {
     const out = dirname(plan);
     return this.jobs.add({
-      ...{ kind: 'sweep', about: this.folder.nameOf(out)!, command: `idat sweep ${shellWord(this.folder.typed(plan))}` },
+      ...{
+        kind: 'sweep',
+        about: this.folder.nameOf(out)!,
+        command: `idat sweep ${shellWord(this.folder.typed(plan))}`,
+      },
       work: async ({ signal, says, note }) => {
         const onStatus = (status: RunStatus, all: readonly RunStatus[]) => {
           if (status.state === 'failed' && status.error) note(`${status.run.name}: ${status.error.message}`);
@@ -160,7 +165,10 @@ export class Studio {
         };
         const { failed, results } = await sweep(plan, { out, signal, onStatus, onProgress });
         if (failed.length > 0) {
-          throw new IdatError('sweep.failed', `${failed.length} runs failed, ${results.length} are done: ${failed[0]!.message}`);
+          throw new IdatError(
+            'sweep.failed',
+            `${failed.length} runs failed, ${results.length} are done: ${failed[0]!.message}`,
+          );
         }
       },
     });

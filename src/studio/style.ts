@@ -43,6 +43,9 @@ input[type=checkbox],input[type=radio]{accent-color:var(--accent);width:1.05rem;
 .push{margin-left:auto}
 .title-row{display:flex;flex-wrap:wrap;gap:.75rem 1rem;align-items:center;justify-content:space-between}
 .title-row h1{margin:0}
+.title-row{margin-bottom:1rem}
+h1+form,h1+.card{margin-top:1rem}
+.field+.drop{margin-top:1rem}
 .actions{display:flex;flex-wrap:wrap;gap:.5rem}
 .list{padding:0;overflow:hidden}
 .list table{font-size:.9375rem}
@@ -96,6 +99,7 @@ input[type=checkbox],input[type=radio]{accent-color:var(--accent);width:1.05rem;
 .drop .actions{justify-content:center}
 .command{position:relative}
 .command pre{padding-right:5.2rem;margin:0}
+.command pre span{display:inline-block;max-width:100%;white-space:pre-wrap}
 .command button{position:absolute;top:.45rem;right:.45rem;padding:.2rem .6rem;min-height:1.8rem;font-size:.8125rem}
 .chart{height:250px;width:100%}
 .chart.tall{height:340px}

@@ -1,9 +1,10 @@
 /** The form of a training: the settings' own records as fields, and what is asked for as a run or a sweep. */
 import { basename, join } from 'node:path';
 import { stringify } from 'yaml';
+import { z } from 'zod';
 import { KNOWN_BACKBONES } from '../backbones/known-backbones.js';
 import { LOSSES } from '../distill/index.js';
-import { IdatError, inWords, type Issue } from '../errors.js';
+import { IdatError, type Issue, inWords } from '../errors.js';
 import { expandPlan } from '../experiments/expand.js';
 import { checkPlan, type SweepPlan } from '../experiments/plan.js';
 import { METHODS } from '../methods/index.js';
@@ -19,12 +20,20 @@ import { checkFields } from '../settings/issues.js';
 import type { SomeSettings } from '../settings/overlay.js';
 import { PRESETS } from '../settings/presets.js';
 import { schemaFields } from '../settings/schema-fields.js';
-import { z } from 'zod';
 import type { FormAnswer, FormFacts, FormField, ShownIssue, TrainForm } from './page/api.js';
 import { BUNDLED_DATA, isFolder, type StudioFolder } from './studio-folder.js';
 
 /** Of pretraining, of older names, and of where the studio itself decides. */
 const LEFT = new Set<string>(['data', 'scratch', 'adapter', 'teacherAdapter', 'hidden', 'scale', 'out', 'cacheDir']);
+
+/** Where a flag's name is no word. */
+const LABELS: Readonly<Record<string, string>> = {
+  lr: 'learning rate',
+  distill: 'distillation loss',
+  minLr: 'last learning rate',
+  warmupLr: 'first learning rate',
+  lrPerStep: 'learning rate per step',
+};
 
 const OFFERS: Readonly<Record<string, readonly string[]>> = {
   student: KNOWN_BACKBONES.map(({ name }) => name),
@@ -42,7 +51,7 @@ export function formFacts(folder: StudioFolder): FormFacts {
     const record = FIELDS[name as FieldName] as (typeof FIELDS)[FieldName] & { common?: true; taught?: true };
     return [
       {
-        ...{ name, type, nullable, says: description, label: flagOf(name).replaceAll('-', ' ') },
+        ...{ name, type, nullable, says: description, label: LABELS[name] ?? flagOf(name).replaceAll('-', ' ') },
         group: record.group,
         common: record.common === true || name === 'distill',
         taught: record.taught === true,
@@ -73,7 +82,9 @@ const TrainFormSchema = z.strictObject({
   settings: z.record(z.string().max(100), z.unknown()),
   sweep: z
     .strictObject({
-      name: z.string().regex(/^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,60}$/u, 'expected letters, digits, spaces, points and dashes'),
+      name: z
+        .string()
+        .regex(/^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,60}$/u, 'expected letters, digits, spaces, points and dashes'),
       seeds: z.array(z.int()).min(1).max(100),
       alone: z.boolean(),
       vary: z.record(z.string().max(100), z.array(z.unknown()).min(1).max(50)),
@@ -87,7 +98,13 @@ export const trainFormOf = (body: unknown): TrainForm => checkFields(TrainFormSc
 /** What comes of a form. */
 export type Asked =
   | { readonly kind: 'run'; readonly request: FineTuneRequest; readonly base: string; command(out: string): string }
-  | { readonly kind: 'sweep'; readonly plan: SweepPlan; readonly out: string; readonly runs: number; readonly text: string };
+  | {
+      readonly kind: 'sweep';
+      readonly plan: SweepPlan;
+      readonly out: string;
+      readonly runs: number;
+      readonly text: string;
+    };
 
 /**
  * The request that the command line would make of the same words.
@@ -97,7 +114,8 @@ export type Asked =
 export async function askedBy(form: TrainForm, folder: StudioFolder, onNote: (text: string) => void): Promise<Asked> {
   const given = Object.fromEntries(Object.entries(form.settings).filter(([, value]) => value !== undefined));
   refuseUnknown(given, form);
-  if (form.data.trim() === '') throw wrong([{ path: ['data'], code: 'missing', message: 'choose pictures to learn from' }]);
+  if (form.data.trim() === '')
+    throw wrong([{ path: ['data'], code: 'missing', message: 'choose pictures to learn from' }]);
   const issues = await folder.pathIssues({ ...given, data: form.data });
   if (issues.length > 0) throw wrong(issues);
   const data = await folder.readable(form.data);
@@ -136,14 +154,18 @@ async function askedSweep(
 ): Promise<Asked> {
   const { name, seeds, alone, vary } = sweep!;
   if (preset !== undefined) {
-    throw wrong([{ path: ['preset'], code: 'unused', message: 'a sweep has no presets; choose the settings themselves' }]);
+    throw wrong([
+      { path: ['preset'], code: 'unused', message: 'a sweep has no presets; choose the settings themselves' },
+    ]);
   }
   // one run of it, so that what is wrong shows at its field
   const first = Object.fromEntries(Object.entries(vary).map(([field, values]) => [field, values[0]]));
   const whole = { ...given, ...first, data } as FineTuneRequest;
   const { teacher } = storedSettingsOf(whole);
   if (alone && teacher === null) {
-    throw wrong([{ path: ['teacher'], code: 'missing', message: 'nobody teaches: name a teacher to compare with and without' }]);
+    throw wrong([
+      { path: ['teacher'], code: 'missing', message: 'nobody teaches: name a teacher to compare with and without' },
+    ]);
   }
   const out = await folder.writable(join(folder.root, name));
   const { seed: _, ...base } = given;

@@ -57,7 +57,8 @@ export class Uploads {
   /** @param name as the dropped folder or zip is called @returns by which it goes on @throws IdatError `upload.…` */
   async begin(name: string): Promise<string> {
     await this.forgetSilent();
-    if (this.uploads.size >= MOST_UPLOADS) throw refused('busy', 'too many uploads at a time; wait until one has ended');
+    if (this.uploads.size >= MOST_UPLOADS)
+      throw refused('busy', 'too many uploads at a time; wait until one has ended');
     const id = randomBytes(8).toString('hex');
     const place = join(this.folder, `.idat-${identityText(thisProcess())}-${id}.tmp`);
     await mkdir(this.folder, { recursive: true });
@@ -96,7 +97,8 @@ export class Uploads {
         upload.bytes += chunk.length;
         upload.last = Date.now();
         if (own > most) done(refused('size', `${path}: larger than ${megabytes(most)}`));
-        else if (upload.bytes > this.limits.bytes) done(refused('size', `more than ${megabytes(this.limits.bytes)} in all`));
+        else if (upload.bytes > this.limits.bytes)
+          done(refused('size', `more than ${megabytes(this.limits.bytes)} in all`));
         else done(null, chunk);
       },
     });
@@ -191,8 +193,7 @@ function plainName(name: string): string {
 /** @throws IdatError `upload.path` */
 function stepsOf(path: string): string[] {
   const steps = path.split('/');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  const bad = (step: string) => step === '' || step.startsWith('.') || step.length > 200 || /[\\:\u0000-\u001f]/.test(step);
+  const bad = (step: string) => step === '' || step.startsWith('.') || step.length > 200 || /[\\:\p{Cc}]/u.test(step);
   if (steps.length > 8 || steps.some(bad)) throw refused('path', 'a file of that path is not taken');
   return steps;
 }

@@ -27,7 +27,9 @@ export const studio = new Command('studio')
       ...(name !== undefined && { names: name }),
     });
     print(`${served.address}\n`);
-    tell('Open this address in a browser. Whoever has it may do what the page does. Ctrl-C ends the studio and saves.\n');
+    tell(
+      'Open this address in a browser. Whoever has it may do what the page does. Ctrl-C ends the studio and saves.\n',
+    );
     if (!served.loopback) {
       tell(`note: ${served.host} may be reached from other machines, and what goes over the net is not encrypted\n`);
     }

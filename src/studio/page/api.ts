@@ -1,7 +1,7 @@
 /** What page and server of the studio say to each other. */
 import type { RunComparison } from '../../report/run-comparison.js';
-import type { FieldType } from '../../settings/schema-fields.js';
 import type { EpochMetrics, Losses, Phase, RunResult } from '../../settings/record.js';
+import type { FieldType } from '../../settings/schema-fields.js';
 
 /** `waiting`: its turn has not come; `failed`: what was begun here ended in an error. */
 export type ShownState = 'finished' | 'running' | 'stopped' | 'damaged' | 'waiting' | 'failed';
@@ -68,12 +68,22 @@ export interface LiveStep {
 /** What comes down the stream of events. */
 export type StudioEvent =
   /** All there is, when the stream begins. */
-  | { readonly kind: 'all'; readonly runs: readonly ShownRun[]; readonly jobs: readonly ShownJob[]; readonly removed: readonly ShownRemoved[] }
+  | {
+      readonly kind: 'all';
+      readonly runs: readonly ShownRun[];
+      readonly jobs: readonly ShownJob[];
+      readonly removed: readonly ShownRemoved[];
+    }
   | { readonly kind: 'runs'; readonly runs: readonly ShownRun[]; readonly gone: readonly string[] }
   | { readonly kind: 'job'; readonly job: ShownJob }
   | { readonly kind: 'removed'; readonly removed: readonly ShownRemoved[] }
   /** Of the run that the stream was asked for: its epochs from one on, and what is left of its time. */
-  | { readonly kind: 'epochs'; readonly from: number; readonly epochs: readonly EpochMetrics[]; readonly secondsLeft: number | null }
+  | {
+      readonly kind: 'epochs';
+      readonly from: number;
+      readonly epochs: readonly EpochMetrics[];
+      readonly secondsLeft: number | null;
+    }
   | { readonly kind: 'step'; readonly step: LiveStep };
 
 export interface ShownRemoved {
@@ -93,7 +103,13 @@ export interface RunDetail {
   readonly accuracy: string | null;
   readonly interval: { readonly low: number; readonly high: number } | null;
   readonly worst: string | null;
-  readonly byClass: readonly { readonly name: string; readonly correct: number; readonly total: number; readonly low: number; readonly high: number }[];
+  readonly byClass: readonly {
+    readonly name: string;
+    readonly correct: number;
+    readonly total: number;
+    readonly low: number;
+    readonly high: number;
+  }[];
   readonly facts: readonly Fact[];
   /** The model card: how it was made, and what it is made of. */
   readonly card: readonly { readonly title: string; readonly facts: readonly Fact[] }[];

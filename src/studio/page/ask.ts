@@ -20,7 +20,10 @@ interface Asked {
 }
 
 /** @param path such as `api/run` @throws Refusal, in words that can be shown */
-export async function ask<Answer>(path: string, { method = 'GET', body, query = {}, signal }: Asked = {}): Promise<Answer> {
+export async function ask<Answer>(
+  path: string,
+  { method = 'GET', body, query = {}, signal }: Asked = {},
+): Promise<Answer> {
   const search = new URLSearchParams(query).toString();
   const raw = body instanceof Blob;
   const response = await fetch(`${path}${search === '' ? '' : `?${search}`}`, {

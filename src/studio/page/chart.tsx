@@ -41,7 +41,12 @@ export function Chart({ title, says, format, curves, tall = false, legend = curv
           ))}
         </ul>
       )}
-      <div class={`chart${tall ? ' tall' : ''}`} ref={place} role="img" aria-label={`${title}; last: ${last.slice(0, 8).join(', ')}`} />
+      <div
+        class={`chart${tall ? ' tall' : ''}`}
+        ref={place}
+        role="img"
+        aria-label={`${title}; last: ${last.slice(0, 8).join(', ')}`}
+      />
     </figure>
   );
 }

@@ -16,7 +16,9 @@ const AGAIN_MS = 1500;
 export function SweepView({ folder }: { folder: string }) {
   const { runs, jobs, known } = useStore();
   const names = [...runs.keys()].filter((name) => name.startsWith(`${folder}/`));
-  const job = [...jobs.values()].find(({ kind, about, state }) => kind === 'sweep' && about === folder && state !== 'done');
+  const job = [...jobs.values()].find(
+    ({ kind, about, state }) => kind === 'sweep' && about === folder && state !== 'done',
+  );
   const goOn = () =>
     ask<{ job: ShownJob }>('api/sweep/resume', { method: 'POST', query: { run: folder }, body: {} }).then(
       (answer) => store.put(answer),
@@ -81,7 +83,6 @@ function Comparison({ names }: { names: readonly string[] }) {
   // damaged ones cannot be opened; 200 are more than can be told apart
   const able = names.filter((name) => runs.get(name)?.state !== 'damaged').slice(0, 200);
   const key = able.map((name) => `${name} ${runs.get(name)?.changed}`).join('|');
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the key says what has changed
   useEffect(() => {
     if (able.length === 0) return;
     const stop = new AbortController();
@@ -126,7 +127,12 @@ function Comparison({ names }: { names: readonly string[] }) {
 function Rows({ compared, onAgainst }: { compared: Compared; onAgainst: (label: string) => void }) {
   const { rows, against } = compared.comparison;
   const differences = rows.flatMap(({ difference }) => (difference ? [difference] : []));
-  const ends = differences.flatMap(({ mean, interval, values }) => [mean, interval?.low ?? mean, interval?.high ?? mean, ...values.map(({ value }) => value)]);
+  const ends = differences.flatMap(({ mean, interval, values }) => [
+    mean,
+    interval?.low ?? mean,
+    interval?.high ?? mean,
+    ...values.map(({ value }) => value),
+  ]);
   const reach = Math.max(0.01, ...ends.map(Math.abs)) * 1.08;
   return (
     <Section id="results" title="What they came to">
@@ -154,15 +160,22 @@ function Rows({ compared, onAgainst }: { compared: Compared; onAgainst: (label: 
             </thead>
             <tbody>
               {rows.map((row) => (
-                <Row key={row.label} row={row} base={row.label === against} reach={reach} onAgainst={onAgainst} many={rows.length > 1} />
+                <Row
+                  key={row.label}
+                  row={row}
+                  base={row.label === against}
+                  reach={reach}
+                  onAgainst={onAgainst}
+                  many={rows.length > 1}
+                />
               ))}
             </tbody>
           </table>
         </div>
         {differences.length > 0 && (
           <p class="note small">
-            Differences are of pairs of the same task and seed, each a dot; the band is the BCa bootstrap interval of their
-            mean, p is of the sign-flip test.
+            Differences are of pairs of the same task and seed, each a dot; the band is the BCa bootstrap interval of
+            their mean, p is of the sign-flip test.
           </p>
         )}
       </div>
@@ -217,7 +230,14 @@ function Difference({ difference, reach }: { difference: NonNullable<ComparedRow
         <line class="zero" x1="0" x2="100%" y1="50%" y2="50%" opacity=".35" />
         <line class="zero" x1="50%" x2="50%" y1="0" y2="100%" />
         {interval && (
-          <rect class="band" x={at(interval.low)} width={`${((50 * (interval.high - interval.low)) / reach).toFixed(2)}%`} y="15%" height="70%" rx="3" />
+          <rect
+            class="band"
+            x={at(interval.low)}
+            width={`${((50 * (interval.high - interval.low)) / reach).toFixed(2)}%`}
+            y="15%"
+            height="70%"
+            rx="3"
+          />
         )}
         {values.map(({ task, seed, value }) => (
           <circle key={`${task} ${seed}`} class="pair" cx={at(value)} cy="50%" r="4">
@@ -265,13 +285,22 @@ function CurvesOver({ compared }: { compared: Compared }) {
 
 function panelsOf({ curves, comparison }: Compared) {
   const rowOf = new Map(comparison.rows.flatMap(({ runs }, i) => runs.map((name) => [name, i] as const)));
-  const all = new Map<string, { format: ReturnType<typeof curvePanels>[number]['format']; curves: ReturnType<typeof curvePanels>[number]['curves'][number][] }>();
+  const all = new Map<
+    string,
+    {
+      format: ReturnType<typeof curvePanels>[number]['format'];
+      curves: ReturnType<typeof curvePanels>[number]['curves'][number][];
+    }
+  >();
   const thin = curves.length > 4;
   for (const { name, epochs } of curves) {
     const phase = epochs.some((line) => line.phase === 'final') ? 'final' : 'select';
     for (const panel of curvePanels(epochs.filter((line) => line.phase === phase))) {
       for (const curve of panel.curves) {
-        const title = panel.curves.length > 1 || curve.name !== panel.title.toLowerCase() ? `${panel.title}: ${curve.name}` : panel.title;
+        const title =
+          panel.curves.length > 1 || curve.name !== panel.title.toLowerCase()
+            ? `${panel.title}: ${curve.name}`
+            : panel.title;
         const found = all.get(title) ?? { format: panel.format, curves: [] };
         const colour = COLOURS[(rowOf.get(name) ?? 0) % COLOURS.length]!;
         found.curves.push({ ...curve, name, colour, thin, dashed: false });
@@ -289,7 +318,9 @@ function Settings({ compared }: { compared: Compared }) {
   return (
     <Section id="settings" title="In what they differ">
       {differing.length === 0 ? (
-        <p class="note">In no setting that changes results: where they come out differently, images or weights are others.</p>
+        <p class="note">
+          In no setting that changes results: where they come out differently, images or weights are others.
+        </p>
       ) : (
         <div class="card">
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a box that scrolls, which keys have to reach */}

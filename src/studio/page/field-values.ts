@@ -6,7 +6,7 @@ import type { FormField } from './api.js';
 const DECIMAL = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
 
 /** What does not read as the type wanted stays text, for the server to refuse at its field; undefined where nothing was typed. */
-export function valueOf(field: Pick<FormField, 'type' | 'nullable'>, text: string): unknown {
+export function typedValue(field: Pick<FormField, 'type' | 'nullable'>, text: string): unknown {
   const typed = text.trim();
   if (typed === '') return undefined;
   if (field.nullable && typed === 'none') return null;
@@ -60,7 +60,7 @@ export function textOf(value: unknown): string {
 /** Several values of one field, such as `0.001, 0.003`. */
 export const valuesOf = (field: Pick<FormField, 'type' | 'nullable'>, text: string): unknown[] =>
   (field.type.kind === 'list' || field.type.kind === 'record' ? text.split(';') : text.split(','))
-    .map((one) => valueOf(field, one))
+    .map((one) => typedValue(field, one))
     .filter((value) => value !== undefined);
 
 /** Whole numbers, also as `1-5`; null where it is none. */

@@ -91,10 +91,15 @@ function optionOf(curves: readonly Curve[], format: NumberFormat, dark: boolean)
   };
 }
 
-function wordsOf(shown: Parameters<typeof Array.from>[0] & readonly { seriesName: string; value: readonly [number, number] }[], format: NumberFormat): string {
+function wordsOf(
+  shown: Parameters<typeof Array.from>[0] & readonly { seriesName: string; value: readonly [number, number] }[],
+  format: NumberFormat,
+): string {
   const [first] = shown;
   if (!first) return '';
-  const lines = shown.slice(0, MOST_TOLD).map(({ seriesName, value }) => `${plain(seriesName)}  ${FORMATS[format](value[1])}`);
+  const lines = shown
+    .slice(0, MOST_TOLD)
+    .map(({ seriesName, value }) => `${plain(seriesName)}  ${FORMATS[format](value[1])}`);
   const more = shown.length > MOST_TOLD ? [`and ${shown.length - MOST_TOLD} more`] : [];
   return [`epoch ${Number(first.value[0].toFixed(2))}`, ...lines, ...more].join('\n');
 }

@@ -49,7 +49,9 @@ function Studio() {
         {route.view === 'run' && <RunView key={route.name} name={route.name} />}
         {route.view === 'compare' && <CompareView names={route.names} />}
         {route.view === 'sweep' && <SweepView key={route.folder} folder={route.folder} />}
-        {route.view === 'new' && <NewView key={`${route.from} ${route.bundled}`} from={route.from} bundled={route.bundled} />}
+        {route.view === 'new' && (
+          <NewView key={`${route.from} ${route.bundled}`} from={route.from} bundled={route.bundled} />
+        )}
       </main>
       <footer>
         idat {meta('idat-version')}. This page talks to this machine alone.{' '}
@@ -157,11 +159,16 @@ const Keys = ({ onClose }: { onClose: () => void }) => (
 
 /** Those that hold everywhere; lists have their own (runs-view.tsx). */
 function useKeys(help: () => void): void {
-  // biome-ignore lint/correctness/useExhaustiveDependencies: listened to once
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       const target = event.target as HTMLElement;
-      if (event.ctrlKey || event.metaKey || event.altKey || target.closest('input:not([type=checkbox]),select,textarea,dialog')) return;
+      if (
+        event.ctrlKey ||
+        event.metaKey ||
+        event.altKey ||
+        target.closest('input:not([type=checkbox]),select,textarea,dialog')
+      )
+        return;
       if (event.key === '/') {
         if (routeOf(location.hash).view !== 'runs') go('runs');
         requestAnimationFrame(() => document.getElementById('search')?.focus());

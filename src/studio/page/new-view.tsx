@@ -5,11 +5,11 @@ import type { FormAnswer, FormFacts, FormField, RunDetail, ShownIssue, Started, 
 import { ask, messageOf, Refusal } from './ask.js';
 import { Drop } from './drop.js';
 import { Field } from './field.js';
-import { seedsOf, textOf, valueOf, valuesOf } from './field-values.js';
+import { seedsOf, textOf, typedValue, valuesOf } from './field-values.js';
 import { Command } from './parts.js';
 import { go } from './route.js';
-import { NO_SWEEP, Sweep, type SweepDraft } from './sweep-fields.js';
 import { store } from './store.js';
+import { NO_SWEEP, Sweep, type SweepDraft } from './sweep-fields.js';
 
 /** A pause in typing after which the server is asked what it makes of it. */
 const PAUSE_MS = 250;
@@ -46,7 +46,9 @@ export function NewView({ from, bundled }: { from: string | null; bundled: boole
   }, [from, bundled]);
   if (problem !== null) return <p class="note warn">{problem}</p>;
   if (!facts) return <p class="note">Reading the settings…</p>;
-  return <Form facts={facts} draft={draft} change={(part) => setDraft((before) => ({ ...before, ...part }))} from={from} />;
+  return (
+    <Form facts={facts} draft={draft} change={(part) => setDraft((before) => ({ ...before, ...part }))} from={from} />
+  );
 }
 
 function draftOf({ settings }: RunDetail): Draft {
@@ -62,7 +64,7 @@ function formOf({ data, preset, recipe, texts, sweep }: Draft, facts: FormFacts)
   const settings = Object.fromEntries(
     Object.entries(texts).flatMap(([name, text]) => {
       const field = byName.get(name);
-      const value = field && valueOf(field, text);
+      const value = field && typedValue(field, text);
       return value === undefined ? [] : [[name, value] as const];
     }),
   );
@@ -149,7 +151,9 @@ function Form({ facts, draft, change, from }: FormProps) {
     />
   );
   const taught = (draft.texts.teacher ?? '') !== '' && draft.texts.teacher !== 'none';
-  const first = facts.fields.filter(({ common, name }) => common && (name !== 'distill' || taught || draft.preset !== ''));
+  const first = facts.fields.filter(
+    ({ common, name }) => common && (name !== 'distill' || taught || draft.preset !== ''),
+  );
   return (
     <>
       <p>
@@ -161,15 +165,36 @@ function Form({ facts, draft, change, from }: FormProps) {
       {from !== null && <p class="lede">Filled in as {from} was made.</p>}
       <form class="form" onSubmit={start} noValidate>
         <div class="stack">
-          <DataField facts={facts} draft={draft} change={change} wrong={wrongOf('data')} says={says} setSays={setSays} />
+          <DataField
+            facts={facts}
+            draft={draft}
+            change={change}
+            wrong={wrongOf('data')}
+            says={says}
+            setSays={setSays}
+          />
           <div class="card">
             <div class="fields">
               <Preset facts={facts} draft={draft} change={change} wrong={wrongOf('preset')} />
               {first.map(field)}
             </div>
           </div>
-          <Sweep facts={facts} draft={draft.sweep} taught={taught} issues={issues} change={(sweep) => change({ sweep })} />
-          <AllFields facts={facts} shown={new Set(first.map(({ name }) => name))} field={field} issues={issues} draft={draft} change={change} wrong={wrongOf('recipe')} />
+          <Sweep
+            facts={facts}
+            draft={draft.sweep}
+            taught={taught}
+            issues={issues}
+            change={(sweep) => change({ sweep })}
+          />
+          <AllFields
+            facts={facts}
+            shown={new Set(first.map(({ name }) => name))}
+            field={field}
+            issues={issues}
+            draft={draft}
+            change={change}
+            wrong={wrongOf('recipe')}
+          />
         </div>
         <aside>
           <div class="card">
@@ -185,7 +210,9 @@ function Form({ facts, draft, change, from }: FormProps) {
             </button>
             {issues.length > 0 && others.length === 0 && (
               <p class="wrongs note">
-                {issues.length === 1 ? 'A field is not as it should be.' : `${issues.length} fields are not as they should be.`}
+                {issues.length === 1
+                  ? 'A field is not as it should be.'
+                  : `${issues.length} fields are not as they should be.`}
               </p>
             )}
             <Notes notes={answer.notes} />
@@ -232,7 +259,14 @@ interface PartProps {
   readonly wrong: readonly string[];
 }
 
-function DataField({ facts, draft, change, wrong, says, setSays }: PartProps & { says: string; setSays: (text: string) => void }) {
+function DataField({
+  facts,
+  draft,
+  change,
+  wrong,
+  says,
+  setSays,
+}: PartProps & { says: string; setSays: (text: string) => void }) {
   const [typing, setTyping] = useState(false);
   const known = facts.data.some(({ path }) => path === draft.data);
   const own = typing || (draft.data !== '' && !known);
@@ -328,7 +362,11 @@ function AllFields({ facts, shown, field, issues, draft, change, wrong }: AllPro
         <h3>recipe</h3>
         <div class={`field${wrong.length > 0 ? ' bad' : ''}`} data-field="recipe">
           <label for="field-recipe">recipe</label>
-          <select id="field-recipe" value={draft.recipe} onChange={(event) => change({ recipe: event.currentTarget.value })}>
+          <select
+            id="field-recipe"
+            value={draft.recipe}
+            onChange={(event) => change({ recipe: event.currentTarget.value })}
+          >
             <option value="">that of a data set that is recognised</option>
             <option value="none">none</option>
             {facts.recipes.map((name) => (

@@ -96,8 +96,11 @@ export function Command({ text, label = 'Command line' }: { text: string; label?
   };
   return (
     <div class="command">
-      <pre ref={code} aria-label={label}>
-        {text}
+      <pre ref={code}>
+        {/* a flag stays with its value, and is not broken at its hyphens */}
+        {text.split(/(?<= )(?=--)/).map((part, i) => (
+          <span key={i}>{part}</span>
+        ))}
       </pre>
       <button type="button" onClick={copy} aria-label={`Copy: ${label}`}>
         {copied ? 'Copied' : 'Copy'}
@@ -143,7 +146,8 @@ export const stopJob = (id: string): Promise<void> =>
 export function Job({ job, name = true }: { job: ShownJob; name?: boolean }) {
   const { state, fraction, secondsLeft, error, notes } = job;
   const ended = state === 'failed' || state === 'done' || state === 'stopped';
-  const href = job.kind === 'sweep' ? `#/sweep/${encodeURIComponent(job.about)}` : `#/run/${encodeURIComponent(job.about)}`;
+  const href =
+    job.kind === 'sweep' ? `#/sweep/${encodeURIComponent(job.about)}` : `#/run/${encodeURIComponent(job.about)}`;
   const left = secondsLeft === null ? '' : `, ${clock(secondsLeft)} left`;
   return (
     <div class="card job" data-job={job.kind}>
@@ -167,7 +171,6 @@ export function Job({ job, name = true }: { job: ShownJob; name?: boolean }) {
           <summary>What it said</summary>
           <ul class="notes-list">
             {notes.map((note, i) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: the same sentence may come twice
               <li key={i}>{note}</li>
             ))}
           </ul>
@@ -178,7 +181,15 @@ export function Job({ job, name = true }: { job: ShownJob; name?: boolean }) {
 }
 
 /** A dialog that is open as long as it is drawn. */
-export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
+export function Dialog({
+  title,
+  onClose,
+  children,
+}: {
+  title: string;
+  onClose: () => void;
+  children: ComponentChildren;
+}) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current?.showModal(), []);
   return (

@@ -8,7 +8,9 @@ import { store, useStore } from './store.js';
 export function RunExport({ run, hasReport }: { run: ShownRun; hasReport: boolean }) {
   const { jobs } = useStore();
   const [form, setForm] = useState<ExportForm>({ format: 'onnx', int8: false, adapterInput: false });
-  const mine = [...jobs.values()].filter(({ kind, about }) => about === run.name && (kind === 'export' || kind === 'report'));
+  const mine = [...jobs.values()].filter(
+    ({ kind, about }) => about === run.name && (kind === 'export' || kind === 'report'),
+  );
   const begin = (path: string, body: unknown) =>
     ask<{ job: ShownJob }>(path, { method: 'POST', query: { run: run.name }, body }).then(
       (answer) => store.put(answer),
@@ -72,7 +74,9 @@ export function RunExport({ run, hasReport }: { run: ShownRun; hasReport: boolea
         </form>
         <div class="card">
           <h3>Report</h3>
-          <p class="note">One page with curves, classes and all pictures, that loads nothing and can be sent by mail.</p>
+          <p class="note">
+            One page with curves, classes and all pictures, that loads nothing and can be sent by mail.
+          </p>
           <div class="actions">
             {hasReport && (
               <a class="button" href={`report?run=${encodeURIComponent(run.name)}`} target="_blank" rel="noreferrer">

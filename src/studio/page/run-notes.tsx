@@ -59,31 +59,31 @@ export function RunNotes({ run }: { run: ShownRun }) {
           </button>
         )}
       </form>
-      {note === null
-        ? run.note !== '' && <p class="written">{run.note}</p>
-        : (
-            <form
-              onSubmit={async (event) => {
-                event.preventDefault();
-                if (await save(run.tags, note)) setNote(null);
-              }}
-            >
-              <textarea
-                aria-label="Note"
-                maxLength={10_000}
-                value={note}
-                onInput={(event) => setNote(event.currentTarget.value)}
-              />
-              <div class="actions">
-                <button type="submit" class="primary">
-                  Keep the note
-                </button>
-                <button type="button" onClick={() => setNote(null)}>
-                  Leave it as it was
-                </button>
-              </div>
-            </form>
-          )}
+      {note === null ? (
+        run.note !== '' && <p class="written">{run.note}</p>
+      ) : (
+        <form
+          onSubmit={async (event) => {
+            event.preventDefault();
+            if (await save(run.tags, note)) setNote(null);
+          }}
+        >
+          <textarea
+            aria-label="Note"
+            maxLength={10_000}
+            value={note}
+            onInput={(event) => setNote(event.currentTarget.value)}
+          />
+          <div class="actions">
+            <button type="submit" class="primary">
+              Keep the note
+            </button>
+            <button type="button" onClick={() => setNote(null)}>
+              Leave it as it was
+            </button>
+          </div>
+        </form>
+      )}
     </div>
   );
 }

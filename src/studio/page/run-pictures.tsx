@@ -98,7 +98,7 @@ function Made({ run, analysis }: { run: ShownRun; analysis: ShownAnalysis }) {
             {drawing === null ? (
               <img alt={`${title}. ${says}`} src={raster ?? ''} style={{ minWidth: least }} />
             ) : (
-              // biome-ignore lint/security/noDangerouslySetInnerHtml: the server hands out plain drawings alone (report/drawing.ts)
+              // the server hands out plain drawings alone (report/drawing.ts)
               <div style={{ minWidth: least }} dangerouslySetInnerHTML={{ __html: drawing }} />
             )}
           </div>

@@ -91,11 +91,14 @@ export function RunTry({ run }: { run: ShownRun }) {
                 ))}
               </ul>
               <p class="note small">
-                {answer.milliseconds} ms. It has learned these classes alone: whatever it is shown, it names one of them.
+                {answer.milliseconds} ms. It has learned these classes alone: whatever it is shown, it names one of
+                them.
               </p>
             </>
           ) : (
-            problem === null && <p class="note">{busy ? 'Loading the model…' : 'What it takes the picture for shows here.'}</p>
+            problem === null && (
+              <p class="note">{busy ? 'Loading the model…' : 'What it takes the picture for shows here.'}</p>
+            )
           )}
         </div>
       </div>
@@ -113,13 +116,12 @@ function Camera({ onFrame, onProblem }: CameraProps) {
   const video = useRef<HTMLVideoElement>(null);
   const latest = useRef(onFrame);
   latest.current = onFrame;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the camera is opened once
   useEffect(() => {
     let stream: MediaStream | null = null;
     let ended = false;
     const goOn = async () => {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
-      if (ended) return stream.getTracks().forEach((track) => track.stop());
+      if (ended) return letGo(stream);
       const element = video.current!;
       element.srcObject = stream;
       await element.play();
@@ -133,10 +135,14 @@ function Camera({ onFrame, onProblem }: CameraProps) {
     goOn().catch((error: unknown) => !ended && onProblem(`The camera cannot be used: ${messageOf(error)}`));
     return () => {
       ended = true;
-      stream?.getTracks().forEach((track) => track.stop());
+      if (stream) letGo(stream);
     };
   }, []);
   return <video ref={video} muted playsInline aria-label="What the camera sees" />;
+}
+
+function letGo(stream: MediaStream): void {
+  for (const track of stream.getTracks()) track.stop();
 }
 
 /** The middle of what the camera sees, as a JPEG. */

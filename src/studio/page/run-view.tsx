@@ -22,7 +22,6 @@ export function RunView({ name }: { name: string }) {
   const key = run ? `${run.state} ${run.result?.accuracy}` : null;
   // what was made of it, such as a report, shows when its task has ended
   const ended = [...jobs.values()].filter(({ about, state }) => about === name && state === 'done').length;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: asked again when the run or what was made of it has changed
   useEffect(() => {
     if (key === null) return;
     const stop = new AbortController();
@@ -64,7 +63,9 @@ function NotYet({ name, job }: { name: string; job: ShownJob | undefined }) {
       {job ? (
         <>
           <Job job={job} name={false} />
-          {job.state === 'running' && <p class="note">Images and weights are read, and a few calls are timed, before it begins.</p>}
+          {job.state === 'running' && (
+            <p class="note">Images and weights are read, and a few calls are timed, before it begins.</p>
+          )}
           {job.notes.length > 0 && (
             <ul class="notes-list">
               {job.notes.map((note) => (
@@ -204,10 +205,11 @@ function Progress({ run, job, step, left }: Omit<HeroProps, 'detail'>) {
   const facts = active
     ? [
         seconds === null ? null : `${clock(seconds)} left`,
-        step && `${step.imagesPerSecond < 10 ? step.imagesPerSecond.toFixed(1) : step.imagesPerSecond.toFixed(0)} images a second`,
+        step &&
+          `${step.imagesPerSecond < 10 ? step.imagesPerSecond.toFixed(1) : step.imagesPerSecond.toFixed(0)} images a second`,
         step && `loss ${step.losses.student.toFixed(3)}`,
         step && `${percent(step.trainAccuracy)} of training images right`,
-        !step && !job ? 'made by another process' : null,
+        job ? (/epoch/.test(job.says) ? null : job.says) : step ? null : 'made by another process',
       ]
     : [`${epochs} of ${of} epochs are behind it`];
   return (
@@ -256,7 +258,11 @@ function Curves({ epochs, step }: { epochs: readonly EpochMetrics[]; step: LiveS
   );
 }
 
-function withStep(epochs: readonly EpochMetrics[], step: LiveStep | null, phase: EpochMetrics['phase']): EpochMetrics[] {
+function withStep(
+  epochs: readonly EpochMetrics[],
+  step: LiveStep | null,
+  phase: EpochMetrics['phase'],
+): EpochMetrics[] {
   const own = epochs.filter((line) => line.phase === phase);
   if (!step || step.phase !== phase || own.some(({ epoch }) => epoch >= step.epoch)) return own;
   const share = step.step / step.steps;

@@ -43,7 +43,9 @@ export function RunsView() {
   const all = rows();
   const groups = selectRuns(all, selection);
   const there = [...picked].filter((name) => runs.has(name));
-  const shown = [...jobs.values()].filter(({ kind, state }) => state === 'running' || state === 'waiting' || (state === 'failed' && kind !== 'analyse'));
+  const shown = [...jobs.values()].filter(
+    ({ kind, state }) => state === 'running' || state === 'waiting' || (state === 'failed' && kind !== 'analyse'),
+  );
   const pick = (name: string) =>
     setPicked((before) => {
       const after = new Set(before);
@@ -94,7 +96,9 @@ export function RunsView() {
       )}
       {removed.length > 0 && (
         <details class="removed">
-          <summary>{removed.length === 1 ? '1 removed run' : `${removed.length} removed runs`}, kept for a week</summary>
+          <summary>
+            {removed.length === 1 ? '1 removed run' : `${removed.length} removed runs`}, kept for a week
+          </summary>
           <ul class="card notes-list">
             {removed.map(({ id, name, removed: when }) => (
               <li key={id}>
@@ -135,8 +139,8 @@ const NoRuns = ({ busy }: { busy: boolean }) => (
   <div class="card empty">
     <h2>{busy ? 'The first run is on its way' : 'No runs yet'}</h2>
     <p>
-      A run teaches a small model to tell your pictures apart. Take a folder with one folder for each class, or try it with
-      the hundred satellite pictures that come with idat: that takes seconds.
+      A run teaches a small model to tell your pictures apart. Take a folder with one folder for each class, or try it
+      with the hundred satellite pictures that come with idat: that takes seconds.
     </p>
     <div class="actions">
       <a class="button primary" href="#/new">
@@ -251,7 +255,11 @@ function Table({ groups, selection, picked, pick, change, most }: TableProps) {
             </th>
             {HEADS.map(([by, title]) => (
               <th scope="col" key={by} aria-sort={order === by ? (descending ? 'descending' : 'ascending') : 'none'}>
-                <button type="button" {...(order === by && { 'aria-sort': 'other' as const })} onClick={() => sortBy(by)}>
+                <button
+                  type="button"
+                  {...(order === by && { 'aria-sort': 'other' as const })}
+                  onClick={() => sortBy(by)}
+                >
                   {title}
                   {order === by ? (descending ? ' ↓' : ' ↑') : ''}
                 </button>
@@ -314,7 +322,6 @@ function Row({ row, picked, pick }: { row: ListedRow; picked: boolean; pick: (na
   };
   return (
     // the link within is what the keyboard has
-    // biome-ignore lint/a11y/useKeyWithClickEvents: see above
     <tr aria-selected={picked} data-run={run.name} onClick={open}>
       <td class="pick">
         <input type="checkbox" checked={picked} aria-label={`Choose ${run.name}`} onChange={() => pick(run.name)} />
@@ -363,7 +370,13 @@ function useListKeys(pick: (name: string) => void, compare: () => void): void {
   const onKey = useMemo(
     () => (event: KeyboardEvent) => {
       const target = event.target as HTMLElement;
-      if (event.ctrlKey || event.metaKey || event.altKey || target.closest('input:not([type=checkbox]),select,textarea,dialog')) return;
+      if (
+        event.ctrlKey ||
+        event.metaKey ||
+        event.altKey ||
+        target.closest('input:not([type=checkbox]),select,textarea,dialog')
+      )
+        return;
       const links = [...document.querySelectorAll<HTMLAnchorElement>('.list .name a')];
       const at = links.indexOf(document.activeElement as HTMLAnchorElement);
       if (event.key === 'j' || event.key === 'ArrowDown') links[Math.min(at + 1, links.length - 1)]?.focus();

@@ -44,7 +44,10 @@ const wordsOf = ({ run, state }: ListedRow): string =>
 
 export function matches(row: ListedRow, { text, state }: Pick<Selection, 'text' | 'state'>): boolean {
   if (state !== 'all' && row.state !== state) return false;
-  const words = text.toLowerCase().split(/\s+/).filter((word) => word !== '');
+  const words = text
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== '');
   const all = words.length === 0 ? '' : wordsOf(row);
   return words.every((word) => all.includes(word));
 }
@@ -81,7 +84,11 @@ const groupNames: Readonly<Record<Exclude<Grouping, 'nothing'>, (run: ShownRun) 
 
 export function selectRuns(rows: readonly ListedRow[], selection: Selection): RunGroup[] {
   const { group, order, descending } = selection;
-  const shown = sorted(rows.filter((row) => matches(row, selection)), order, descending);
+  const shown = sorted(
+    rows.filter((row) => matches(row, selection)),
+    order,
+    descending,
+  );
   if (group === 'nothing') return shown.length === 0 ? [] : [groupOf('', shown)];
   const byName = new Map<string, ListedRow[]>();
   for (const row of shown) {

@@ -22,7 +22,8 @@ interface SweepProps {
 
 export function Sweep({ facts, draft, taught, issues, change }: SweepProps) {
   const set = (part: Partial<SweepDraft>) => change({ ...draft, ...part });
-  const wrongOf = (name: string) => issues.filter(({ field }) => field === `sweep.${name}`).map(({ message }) => message);
+  const wrongOf = (name: string) =>
+    issues.filter(({ field }) => field === `sweep.${name}`).map(({ message }) => message);
   const can = facts.fields.filter(({ name, type }) => name !== 'seed' && type.kind !== 'group');
   return (
     <div class="card">
@@ -33,7 +34,14 @@ export function Sweep({ facts, draft, taught, issues, change }: SweepProps) {
       {draft.on && (
         <>
           <div class="fields sweep-fields">
-            <Text id="sweep-name" label="Name" says="folder of all its runs" text={draft.name} wrong={wrongOf('name')} onText={(name) => set({ name })} />
+            <Text
+              id="sweep-name"
+              label="Name"
+              says="folder of all its runs"
+              text={draft.name}
+              wrong={wrongOf('name')}
+              onText={(name) => set({ name })}
+            />
             <Text
               id="sweep-seeds"
               label="Seeds"
@@ -56,13 +64,14 @@ export function Sweep({ facts, draft, taught, issues, change }: SweepProps) {
             </div>
           </div>
           {draft.vary.map(({ name, values }, i) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: a row is its place
             <div class="vary" key={i}>
               <select
                 aria-label="Setting that varies"
                 value={name}
                 onChange={(event) =>
-                  set({ vary: draft.vary.map((one, j) => (j === i ? { ...one, name: event.currentTarget.value } : one)) })
+                  set({
+                    vary: draft.vary.map((one, j) => (j === i ? { ...one, name: event.currentTarget.value } : one)),
+                  })
                 }
               >
                 {can.map((field) => (
@@ -76,10 +85,16 @@ export function Sweep({ facts, draft, taught, issues, change }: SweepProps) {
                 placeholder="0.001, 0.003"
                 value={values}
                 onInput={(event) =>
-                  set({ vary: draft.vary.map((one, j) => (j === i ? { ...one, values: event.currentTarget.value } : one)) })
+                  set({
+                    vary: draft.vary.map((one, j) => (j === i ? { ...one, values: event.currentTarget.value } : one)),
+                  })
                 }
               />
-              <button type="button" aria-label={`Do not vary ${name}`} onClick={() => set({ vary: draft.vary.filter((_, j) => j !== i) })}>
+              <button
+                type="button"
+                aria-label={`Do not vary ${name}`}
+                onClick={() => set({ vary: draft.vary.filter((_, j) => j !== i) })}
+              >
                 ×
               </button>
             </div>

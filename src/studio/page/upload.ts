@@ -52,7 +52,8 @@ function sorted(all: readonly DroppedFile[]): Dropped {
   if (all.length === 1 && ZIP.test(first.path)) return { name: first.path, files: all, passedOver: 0 };
   const hidden = (path: string) => path.split('/').some((step) => step.startsWith('.') || step === '__MACOSX');
   const taken = all.filter(({ path }) => TAKEN.test(path) && !hidden(path));
-  if (taken.length === 0) throw new Error('There is no picture in it: drop a folder with one folder for each class, or a zip.');
+  if (taken.length === 0)
+    throw new Error('There is no picture in it: drop a folder with one folder for each class, or a zip.');
   const tops = new Set(taken.map(({ path }) => path.split('/')[0]!));
   const single = tops.size === 1 && taken.every(({ path }) => path.includes('/'));
   const [name] = single ? [...tops] : ['pictures'];
@@ -82,7 +83,12 @@ export async function upload(
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));
-    return await ask<{ path: string; says: string }>('api/upload/end', { method: 'POST', query: { id }, body: {}, signal });
+    return await ask<{ path: string; says: string }>('api/upload/end', {
+      method: 'POST',
+      query: { id },
+      body: {},
+      signal,
+    });
   } catch (error) {
     await ask('api/upload', { method: 'DELETE', query: { id } }).catch(() => {});
     throw error;
