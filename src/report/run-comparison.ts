@@ -101,7 +101,8 @@ function differingOf(runs: readonly ComparableRun[]): DifferingSetting[] {
   const names = [...new Set(all.flatMap((one) => Object.keys(one) as FieldName[]))];
   return names.flatMap((name) => {
     const texts = all.map((one) => (name in one ? canonical(one[name]) : null));
-    if (new Set(texts).size < 2) return [];
+    // what means something under a teacher alone does not differ from none: the teacher does
+    if (new Set(texts.filter((text) => text !== null)).size < 2) return [];
     return [{ name, values: all.map((one) => (name in one ? inWords(name, one[name]) : null)) }];
   });
 }

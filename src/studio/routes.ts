@@ -16,7 +16,7 @@ import type { Compared } from './page/api.js';
 import { analysisPictures, runDetail } from './run-detail.js';
 import { REPORT_POLICY, shell } from './shell.js';
 import type { Studio } from './studio.js';
-import { isFolder, shownRun } from './studio-folder.js';
+import { isFile, shownRun } from './studio-folder.js';
 import { STUDIO_STYLE } from './style.js';
 import { answerOf, formFacts, issuesOfError, planPath, trainFormOf } from './train-form.js';
 
@@ -146,9 +146,13 @@ export function routesOf(studio: Studio, page = packageFile('dist/studio/page/st
   app.get('/api/form', (c) => c.json(formFacts(folder)));
   app.post('/api/form/check', json, async (c) => c.json(await answerOf(trainFormOf(await c.req.json()), folder)));
   app.post('/api/form/start', json, async (c) => c.json({ job: await studio.start(trainFormOf(await c.req.json())) }));
+  app.get('/api/sweep', async (c) => {
+    const out = await folder.writable(nameOf(c));
+    return c.json({ planned: await isFile(planPath(out)) });
+  });
   app.post('/api/sweep/resume', json, async (c) => {
     const out = await folder.writable(nameOf(c));
-    if (!(await isFolder(out))) throw new IdatError('sweep.missing', 'there is no such sweep');
+    if (!(await isFile(planPath(out)))) throw new IdatError('sweep.missing', 'there is no such sweep');
     return c.json({ job: studio.startSweep(planPath(out)) });
   });
   app.post('/api/job/stop', json, (c) => c.json({ job: jobs.stop(c.req.query('id') ?? '') }));

@@ -16,6 +16,9 @@ export interface FolderOptions {
   readonly intervalMs?: number;
 }
 
+/** A folder of sweeps has its runs in SWEEP/TASK/ROW/seed-N. */
+const DEPTH = 5;
+
 /** Data sets that come with idat. */
 export const BUNDLED_DATA = fileURLToPath(packageFile('assets/eurosat-100.zip'));
 
@@ -42,7 +45,7 @@ export class StudioFolder {
     const tell = (changes: RunChanges) => {
       for (const listener of own.listeners) listener(changes);
     };
-    own.watch = await watchRuns(root, tell, intervalMs === undefined ? {} : { intervalMs });
+    own.watch = await watchRuns(root, tell, { depth: DEPTH, ...(intervalMs !== undefined && { intervalMs }) });
     return own;
   }
 
@@ -146,16 +149,23 @@ export const isFolder = (path: string): Promise<boolean> =>
     () => false,
   );
 
+export const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+
 /** As a page shows it: no paths of this machine. */
 export function shownRun(run: ListedRun): ShownRun {
-  const { name, state, problem, data, student, teacher, variant, method, loss, seed, protocol, notes, progress } = run;
+  const { name, dir, state, data, student, teacher, variant, method, loss, seed, protocol, notes, progress } = run;
   const { result, changed } = run;
   const short = (text: string | null) => (text === null ? null : lastName(text));
   return {
-    ...{ name, state, problem, variant, method, loss, seed, protocol, progress, changed },
+    ...{ name, state, variant, method, loss, seed, protocol, progress, changed },
     task: data === null ? null : lastName(data).replace(/\.zip$/i, ''),
     student: short(student),
     teacher: short(teacher),
+    problem: run.problem?.replaceAll(`${dir}/`, '') ?? null,
     tags: notes.tags,
     note: notes.note,
     result: result && {

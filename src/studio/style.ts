@@ -63,7 +63,10 @@ h1+form,h1+.card{margin-top:1rem}
 .list tr.group{cursor:default;background:none}
 .list tr.group th{background:color-mix(in srgb,var(--ground) 60%,var(--card));color:var(--soft);font-size:.8125rem;padding-top:.45rem;padding-bottom:.45rem;max-width:none;font-weight:550}
 .list tr.group b{color:var(--ink);font-weight:650;margin-right:.6rem}
-.list td.acc{min-width:9.5rem}
+.list td.acc{width:13rem;min-width:9.5rem}
+.list .name{max-width:none;width:34%}
+.list td.meta,.list td.when{white-space:nowrap}
+.list .brief{color:var(--soft);font-weight:400;font-size:.84375rem}
 .acc b{font-variant-numeric:tabular-nums;font-weight:650}
 .acc .strip{height:9px;margin-top:.2rem;max-width:11rem}
 .soft{color:var(--soft)}.small{font-size:.875rem}
@@ -140,6 +143,8 @@ h1+form,h1+.card{margin-top:1rem}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:1rem}
 .strip .pair{fill:var(--accent);stroke:var(--card);stroke-width:1.25}
 td.wide .strip{height:26px}
+#results+.card tbody th{max-width:20rem;min-width:9rem}
+#results+.card button{padding-left:0}
 .hero .strip{height:16px;margin:.6rem 0 0;max-width:34rem}
 .vary{display:grid;grid-template-columns:minmax(7rem,12rem) minmax(0,1fr) auto;gap:.5rem;margin-top:.7rem}
 .vary select{width:100%}
@@ -168,17 +173,16 @@ dialog h2{margin:0 0 .8rem}
 .list thead{display:none}
 .list tbody tr:not(.group){display:grid;grid-template-columns:1.6rem minmax(0,1fr) auto;gap:.1rem .6rem;padding:.75rem 1rem;border-bottom:1px solid var(--line)}
 .list tbody tr:not(.group)>*{border:0;padding:0!important;min-width:0;max-width:none}
-.list td.pick{grid-row:1/4}
-.list .name{grid-column:2/3}
+.list td.pick{grid-row:1/3}
+.list .name{grid-column:2/3;width:auto}
 .list td.acc{grid-column:2/4;min-width:0}
-.list td.meta{grid-column:2/4;display:inline;font-size:.84375rem;color:var(--soft)}
 .list td.state-cell{grid-column:3/4;grid-row:1}
 .list td.hide{display:none!important}
 .list tr.group th{display:block}
 .fold .fields,.fields{grid-template-columns:minmax(0,1fr)}
 .bars li{grid-template-columns:minmax(4rem,8rem) minmax(0,1fr) 3.6rem}
 }
-@media (min-width:46.01rem){.only-phone{display:none}}
+@media (min-width:46.01rem){.only-phone,.tools label.only-phone,.tools button.only-phone{display:none}}
 `;
 
 export const STUDIO_STYLE = `${PAGE_STYLE}${OWN}`;

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { curvePanels } from '../../report/curve-panels.js';
 import type { ComparedRow } from '../../report/run-comparison.js';
-import { COLOURS } from '../../report/theme.js';
+import { COLOURS, darkOf } from '../../report/theme.js';
 import type { Compared, ShownJob } from './api.js';
 import { ask, messageOf } from './ask.js';
 import { Chart } from './chart.js';
@@ -24,7 +24,15 @@ export function SweepView({ folder }: { folder: string }) {
       (answer) => store.put(answer),
       (error: unknown) => store.say(messageOf(error), { bad: true }),
     );
-  const open = names.some((name) => runs.get(name)!.state === 'stopped');
+  const [planned, setPlanned] = useState(false);
+  useEffect(() => {
+    const stop = new AbortController();
+    ask<{ planned: boolean }>('api/sweep', { query: { run: folder }, signal: stop.signal }).then(
+      (answer) => setPlanned(answer.planned),
+      () => {},
+    );
+    return () => stop.abort();
+  }, [folder]);
   const active = job && (job.state === 'running' || job.state === 'waiting');
   if (!known) return <p class="note">Looking at the folder…</p>;
   return (
@@ -36,7 +44,7 @@ export function SweepView({ folder }: { folder: string }) {
       </p>
       <div class="title-row">
         <h1>{folder}</h1>
-        {open && !active && (
+        {planned && !active && (
           <div class="actions">
             <button type="button" class="primary" onClick={() => void goOn()}>
               Go on with the sweep
@@ -272,7 +280,7 @@ function CurvesOver({ compared }: { compared: Compared }) {
         <ul class="legend">
           {rows.slice(0, COLOURS.length).map(({ label }, i) => (
             <li key={label}>
-              <i style={{ background: `var(--row${i})` }} />
+              <i class="swatch" style={`--l:${COLOURS[i]};--d:${darkOf(COLOURS[i]!)}`} />
               {label}
             </li>
           ))}
@@ -330,14 +338,14 @@ function Settings({ compared }: { compared: Compared }) {
               <thead>
                 <tr>
                   <th scope="col">run</th>
+                  <th scope="col" class="number">
+                    accuracy
+                  </th>
                   {differing.map(({ name }) => (
                     <th scope="col" key={name}>
                       {name}
                     </th>
                   ))}
-                  <th scope="col" class="number">
-                    accuracy
-                  </th>
                 </tr>
               </thead>
               <tbody>
@@ -346,10 +354,10 @@ function Settings({ compared }: { compared: Compared }) {
                     <th scope="row">
                       <a href={`#/run/${encodeURIComponent(run.name)}`}>{run.name}</a>
                     </th>
+                    <td class="number">{run.result ? percent(run.result.accuracy) : run.state}</td>
                     {differing.map(({ name, values }) => (
                       <td key={name}>{values[i] ?? '–'}</td>
                     ))}
-                    <td class="number">{run.result ? percent(run.result.accuracy) : run.state}</td>
                   </tr>
                 ))}
               </tbody>

@@ -329,6 +329,11 @@ function Row({ row, picked, pick }: { row: ListedRow; picked: boolean; pick: (na
       <th scope="row" class="name">
         <a href={href}>{last}</a>
         {before !== '' && <small>{before}</small>}
+        <div class="brief only-phone">
+          {[run.variant, run.task, run.seed === null ? null : `seed ${run.seed}`]
+            .filter((part) => part !== null)
+            .join(' · ')}
+        </div>
         {run.tags.length > 0 && (
           <div>
             <Tags tags={run.tags} />
@@ -341,10 +346,10 @@ function Row({ row, picked, pick }: { row: ListedRow; picked: boolean; pick: (na
       <td class="acc">
         <Outcome row={row} />
       </td>
-      <td class="meta">{run.variant ?? ''}</td>
-      <td class="meta">{run.task ?? ''}</td>
-      <td class="meta number-cell">{run.seed ?? ''}</td>
-      <td class="hide soft">{ago(run.changed)}</td>
+      <td class="meta hide">{run.variant ?? ''}</td>
+      <td class="meta hide">{run.task ?? ''}</td>
+      <td class="meta hide">{run.seed ?? ''}</td>
+      <td class="when hide soft">{ago(run.changed)}</td>
     </tr>
   );
 }
