@@ -107,6 +107,7 @@ export class Uploads {
       await pipeline(Readable.fromWeb(body as never), bounded, createWriteStream(file, { flags: 'wx' }));
     } catch (error) {
       upload.files--;
+      upload.bytes -= own;
       await rm(file, { force: true });
       if (error instanceof IdatError) throw error;
       const { code } = error as NodeJS.ErrnoException;
