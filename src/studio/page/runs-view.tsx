@@ -250,7 +250,7 @@ function Table({ groups, selection, picked, pick, change, most }: TableProps) {
         <caption>Runs</caption>
         <thead>
           <tr>
-            <th>
+            <th scope="col">
               <span class="hidden">choose</span>
             </th>
             {HEADS.map(([by, title]) => (
