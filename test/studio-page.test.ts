@@ -145,6 +145,12 @@ describe.skipIf(BROWSER === null)(IN_BROWSER, () => {
       await page.getByRole('button', { name: 'Start training' }).click();
       await page.locator('.why', { hasText: 'nothing-in-it' }).waitFor({ timeout: LONG });
       await shot('5-failed');
+      await page.getByRole('link', { name: 'Change it and try again' }).click();
+      await page.waitForFunction(() =>
+        /nothing-in-it/.test(
+          document.querySelector<HTMLInputElement>('[aria-label="Path of the pictures"]')?.value ?? '',
+        ),
+      );
       await goTo('#/');
       await page.locator('.job .why').waitFor();
       await page.getByRole('button', { name: 'Dismiss' }).click();
@@ -165,7 +171,7 @@ describe.skipIf(BROWSER === null)(IN_BROWSER, () => {
       await page.locator('.job[data-job=sweep]').waitFor();
       await page.locator('.job[data-job=sweep]').waitFor({ state: 'detached', timeout: 2 * LONG });
       await goTo('#/sweep/both');
-      await page.getByText(/points \(/).waitFor();
+      await page.locator('td .small', { hasText: /points \(/ }).waitFor();
       expect(await page.locator('#results ~ .card tbody tr').count()).toBe(2);
       expect(await page.locator('#settings ~ .card thead th').allTextContents()).toEqual([
         'run',
@@ -322,7 +328,7 @@ describe.skipIf(BROWSER === null)(IN_BROWSER, () => {
         const other = await open(width, 844, scheme);
         for (const hash of ['#/', `#/run/${encodeURIComponent(run)}`, '#/sweep/both', '#/new/try']) {
           await goTo(hash, other);
-          await other.locator('h1').waitFor();
+          await other.locator('h1').waitFor().catch(async (e: unknown) => { console.log('DEBUG', width, scheme, hash, other.url(), await other.evaluate(() => document.body.innerText.slice(0, 500)), complaints, served.studio.hub.size); throw e; });
           await other.waitForTimeout(600);
           const facts = await other.evaluate(() => ({
             wide: document.documentElement.scrollWidth - innerWidth,

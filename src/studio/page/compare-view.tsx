@@ -44,7 +44,7 @@ export function SweepView({ folder }: { folder: string }) {
       </p>
       <div class="title-row">
         <h1>{folder}</h1>
-        {planned && !active && (
+        {planned && !active && (job || names.some((name) => runs.get(name)!.state !== 'finished')) && (
           <div class="actions">
             <button type="button" class="primary" onClick={() => void goOn()}>
               Go on with the sweep

@@ -49,9 +49,7 @@ function Studio() {
         {route.view === 'run' && <RunView key={route.name} name={route.name} />}
         {route.view === 'compare' && <CompareView names={route.names} />}
         {route.view === 'sweep' && <SweepView key={route.folder} folder={route.folder} />}
-        {route.view === 'new' && (
-          <NewView key={`${route.from} ${route.bundled}`} from={route.from} bundled={route.bundled} />
-        )}
+        {route.view === 'new' && <NewView key={`${route.from} ${route.as}`} from={route.from} as={route.as} />}
       </main>
       <footer>
         idat {meta('idat-version')}. This page talks to this machine alone.{' '}
@@ -170,8 +168,13 @@ function useKeys(help: () => void): void {
       )
         return;
       if (event.key === '/') {
-        if (routeOf(location.hash).view !== 'runs') go('runs');
-        requestAnimationFrame(() => document.getElementById('search')?.focus());
+        const find = () => document.getElementById('search')?.focus();
+        // what is typed next belongs there already
+        if (routeOf(location.hash).view === 'runs') find();
+        else {
+          go('runs');
+          setTimeout(find, 50);
+        }
       } else if (event.key === 'n') go('new');
       else if (event.key === 'g') go('runs');
       else if (event.key === '?') help();

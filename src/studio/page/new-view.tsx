@@ -7,7 +7,7 @@ import { Drop } from './drop.js';
 import { Field } from './field.js';
 import { seedsOf, textOf, typedValue, valuesOf } from './field-values.js';
 import { Command } from './parts.js';
-import { go } from './route.js';
+import { type FormStart, go } from './route.js';
 import { store } from './store.js';
 import { NO_SWEEP, Sweep, type SweepDraft } from './sweep-fields.js';
 
@@ -27,7 +27,10 @@ const EMPTY: Draft = { data: '', preset: '', recipe: '', texts: {}, sweep: NO_SW
 /** What shows in seconds that it works: one epoch more than a glance. */
 const TRY = { epochs: '20', teacher: 'vit_nano_patch4_32.cifar10' };
 
-export function NewView({ from, bundled }: { from: string | null; bundled: boolean }) {
+/** What was last begun: where it failed, it can be mended. */
+let last: Draft | null = null;
+
+export function NewView({ from, as }: { from: string | null; as: FormStart }) {
   const [facts, setFacts] = useState<FormFacts | null>(null);
   const [draft, setDraft] = useState<Draft>(EMPTY);
   const [problem, setProblem] = useState<string | null>(null);
@@ -39,11 +42,12 @@ export function NewView({ from, bundled }: { from: string | null; bundled: boole
         from === null ? null : await ask<RunDetail>('api/run', { query: { run: from }, signal: stop.signal });
       setFacts(found);
       if (detail) setDraft(draftOf(detail));
-      else setDraft({ ...EMPTY, data: bundled ? (found.data[0]?.path ?? '') : '', texts: bundled ? TRY : {} });
+      else if (as === 'again' && last) setDraft(last);
+      else if (as === 'try') setDraft({ ...EMPTY, data: found.data[0]?.path ?? '', texts: TRY });
     };
     open().catch((error: unknown) => !stop.signal.aborted && setProblem(messageOf(error)));
     return () => stop.abort();
-  }, [from, bundled]);
+  }, [from, as]);
   if (problem !== null) return <p class="note warn">{problem}</p>;
   if (!facts) return <p class="note">Reading the settings…</p>;
   return (
@@ -131,6 +135,7 @@ function Form({ facts, draft, change, from }: FormProps) {
     try {
       const { job } = await ask<Started>('api/form/start', { method: 'POST', body: form });
       store.put({ job });
+      last = draft;
       if (job.kind === 'sweep') go('runs');
       else go('run', [job.about]);
     } catch (error) {

@@ -6,8 +6,10 @@ export type Route =
   | { readonly view: 'compare'; readonly names: readonly string[] }
   /** All runs below a folder. */
   | { readonly view: 'sweep'; readonly folder: string }
-  /** `from`: filled in as that run was made; `try`: with the bundled pictures. */
-  | { readonly view: 'new'; readonly from: string | null; readonly bundled: boolean };
+  | { readonly view: 'new'; readonly from: string | null; readonly as: FormStart };
+
+/** With what a form begins: nothing, the bundled pictures, or what was last asked for. */
+export type FormStart = 'empty' | 'try' | 'again';
 
 export function routeOf(hash: string): Route {
   const [, view = '', ...rest] = hash.replace(/^#/, '').split('/');
@@ -20,11 +22,13 @@ export function routeOf(hash: string): Route {
     case 'sweep':
       return words[0] ? { view, folder: words[0] } : { view: 'runs' };
     case 'new':
-      return { view, from: words[0] === 'from' ? (words[1] ?? null) : null, bundled: words[0] === 'try' };
+      return { view, from: words[0] === 'from' ? (words[1] ?? null) : null, as: startOf(words[0]) };
     default:
       return { view: 'runs' };
   }
 }
+
+const startOf = (word: string | undefined): FormStart => (word === 'try' || word === 'again' ? word : 'empty');
 
 function decoded(word: string): string {
   try {

@@ -63,6 +63,13 @@ function NotYet({ name, job }: { name: string; job: ShownJob | undefined }) {
       {job ? (
         <>
           <Job job={job} name={false} />
+          {job.state === 'failed' && job.kind === 'train' && (
+            <p class="note">
+              <a class="button" href="#/new/again">
+                Change it and try again
+              </a>
+            </p>
+          )}
           {job.state === 'running' && (
             <p class="note">Images and weights are read, and a few calls are timed, before it begins.</p>
           )}

@@ -77,7 +77,7 @@ const groupNames: Readonly<Record<Exclude<Grouping, 'nothing'>, (run: ShownRun) 
   folder: ({ name }) => [name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : 'the folder itself'],
   task: ({ task }) => [task ?? 'unknown'],
   method: ({ variant }) => [variant ?? 'unknown'],
-  loss: ({ loss }) => [loss ?? 'no teacher'],
+  loss: ({ loss, variant }) => [variant === null ? 'unknown' : (loss ?? 'no teacher')],
   seed: ({ seed }) => [seed === null ? 'unknown' : `${seed}`],
   tag: ({ tags }) => (tags.length === 0 ? ['no tag'] : tags),
 };

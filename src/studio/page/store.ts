@@ -28,6 +28,8 @@ interface Watched {
 const MOST_TOASTS = 4;
 const TOAST_MS = 12_000;
 const MOST_JOBS = 80;
+/** What has changed is drawn after so long, with or without a frame. */
+const LATEST_MS = 500;
 
 class Store {
   readonly runs = new Map<string, ShownRun>();
@@ -38,6 +40,8 @@ class Store {
   known = false;
   watched: Watched | null = null;
   toasts: readonly Toast[] = [];
+  /** Tasks that nobody wants to see any more. */
+  private readonly dismissed = new Set<string>();
   private source: EventSource | null = null;
   private readonly listeners = new Set<() => void>();
   private drawing = 0;
@@ -52,11 +56,14 @@ class Store {
   private changed(): void {
     if (this.drawing !== 0) return;
     const draw = () => {
+      if (this.drawing === 0) return;
+      window.clearTimeout(this.drawing);
       this.drawing = 0;
       for (const listener of [...this.listeners]) listener();
     };
-    // a hidden page has no frames
-    this.drawing = document.hidden ? window.setTimeout(draw, 500) : window.requestAnimationFrame(draw);
+    // a page that is not seen has no frames
+    this.drawing = window.setTimeout(draw, LATEST_MS);
+    window.requestAnimationFrame(draw);
   }
 
   /** Opens the stream, of one run or of none; the one before is closed. */
@@ -90,7 +97,8 @@ class Store {
         this.runs.clear();
         this.jobs.clear();
         for (const run of event.runs) this.runs.set(run.name, run);
-        for (const job of event.jobs) this.jobs.set(job.id, job);
+        for (const id of this.dismissed) if (!event.jobs.some((job) => job.id === id)) this.dismissed.delete(id);
+        for (const job of event.jobs) if (!this.dismissed.has(job.id)) this.jobs.set(job.id, job);
         this.removed = event.removed;
         this.known = true;
         break;
@@ -132,6 +140,7 @@ class Store {
   }
 
   forgetJob(id: string): void {
+    this.dismissed.add(id);
     this.jobs.delete(id);
     this.changed();
   }
