@@ -328,8 +328,8 @@ describe.skipIf(BROWSER === null)(IN_BROWSER, () => {
         const other = await open(width, 844, scheme);
         for (const hash of ['#/', `#/run/${encodeURIComponent(run)}`, '#/sweep/both', '#/new/try']) {
           await goTo(hash, other);
-          await other.locator('h1').waitFor().catch(async (e: unknown) => { console.log('DEBUG', width, scheme, hash, other.url(), await other.evaluate(() => document.body.innerText.slice(0, 500)), complaints, served.studio.hub.size); throw e; });
-          await other.waitForTimeout(600);
+          await other.locator('h1').waitFor();
+          await other.waitForTimeout(400);
           const facts = await other.evaluate(() => ({
             wide: document.documentElement.scrollWidth - innerWidth,
             over: [...document.querySelectorAll('main *')]
@@ -373,7 +373,7 @@ describe.skipIf(BROWSER === null)(IN_BROWSER, () => {
       };
       await counted();
       const before = await counted();
-      for (let i = 0; i < 6; i++) await counted();
+      for (let i = 0; i < 4; i++) await counted();
       const after = await counted();
       expect(after.jsEventListeners).toBeLessThan(before.jsEventListeners * 1.2 + 50);
       expect(after.nodes).toBeLessThan(before.nodes * 1.3 + 500);
