@@ -145,6 +145,8 @@ h1+form,h1+.card{margin-top:1rem}
 td.wide .strip{height:26px}
 #results+.card tbody th{max-width:20rem;min-width:9rem}
 #results+.card button{padding-left:0}
+#results+.card table{min-width:40rem}
+.field select{width:100%}
 .hero .strip{height:16px;margin:.6rem 0 0;max-width:34rem}
 .vary{display:grid;grid-template-columns:minmax(7rem,12rem) minmax(0,1fr) auto;gap:.5rem;margin-top:.7rem}
 .vary select{width:100%}
