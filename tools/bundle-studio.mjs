@@ -1,14 +1,15 @@
 /**
- * Makes the script of the studio's page, dist/studio/page/studio.js, with nothing left to be resolved, and its licences beside it.
+ * Makes the script of the studio's page, dist/studio/assets/studio.js, of what tsc has made in dist/studio/page, with nothing left to be resolved, and its licences beside it.
  *
  *     node tools/bundle-studio.mjs
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
-const folder = fileURLToPath(new URL('../dist/studio/page/', import.meta.url));
+const root = fileURLToPath(new URL('../dist/studio/', import.meta.url));
+const folder = join(root, 'assets');
 
 /** Of each package that may be in it, what its licence asks to be handed on; all its licence files where none are named. */
 const NOTICES = {
@@ -31,7 +32,7 @@ function notice([name, place]) {
   return [`${name} ${version}, ${license}`, ...texts].join('\n\n');
 }
 
-const bundle = await rolldown({ input: join(folder, 'main.js'), platform: 'browser' });
+const bundle = await rolldown({ input: join(root, 'page/main.js'), platform: 'browser' });
 const { output } = await bundle.generate({
   format: 'es',
   minify: true,
@@ -49,6 +50,7 @@ for (const path of chunk.moduleIds) {
 }
 const about = `studio.js contains parts of ${[...packages.keys()].sort().join(', ')}, as minified by idat's build.`;
 const notices = [about, ...[...packages].map(notice)];
+mkdirSync(folder, { recursive: true });
 writeFileSync(join(folder, 'studio.LICENSES.txt'), `${notices.join(`\n\n${'='.repeat(72)}\n\n`)}\n`);
 writeFileSync(join(folder, 'studio.js'), `/*! Licences: studio.LICENSES.txt */\n${chunk.code}`);
-console.log(`dist/studio/page/studio.js: ${(chunk.code.length / 1000).toFixed(0)} kB`);
+console.log(`dist/studio/assets/studio.js: ${(chunk.code.length / 1000).toFixed(0)} kB`);

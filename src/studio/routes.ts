@@ -41,7 +41,7 @@ const tooLarge = (c: Context) =>
 const json = bodyLimit({ maxSize: MOST_JSON, onError: tooLarge });
 
 /** @param page the built page's script, by its file */
-export function routesOf(studio: Studio, page = packageFile('dist/studio/page/studio.js')): Hono {
+export function routesOf(studio: Studio, page = packageFile('dist/studio/assets/studio.js')): Hono {
   const app = new Hono();
   const { folder, hub, jobs, uploads } = studio;
   const nameOf = (c: Context) => c.req.query('run') ?? '';

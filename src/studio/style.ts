@@ -187,4 +187,4 @@ dialog h2{margin:0 0 .8rem}
 @media (min-width:46.01rem){.only-phone,.tools label.only-phone,.tools button.only-phone{display:none}}
 `;
 
-export const STUDIO_STYLE = `${PAGE_STYLE}${OWN}`;
+export const STUDIO_STYLE: string = `${PAGE_STYLE}${OWN}`;
