@@ -252,12 +252,21 @@ describe.skipIf(BROWSER === null)(IN_BROWSER, () => {
     expect(await page.locator('img[src="x"]').count()).toBe(0);
   });
 
-  it('takes a folder of pictures that is chosen', async () => {
+  it('takes a folder of pictures that is chosen, and a zip that is dropped', async () => {
     await goTo('#/new');
     await page.locator('input[webkitdirectory]').setInputFiles(data);
     await page.locator('.says', { hasText: '3 classes' }).waitFor();
     expect(readdirSync(join(runs, 'uploads', 'colours')).sort()).toEqual(['blue', 'green', 'red']);
     await page.locator('pre', { hasText: join(runs, 'uploads', 'colours') }).waitFor();
+    const dropped = await page.evaluateHandle((base64) => {
+      const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+      const data = new DataTransfer();
+      data.items.add(new File([bytes], 'euro.zip'));
+      return data;
+    }, readFileSync('assets/eurosat-100.zip').toString('base64'));
+    await page.locator('.drop').dispatchEvent('drop', { dataTransfer: dropped });
+    await page.locator('.says', { hasText: '10 classes, 100 pictures to learn from and 600' }).waitFor();
+    expect(existsSync(join(runs, 'uploads', 'euro.zip'))).toBe(true);
   });
 
   it('removes a run, and has it back', async () => {

@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, unli
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { takeLock } from '../src/files/node/lock.js';
+import { writeZip } from '../src/files/web/zip.js';
 import { compareRuns } from '../src/report/run-comparison.js';
 import { resolveConfig } from '../src/settings/config.js';
 import { comparePaired } from '../src/statistics/index.js';
@@ -24,7 +25,7 @@ beforeAll(async () => {
   mkdirSync(runs);
   copyRuns('0.1', runs);
   pictures = await makeImageFolder(root, 4);
-  studio = await testStudio(runs, { dataRoots: [pictures], uploadLimits: { bytes: 3000, files: 20, fileBytes: 1000 } });
+  studio = await testStudio(runs, { dataRoots: [pictures], uploadLimits: { bytes: 4000, files: 20, fileBytes: 1000 } });
 });
 afterAll(async () => {
   await studio?.close();
@@ -89,6 +90,9 @@ describe('paths', () => {
     }
     expect(await studio.refusal('api/runs/remove', { json: { names: ['../pictures'] } })).toBe('404 run.missing');
     expect(await studio.refusal('api/runs/restore?id=../..', { json: {} })).toBe('400 run.removed');
+    expect(await studio.refusal('api/form/check', { method: 'POST', body: '{' })).toBe('400 studio.request');
+    const large = { names: ['x'.repeat(300_000)] };
+    expect(await studio.refusal('api/runs/remove', { json: large })).toBe('413 studio.size');
     expect(await studio.refusal(`api/sweep/resume?run=${encodeURIComponent('../x')}`, { json: {} })).toBe(
       '400 studio.path',
     );
@@ -138,7 +142,7 @@ describe('paths', () => {
     ])
       expect([path, await put(id, path)]).toEqual([path, '400 upload.path']);
     expect(await put(id, 'a/large.png', 1001)).toBe('400 upload.size');
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 4; i++) {
       await studio.get(`api/upload?id=${id}&path=a/${i}.png`, { method: 'PUT', body: Buffer.alloc(990) });
     }
     expect(await put(id, 'a/one-too-many.png', 500)).toBe('400 upload.size');
@@ -160,6 +164,17 @@ describe('paths', () => {
     expect(says).toMatch(/^2 classes, \d pictures to learn from and \d to be tested on$/);
     expect(path).toBe(join(runs, 'uploads', 'my-colours'));
     expect(await fieldsOf({ data: path, settings: {} })).toEqual([]);
+    const files = ['red', 'blue'].flatMap((label) =>
+      [0, 1, 2, 3].map((n) => ({ name: `${label}/${n}.png`, bytes: readFileSync(join(pictures, label, `${n}.png`)) })),
+    );
+    const zip = await studio.get('api/upload', { json: { name: 'my.zip' } });
+    const body = new Uint8Array(await (await writeZip(files)).arrayBuffer());
+    await studio.get(`api/upload?id=${zip.id}&path=my.zip`, { method: 'PUT', body });
+    expect(await studio.refusal(`api/upload?id=${zip.id}&path=a/1.png`, { method: 'PUT', body })).toBe(
+      '400 upload.path',
+    );
+    const { path: packed } = await studio.get(`api/upload/end?id=${zip.id}`, { json: {} });
+    expect(packed).toBe(join(runs, 'uploads', 'my.zip'));
     rmSync(join(runs, 'uploads'), { recursive: true });
   });
 });

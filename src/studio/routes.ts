@@ -45,12 +45,12 @@ export function routesOf(studio: Studio, page = packageFile('dist/studio/assets/
   const app = new Hono();
   const { folder, hub, jobs, uploads } = studio;
   const nameOf = (c: Context) => c.req.query('run') ?? '';
-  const bodyOf = async <Schema extends z.ZodObject>(c: Context, schema: Schema): Promise<z.output<Schema>> => {
-    const body: unknown = await c.req.json().catch(() => {
+  const jsonOf = (c: Context): Promise<unknown> =>
+    c.req.json().catch(() => {
       throw new IdatError('studio.request', 'expected JSON');
     });
-    return checkFields(schema, body);
-  };
+  const bodyOf = async <Schema extends z.ZodObject>(c: Context, schema: Schema): Promise<z.output<Schema>> =>
+    checkFields(schema, await jsonOf(c));
 
   app.onError((error, c) => {
     if (!(error instanceof IdatError)) {
@@ -144,8 +144,8 @@ export function routesOf(studio: Studio, page = packageFile('dist/studio/assets/
   });
 
   app.get('/api/form', (c) => c.json(formFacts(folder)));
-  app.post('/api/form/check', json, async (c) => c.json(await answerOf(trainFormOf(await c.req.json()), folder)));
-  app.post('/api/form/start', json, async (c) => c.json({ job: await studio.start(trainFormOf(await c.req.json())) }));
+  app.post('/api/form/check', json, async (c) => c.json(await answerOf(trainFormOf(await jsonOf(c)), folder)));
+  app.post('/api/form/start', json, async (c) => c.json({ job: await studio.start(trainFormOf(await jsonOf(c))) }));
   app.get('/api/sweep', async (c) => {
     const out = await folder.writable(nameOf(c));
     return c.json({ planned: await isFile(planPath(out)) });

@@ -23,6 +23,7 @@ const ZIP = /\.zip$/i;
 export async function droppedFiles(data: DataTransfer): Promise<Dropped> {
   // asked for at once: the browser forgets them after the event
   const entries = [...data.items].flatMap((item) => item.webkitGetAsEntry() ?? []);
+  const loose = [...data.files];
   const files: DroppedFile[] = [];
   const visit = async (entry: FileSystemEntry, path: string): Promise<void> => {
     if (entry.isFile) {
@@ -39,6 +40,8 @@ export async function droppedFiles(data: DataTransfer): Promise<Dropped> {
     }
   };
   for (const entry of entries) await visit(entry, entry.name);
+  // where files come from no disk, there are no entries
+  if (entries.length === 0) for (const file of loose) files.push({ path: file.name, file });
   return sorted(files);
 }
 
