@@ -61,6 +61,14 @@ export { comparisonTable } from './report/comparison.js';
 export { type MethodRecord, methodRecord, methodRecords, type OptionRecord } from './report/method-records.js';
 export type { StepProfile } from './report/profile-record.js';
 export { profileMarkdown } from './report/profile-tables.js';
+export {
+  type ComparableRun,
+  type ComparedRow,
+  compareRuns,
+  type DifferingSetting,
+  type PairedDifference,
+  type RunComparison,
+} from './report/run-comparison.js';
 export { sweepTable } from './report/sweep-table.js';
 export {
   type CheckDataOptions,
@@ -81,13 +89,16 @@ export {
   type ResumeControl,
   resume,
 } from './runs/fine-tune.js';
-export { type ListedRun, type ListRunsOptions, listRuns, type RunState } from './runs/list-runs.js';
+export { type ListedRun, type ListRunsOptions, listRuns, type RunPlace, type RunState } from './runs/list-runs.js';
 export { fetchModel, type ListedModel, listModels } from './runs/models.js';
 export { type MovedWeights, type OpenedRun, openRun } from './runs/open-run.js';
 export { type Prediction, type PredictOptions, predict } from './runs/predict.js';
 export { type PretrainRequest, pretrain } from './runs/pretrain.js';
+export { forgetRemoved, type RemovedRun, removedRuns, removeRun, restoreRun } from './runs/remove-run.js';
 export { type RepeatChanges, repeatRun } from './runs/repeat.js';
 export type { FineTuneRequest } from './runs/request.js';
+export { type RunNotes, readNotes, writeNotes } from './runs/run-notes.js';
+export { type RunChanges, type RunWatch, type WatchRunsOptions, watchRuns } from './runs/watch-runs.js';
 export { FineTuneConfig, type FineTuneInput, type FineTuneSettings, parseConfig } from './settings/config.js';
 export { FIELDS, type Field, type FieldName } from './settings/fields.js';
 export { PRESETS, type Preset, presetNamed } from './settings/presets.js';

@@ -111,11 +111,13 @@ describe('the packed files', () => {
   });
 
   it('are built from the sources, and all of them', () => {
-    const compiled = (path: string) => /^dist\/(?!browser\/).*\.js$/.test(path);
+    const compiled = (path: string) => /^dist\/(?!browser\/|studio\/assets\/).*\.js$/.test(path);
     const built = paths.filter(compiled).map((path) => path.slice(5, -3));
     const sources = (readdirSync(join(repository, 'src'), { recursive: true }) as string[])
       .map((path) => path.replaceAll('\\', '/'))
-      .filter((path) => /\.ts$/.test(path) && !/\.test\.ts$|(^|\/)testing\//.test(path));
+      // the studio's page is handed on as it is bundled
+      .filter((path) => /\.ts$/.test(path) && !/\.test\.ts$|(^|\/)testing\/|^studio\/page\//.test(path));
+    expect(paths.filter((path) => path.startsWith('dist/studio/assets/'))).toHaveLength(2);
     expect(built.sort()).toEqual(sources.map((path) => path.slice(0, -3)).sort());
   });
 
@@ -141,6 +143,8 @@ describe('the packed files', () => {
     ])
       expect(licences).toContain(words);
     expect(licences).toMatch(/zrender \d.*BSD-3-Clause/);
+    const ofPage = readFileSync(join(installed, 'dist/studio/assets/studio.LICENSES.txt'), 'utf8');
+    for (const words of ['Apache ECharts', 'BSD 3-Clause License', 'preact']) expect(ofPage).toContain(words);
     expect(readFileSync(join(installed, 'NOTICE'), 'utf8')).toContain('dist/report/chart-library.LICENSES.txt');
   });
 });

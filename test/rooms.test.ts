@@ -49,6 +49,9 @@ const ORDER = [
   'bench',
   'queue',
   'index.ts',
+  'serving',
+  'studio/page',
+  'studio',
   'cli',
 ];
 
@@ -81,18 +84,19 @@ const TAB = [
   'runs/web',
   'browser.ts',
   'analysis',
+  'studio/page',
 ];
 /** Packages that run anywhere. */
-const ANYWHERE = /^(pure-rand|zod|@bufbuild\/protobuf|echarts|umap-js|onnxruntime-web|fflate)(\/|$)/;
+const ANYWHERE = /^(pure-rand|zod|@bufbuild\/protobuf|echarts|umap-js|onnxruntime-web|fflate|preact)(\/|$)/;
 const NODE_GLOBALS =
   /(?<![.\w$'])(process|Buffer|global|require|__dirname|__filename|setImmediate|clearImmediate)\b(?!['\w:])/;
 
 const files = (readdirSync(src, { recursive: true }) as string[])
   .map((name) => name.split(sep).join('/'))
-  .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && !name.includes('testing'));
+  .filter((name) => /\.tsx?$/.test(name) && !name.endsWith('.test.ts') && !name.includes('testing'));
 const roomOf = (file: string): string => {
   const [first, second] = file.split('/');
-  return second === 'node' || second === 'web' ? `${first}/${second}` : first!;
+  return second === 'node' || second === 'web' || second === 'page' ? `${first}/${second}` : first!;
 };
 const textOf = (file: string): string => readFileSync(join(src, file), 'utf8');
 
@@ -103,6 +107,12 @@ interface Import {
   readonly typeOnly: boolean;
 }
 
+/** What a built file is made from. */
+const sourceOf = (path: string): string => {
+  const named = path.replace(/\.js$/, '');
+  return files.includes(`${named}.tsx`) ? `${named}.tsx` : `${named}.ts`;
+};
+
 /** Static, dynamic and re-exporting imports. */
 function importsOf(file: string, text: string): Import[] {
   const found = [
@@ -111,8 +121,12 @@ function importsOf(file: string, text: string): Import[] {
   ];
   return found.map(([, type, name]) => {
     const inner = name!.startsWith('.');
-    const path = inner ? relative(src, normalize(join(src, dirname(file), name!))).replace(/\.js$/, '.ts') : name!;
-    return { target: inner ? path.split(sep).join('/') : path, inner, typeOnly: type !== undefined };
+    const path = inner
+      ? relative(src, normalize(join(src, dirname(file), name!)))
+          .split(sep)
+          .join('/')
+      : name!;
+    return { target: inner ? sourceOf(path) : path, inner, typeOnly: type !== undefined };
   });
 }
 
@@ -171,11 +185,11 @@ describe.each(files.filter((file) => TAB.includes(roomOf(file))))('in a tab: %s'
   });
 });
 
-it('knows the chart library in one file alone, which the build bundles', () => {
+it('knows the chart library in two files alone, for reports and for the studio’s page, which the build bundles', () => {
   const importing = files.filter((file) =>
     importsOf(file, textOf(file)).some(({ target }) => /^echarts\b/.test(target)),
   );
-  expect(importing).toEqual(['report/chart-library.ts']);
+  expect(importing.sort()).toEqual(['report/chart-library.ts', 'studio/page/live-chart.ts']);
 });
 
 it('knows the runtime of the web in one file alone, which the build bundles', () => {

@@ -25,3 +25,10 @@ export function anyInteger(text: string): number {
 /** For commands that take up a run whose weights have moved. */
 export const STUDENT_PLACE = (): Option =>
   new Option('--student <path>', 'where the student’s frozen weights are now, if not where they were in training');
+
+/** Of a server: 0 is any that is free. */
+export function portNumber(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port <= 65_535) return port;
+  throw new InvalidArgumentError('Expected a whole number from 0 to 65535.');
+}

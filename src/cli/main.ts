@@ -23,6 +23,7 @@ import { recipes } from './commands/recipes.js';
 import { reportOf } from './commands/report.js';
 import { resumeRun } from './commands/resume.js';
 import { runs } from './commands/runs.js';
+import { studio } from './commands/studio.js';
 import { sweep } from './commands/sweep.js';
 import { train } from './commands/train.js';
 import { verifyReference } from './commands/verify.js';
@@ -48,6 +49,7 @@ const commands = [
   data,
   sweep,
   worker,
+  studio,
   exportCommand,
   merge,
   pack,

@@ -6,20 +6,13 @@ import type { FineTuneResult } from '../runs/fine-tune.js';
 import type { FineTuneRequest } from '../runs/request.js';
 import type { Progress } from '../train/progress.js';
 
-/** What the process is told. */
-export type ToRun =
-  | {
-      readonly kind: 'start';
-      readonly request: FineTuneRequest;
-      readonly dir: string;
-      readonly modules: readonly string[];
-    }
-  | { readonly kind: 'stop' };
+/** What a process is told. @param Start what it shall do */
+export type ToChild<Start> = { readonly kind: 'start'; readonly start: Start } | { readonly kind: 'stop' };
 
 /** What it tells. Bytes are those of its memory, at most so far and now. */
-export type FromRun =
+export type FromChild<Result> =
   | { readonly kind: 'progress'; readonly event: Progress; readonly peakBytes: number; readonly bytes: number }
-  | { readonly kind: 'done'; readonly result: FineTuneResult }
+  | { readonly kind: 'done'; readonly result: Result }
   | {
       readonly kind: 'failed';
       readonly code: string;
@@ -27,67 +20,96 @@ export type FromRun =
       readonly about: Readonly<Record<string, string>>;
     };
 
+/** A run to be made, or gone on with where it was left. */
+export type RunStart = {
+  readonly dir: string;
+  /** Null: as its own config.json says. */
+  readonly request: FineTuneRequest | null;
+  readonly modules: readonly string[];
+};
+
 /** How a run is made: in a process of its own, or in this one. */
 export type Runner = (request: FineTuneRequest, dir: string, control: RunnerControl) => Promise<FineTuneResult>;
 
 export interface RunnerControl {
   readonly onProgress: (event: Progress) => void;
-  readonly onMemory: (peakBytes: number, bytes: number) => void;
+  readonly onMemory?: (peakBytes: number, bytes: number) => void;
   readonly signal: AbortSignal;
 }
 
 /** Of what a process wrote to stderr before it died, that much is told. */
 const LAST_WORDS = 400;
 
+const RUN_PROCESS = 'dist/experiments/run-process.js';
+
 /** @param modules paths of files that register methods and losses */
 export function inProcesses(modules: readonly string[]): Runner {
-  return (request, dir, { onProgress, onMemory, signal }) =>
-    new Promise((resolve, reject) => {
-      const child = fork(packageFile('dist/experiments/run-process.js'), [], {
-        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-        execArgv: [],
-        env: withoutQueue(process.env),
-      });
-      const tell = (message: ToRun) => void (child.connected && child.send(message, () => {}));
-      const onAbort = () => tell({ kind: 'stop' });
-      signal.addEventListener('abort', onAbort);
-      let words = '';
-      let answer: Exclude<FromRun, { kind: 'progress' }> | null = null;
-      child.stderr!.on('data', (chunk: Buffer) => {
-        words = (words + chunk.toString()).slice(-LAST_WORDS);
-      });
-      child.on('message', (message: FromRun) => {
-        if (message.kind !== 'progress') {
-          answer = message;
-          return;
-        }
-        onMemory(message.peakBytes, message.bytes);
-        onProgress(message.event);
-      });
-      child.on('error', (error) => {
-        reject(new IdatError('run.process', `${dir}: cannot start a process (${error.message})`, { cause: error }));
-      });
-      child.on('close', (code, killed) => {
-        signal.removeEventListener('abort', onAbort);
-        if (answer?.kind === 'done') resolve(answer.result);
-        else if (answer) reject(new IdatError(answer.code, answer.message, { about: answer.about }));
-        else reject(died(dir, code, killed, words));
-      });
-      tell({ kind: 'start', request, dir, modules });
-      if (signal.aborted) onAbort();
+  return (request, dir, control) =>
+    inChild<RunStart, FineTuneResult>(RUN_PROCESS, { request, dir, modules }, dir, control);
+}
+
+/** Goes on with a run in a process of its own. @throws IdatError as `resume`, `run.process` */
+export const resumeInProcess = (dir: string, control: RunnerControl): Promise<FineTuneResult> =>
+  inChild<RunStart, FineTuneResult>(RUN_PROCESS, { request: null, dir, modules: [] }, dir, control);
+
+/**
+ * Has work done by another process, which `answerParent` (answer-parent.ts) does.
+ * @param program its file, below the package's root
+ * @param what messages call the work by
+ * @throws IdatError as the work does; `run.process` when the process cannot be started or dies
+ */
+export function inChild<Start, Result>(
+  program: string,
+  start: Start,
+  what: string,
+  { onProgress, onMemory, signal }: RunnerControl,
+): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const child = fork(packageFile(program), [], {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      execArgv: [],
+      env: withoutQueue(process.env),
     });
+    const tell = (message: ToChild<Start>) => void (child.connected && child.send(message, () => {}));
+    const onAbort = () => tell({ kind: 'stop' });
+    signal.addEventListener('abort', onAbort);
+    let words = '';
+    let answer: Exclude<FromChild<Result>, { kind: 'progress' }> | null = null;
+    child.stderr!.on('data', (chunk: Buffer) => {
+      words = (words + chunk.toString()).slice(-LAST_WORDS);
+    });
+    child.on('message', (message: FromChild<Result>) => {
+      if (message.kind !== 'progress') {
+        answer = message;
+        return;
+      }
+      onMemory?.(message.peakBytes, message.bytes);
+      onProgress(message.event);
+    });
+    child.on('error', (error) => {
+      reject(new IdatError('run.process', `${what}: cannot start a process (${error.message})`, { cause: error }));
+    });
+    child.on('close', (code, killed) => {
+      signal.removeEventListener('abort', onAbort);
+      if (answer?.kind === 'done') resolve(answer.result);
+      else if (answer) reject(new IdatError(answer.code, answer.message, { about: answer.about }));
+      else reject(died(what, code, killed, words));
+    });
+    tell({ kind: 'start', start });
+    if (signal.aborted) onAbort();
+  });
 }
 
 /** A run has no use for the address and password of a queue. */
 const withoutQueue = (environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('IDAT_QUEUE')));
 
-function died(dir: string, code: number | null, signal: NodeJS.Signals | null, words: string): IdatError {
+function died(what: string, code: number | null, signal: NodeJS.Signals | null, words: string): IdatError {
   const how = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;
   const memory = signal === 'SIGKILL' ? ', as a system does that runs out of memory: try fewer runs at a time' : '';
   const last = words.trim() === '' ? '' : ` (${words.trim().split('\n').at(-1)})`;
   return new IdatError(
     'run.process',
-    `${dir}: the run's process ${how}${memory}${last}; it goes on when it is asked for again`,
+    `${what}: the run's process ${how}${memory}${last}; it goes on when it is asked for again`,
   );
 }

@@ -86,6 +86,27 @@ export async function runPictures(
   return { pictures: await Promise.all(charts.map(pictureOf)), missing };
 }
 
+/** Which analyses of a run are there and fit it, by the titles of their first charts. */
+export async function madeAnalyses(
+  run: OpenedRun,
+): Promise<{ readonly name: AnalysisName; readonly title: string; readonly made: boolean }[]> {
+  const names = ANALYSES.filter((name) => name !== 'agreement' || run.plan.models.teacher !== null);
+  const order = Object.keys(TITLES);
+  const found = names.map(async (name) => ({
+    name,
+    title: TITLES[name] ?? name,
+    made: (await foundCharts(run, name)) !== null,
+  }));
+  return (await Promise.all(found)).sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
+}
+
+/** The pictures of one analysis that is there and fits the run; null where it has to be made. @throws IdatError `analysis.only` */
+export async function madePictures(run: OpenedRun, name: string): Promise<Picture[] | null> {
+  checkName(name);
+  const charts = await foundCharts(run, name as AnalysisName);
+  return charts && Promise.all(charts.map(pictureOf));
+}
+
 function checkName(name: string): void {
   if ((ANALYSES as readonly string[]).includes(name)) return;
   const near = nearest(name, ANALYSES, 1)[0];

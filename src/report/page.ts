@@ -32,7 +32,7 @@ const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; ba
 /** The whole file. The same report is the same bytes. */
 export function pageText({ title, kind, lede, headline, sections, foot, colours }: Page): string {
   const style = new Html(
-    `:root{${colours.css('light')}}@media (prefers-color-scheme:dark){:root{${colours.css('dark')}}}${STYLE}`,
+    `:root{${colours.css('light')}}@media (prefers-color-scheme:dark){:root{${colours.css('dark')}}}${PAGE_STYLE}`,
   );
   return html`<!doctype html>
 <html lang="en">
@@ -119,7 +119,8 @@ export const tiles = (values: readonly (readonly [value: string, says: string])[
 export const legend = (names: readonly { readonly name: string; readonly colour: string }[]): Html =>
   html`<ul class="legend">${names.map(({ name, colour }) => html`<li><i style="background:${colour}"></i>${name}</li>`)}</ul>`;
 
-const STYLE = `
+/** The look of pages; the studio's has it too. */
+export const PAGE_STYLE: string = `
 :root{color-scheme:light dark;--ground:#f5f4f0;--card:#ffffff;--ink:#1f2226;--soft:#5b6069;--faint:#6a6f78;--line:#e3e1da;--accent:#0067a3;--accent-soft:#0067a322;--warn:#a8460a;--code:#f0eee8}
 @media (prefers-color-scheme:dark){:root{--ground:#101114;--card:#1a1c20;--ink:#eceef1;--soft:#a7adb7;--faint:#8f96a1;--line:#2c2f36;--accent:#63b5f2;--accent-soft:#63b5f22e;--warn:#ff9f63;--code:#23262c}}
 *{box-sizing:border-box}

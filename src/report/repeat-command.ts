@@ -10,9 +10,10 @@ export const lastName = (path: string): string => path.replace(/[\\/]+$/, '').re
 
 /**
  * `idat train photos --student … --lr 0.005`: all settings that change results and are not the default, as a shell reads them.
- * Paths are cut to their last name. Null for models begun from random weights, which another command makes.
+ * Null for models begun from random weights, which another command makes.
+ * @param pathOf how paths are written; default: cut to their last name
  */
-export function repeatCommand(settings: FineTuneSettings): string | null {
+export function repeatCommand(settings: FineTuneSettings, pathOf: (path: string) => string = lastName): string | null {
   if (settings.scratch) return null;
   const preset = presetsOf(settings);
   const words = fieldRecords().flatMap(([name, { changes, shorthand, taught, schema }]) => {
@@ -22,9 +23,9 @@ export function repeatCommand(settings: FineTuneSettings): string | null {
     if (settings.teacher === null && (taught || name === 'distill' || name === 'teacher')) return [];
     if (!ALWAYS.has(name) && canonical(value) === canonical(preset[name] ?? schema.safeParse(undefined).data))
       return [];
-    return wordsOf(name, value);
+    return flagWords(name, value, pathOf);
   });
-  return [`idat train ${quoted(lastName(settings.data))}`, ...words].join(' ');
+  return [`idat train ${shellWord(pathOf(settings.data))}`, ...words].join(' ');
 }
 
 /** What the settings are where only those are given that are always named. */
@@ -36,17 +37,36 @@ function presetsOf({ student, teacher, method, distill, epochs, seed }: FineTune
   }
 }
 
-function wordsOf(name: string, value: unknown): string[] {
-  const flag = `--${flagOf(name)}`;
-  if (typeof value === 'boolean') return [value ? flag : `--no-${flagOf(name)}`];
-  if (Array.isArray(value)) return value.length === 0 ? [] : [flag, ...value.map((one) => quoted(String(one)))];
-  if (typeof value === 'object' && value !== null) {
-    const given = Object.entries(value).filter(([, one]) => one !== undefined);
-    return given.length === 0 ? [] : [flag, ...given.map(([option, one]) => quoted(`${option}=${one}`))];
-  }
-  return value === null ? [] : [flag, quoted(/[\\/]/.test(String(value)) ? lastName(String(value)) : String(value))];
+/**
+ * `idat train photos --lr 0.005`: settings as they were given, whatever they are.
+ * @param others flags that are no settings, such as `recipe`
+ */
+export function trainCommand(
+  data: string,
+  given: Readonly<Record<string, unknown>>,
+  pathOf: (path: string) => string,
+  others: Readonly<Record<string, string>> = {},
+): string {
+  const names = fieldRecords().flatMap(([name]) => (name === 'data' || given[name] === undefined ? [] : [name]));
+  const words = [
+    ...Object.entries(others).flatMap(([name, value]) => [`--${name}`, shellWord(value)]),
+    ...names.flatMap((name) => flagWords(name, given[name] ?? 'none', pathOf)),
+  ];
+  return [`idat train ${shellWord(pathOf(data))}`, ...words].join(' ');
 }
 
-/** As a POSIX shell reads one word. */
-const quoted = (text: string): string =>
-  /^[\w.:=,@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+/** A setting as a flag with its values. */
+function flagWords(name: string, value: unknown, pathOf: (path: string) => string): string[] {
+  const flag = `--${flagOf(name)}`;
+  if (typeof value === 'boolean') return [value ? flag : `--no-${flagOf(name)}`];
+  if (Array.isArray(value)) return value.length === 0 ? [] : [flag, ...value.map((one) => shellWord(String(one)))];
+  if (typeof value === 'object' && value !== null) {
+    const given = Object.entries(value).filter(([, one]) => one !== undefined);
+    return given.length === 0 ? [] : [flag, ...given.map(([option, one]) => shellWord(`${option}=${one}`))];
+  }
+  return value === null ? [] : [flag, shellWord(/[\\/]/.test(String(value)) ? pathOf(String(value)) : String(value))];
+}
+
+/** A text as a POSIX shell reads one word. */
+export const shellWord = (text: string): string =>
+  /^[\w./:=,@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;

@@ -5,14 +5,15 @@ import { looks, PROTOCOLS, type SplitName } from '../settings/protocols.js';
 import type { BackboneRecord, EpochMetrics, EpochTiming, RunRecord, RunResult } from '../settings/record.js';
 import { median, wilson } from '../statistics/index.js';
 import { fullAccuracy, worstClasses } from './accuracy.js';
-import { type Curve, curveChart, type NumberFormat } from './curves.js';
+import { curvePanels } from './curve-panels.js';
+import { curveChart } from './curves.js';
 import { inlineDrawing } from './drawing.js';
 import { type Html, html, type Piece } from './html.js';
 import { dataTable, factList, figure, pageText, type Section, tiles } from './page.js';
 import { recipe } from './recipe.js';
 import { lastName, repeatCommand } from './repeat-command.js';
 import { barStrip, headlineStrip } from './strips.js';
-import { COLOURS, PageColours, ROLE_COLOURS } from './theme.js';
+import { PageColours } from './theme.js';
 
 /** A chart of an analysis. */
 export interface Picture {
@@ -110,18 +111,11 @@ ${tiles(shown)}
 </div>`;
 }
 
-interface Panel {
-  readonly title: string;
-  readonly says: string;
-  readonly format: NumberFormat;
-  readonly curves: readonly Curve[];
-}
-
 function curves({ metrics, record }: RunStory, colours: PageColours): Section | null {
   if (metrics.length === 0) return null;
   const phases = (['select', 'final'] as const).filter((phase) => metrics.some((line) => line.phase === phase));
   const body = phases.map((phase) => {
-    const panels = panelsOf(metrics.filter((line) => line.phase === phase));
+    const panels = curvePanels(metrics.filter((line) => line.phase === phase));
     const drawings = panels.map(({ title, says, format, curves: lines }, i) =>
       figure({
         title,
@@ -134,60 +128,6 @@ function curves({ metrics, record }: RunStory, colours: PageColours): Section | 
   });
   const note = html`<p class="note">Losses and accuracies in training are means over an epoch, of changed images and while the models still learnt.</p>`;
   return { id: 'curves', title: 'How it learned', body: html`${body}${note}${log(metrics, record)}` };
-}
-
-function panelsOf(lines: readonly EpochMetrics[]): Panel[] {
-  const points = (of: (line: EpochMetrics) => number | null | undefined) =>
-    lines.flatMap((line) => {
-      const value = of(line);
-      return typeof value === 'number' ? [[line.epoch + 1, value] as const] : [];
-    });
-  const taught = lines.some(({ teacherTrainAccuracy }) => teacherTrainAccuracy !== null);
-  const student = { name: 'student', colour: ROLE_COLOURS.student };
-  const teacher = { name: 'teacher', colour: ROLE_COLOURS.teacher, dashed: true };
-  const panels: Panel[] = [
-    {
-      title: 'Accuracy',
-      says: 'Top-1 on the training images, and on others where they were looked at.',
-      format: 'share',
-      curves: [
-        { ...student, points: points((line) => line.trainAccuracy) },
-        { ...teacher, points: points((line) => line.teacherTrainAccuracy) },
-        { name: 'test', colour: COLOURS[2]!, points: points((line) => line.testAccuracy) },
-        { name: 'val', colour: COLOURS[3]!, points: points((line) => line.valAccuracy) },
-      ],
-    },
-    {
-      title: 'Loss',
-      says: taught ? 'Cross-entropy of both models.' : 'Cross-entropy.',
-      format: 'plain',
-      curves: [
-        { ...student, points: points(({ loss }) => loss.student) },
-        { ...teacher, points: taught ? points(({ loss }) => loss.teacher) : [] },
-      ],
-    },
-    {
-      title: 'Distillation',
-      says: 'The loss that ties student and teacher, before its weight.',
-      format: 'plain',
-      curves: [{ name: 'distillation', colour: COLOURS[3]!, points: taught ? points(({ loss }) => loss.distill) : [] }],
-    },
-    {
-      title: 'Agreement',
-      says: 'Training images for which student and teacher name the same class.',
-      format: 'share',
-      curves: [{ name: 'same answer', colour: COLOURS[2]!, points: points((line) => line.agreement) }],
-    },
-    {
-      title: 'Learning rate',
-      says: 'At the end of each epoch.',
-      format: 'small',
-      curves: [{ name: 'learning rate', colour: COLOURS[0]!, points: points((line) => line.lr) }],
-    },
-  ];
-  return panels
-    .map((panel) => ({ ...panel, curves: panel.curves.filter((curve) => curve.points.length > 0) }))
-    .filter((panel) => panel.curves.length > 0);
 }
 
 function log(metrics: readonly EpochMetrics[], { teacher }: RunRecord): Html {

@@ -12,6 +12,7 @@ import { bestEpoch } from '../train/metrics.js';
 import { RUN_LOCK } from './claim-directory.js';
 import { openRun } from './open-run.js';
 import { readMetrics } from './run-directory.js';
+import { type RunNotes, readNotes } from './run-notes.js';
 
 /** `running`: a living process works on it; `stopped`: it can go on; `damaged`: `problem` says in what way. */
 export type RunState = 'finished' | 'running' | 'stopped' | 'damaged';
@@ -31,8 +32,13 @@ export interface ListedRun {
   readonly teacher: string | null;
   /** The paper's name or the tuning method's: `iDAT-PS-mse`, `lora`. */
   readonly variant: string | null;
+  readonly method: string | null;
+  /** The distillation loss; null where no teacher teaches, too. */
+  readonly loss: string | null;
   readonly seed: number | null;
   readonly protocol: ProtocolName | null;
+  /** What people wrote to it. */
+  readonly notes: RunNotes;
   /** The phase it is in, epochs it has behind it in that phase, and those it will have. */
   readonly progress: { readonly phase: Phase; readonly epochs: number; readonly of: number } | null;
   /** Null where it has not ended. */
@@ -60,7 +66,18 @@ const SIGNS = ['state.safetensors', 'split.json', 'metrics.jsonl', 'timings.json
  * once, and what lies inside a run is not looked at.
  * @throws IdatError `run.folder` when there is no such folder or it cannot be read
  */
-export async function listRuns(folder = 'runs', { depth = DEPTH }: ListRunsOptions = {}): Promise<ListedRun[]> {
+export async function listRuns(folder = 'runs', options: ListRunsOptions = {}): Promise<ListedRun[]> {
+  const places = await findRunPlaces(folder, options);
+  const runs: ListedRun[] = [];
+  for (const place of places) runs.push(await lookAtRun(place));
+  return runs;
+}
+
+/** Where a run lies. */
+export type RunPlace = Pick<ListedRun, 'name' | 'dir'>;
+
+/** The same without a look at them. @throws IdatError `run.folder` */
+export async function findRunPlaces(folder: string, { depth = DEPTH }: ListRunsOptions = {}): Promise<RunPlace[]> {
   const root = resolve(folder);
   const entries = await readdir(root, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     const what = error.code === 'ENOENT' ? 'there is no such folder' : `cannot be listed (${error.code})`;
@@ -85,10 +102,10 @@ export async function listRuns(folder = 'runs', { depth = DEPTH }: ListRunsOptio
     }
   };
   await walk(root, entries, depth);
-  const runs: ListedRun[] = [];
-  for (const dir of found) runs.push(await look(dir, relative(root, dir) || basename(root)));
   const order = new Intl.Collator('en', { numeric: true });
-  return runs.sort((a, b) => order.compare(a.name, b.name));
+  return found
+    .map((dir) => ({ dir, name: relative(root, dir) || basename(root) }))
+    .sort((a, b) => order.compare(a.name, b.name));
 }
 
 async function isRun(dir: string, content: readonly Dirent[]): Promise<boolean> {
@@ -126,7 +143,8 @@ const Shown = z.object({
 });
 type Shown = z.output<typeof Shown>;
 
-async function look(dir: string, name: string): Promise<ListedRun> {
+/** What has become of one run. */
+export async function lookAtRun({ dir, name }: RunPlace): Promise<ListedRun> {
   const opened = await Promise.all([openRun(dir), readMetrics(dir)]).then(
     ([{ result }, metrics]) => ({ problem: null, result, metrics }),
     async (error: unknown) => {
@@ -152,8 +170,11 @@ async function look(dir: string, name: string): Promise<ListedRun> {
     student: settings?.student ?? null,
     teacher: settings?.teacher ?? null,
     variant: settings && variantName({ ...settings, scratch: settings.scratch }),
+    method: settings?.method ?? null,
+    loss: settings && settings.teacher !== null ? settings.distill : null,
     seed: settings?.seed ?? null,
     protocol: settings?.protocol ?? null,
+    notes: await readNotes(dir),
     progress: settings && !damaged ? progressOf(settings, metrics) : null,
     result,
     changed: await lastChange(dir),

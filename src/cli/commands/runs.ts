@@ -39,17 +39,21 @@ export const runs = new Command('runs')
 
 function describe(folder: string, listed: readonly ListedRun[]): string {
   if (listed.length === 0) return `${shortPath(folder)}: no runs here; idat train makes one\n`;
-  const rows = listed.map(({ name, data, variant, seed, changed, ...run }) => [
+  const tagged = listed.some(({ notes }) => notes.tags.length > 0);
+  const rows = listed.map(({ name, data, variant, seed, changed, notes, ...run }) => [
     name,
     data === null ? '' : basename(data).replace(/\.zip$/i, ''),
     variant ?? '',
     seed === null ? '' : `${seed}`,
     cameTo(run),
     changed.slice(0, 10),
+    ...(tagged ? [notes.tags.join(', ')] : []),
   ]);
-  const shown = fittingTable([['run', 'data', 'method', 'seed', 'result', 'date'], ...rows], {
-    words: [0, 1, 2, 4],
+  const head = ['run', 'data', 'method', 'seed', 'result', 'date', ...(tagged ? ['tags'] : [])];
+  const shown = fittingTable([head, ...rows], {
+    words: [0, 1, 2, 4, 6],
     narrow: [
+      ...(tagged ? [{ column: 6, least: 6 }] : []),
       { column: 1, least: 6 },
       { column: 2, least: 9 },
       { column: 0, least: 12 },
