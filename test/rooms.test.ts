@@ -1,5 +1,5 @@
 /** The order of the rooms and what each may need, made true by reading the sources. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -40,6 +40,9 @@ const ORDER = [
   'experiments',
   'analysis',
   'analysis/node',
+  'onnx',
+  'page',
+  'page/node',
   'export',
   'verify',
   'bench',
@@ -72,15 +75,17 @@ const TAB = [
   'runs/web',
   'browser.ts',
   'analysis',
+  'onnx',
+  'page',
 ];
 /** Packages that run anywhere. */
-const ANYWHERE = /^(pure-rand|zod|@bufbuild\/protobuf|echarts|umap-js|onnxruntime-web|fflate)(\/|$)/;
+const ANYWHERE = /^(pure-rand|zod|@bufbuild\/protobuf|echarts|umap-js|onnxruntime-web|fflate|preact)(\/|$)/;
 const NODE_GLOBALS =
   /(?<![.\w$'])(process|Buffer|global|require|__dirname|__filename|setImmediate|clearImmediate)\b(?!['\w:])/;
 
 const files = (readdirSync(src, { recursive: true }) as string[])
   .map((name) => name.split(sep).join('/'))
-  .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && !name.includes('testing'));
+  .filter((name) => /\.tsx?$/.test(name) && !name.endsWith('.test.ts') && !name.includes('testing'));
 const roomOf = (file: string): string => {
   const [first, second] = file.split('/');
   return second === 'node' || second === 'web' ? `${first}/${second}` : first!;
@@ -102,7 +107,8 @@ function importsOf(file: string, text: string): Import[] {
   ];
   return found.map(([, type, name]) => {
     const inner = name!.startsWith('.');
-    const path = inner ? relative(src, normalize(join(src, dirname(file), name!))).replace(/\.js$/, '.ts') : name!;
+    const script = inner ? relative(src, normalize(join(src, dirname(file), name!))).replace(/\.js$/, '.ts') : name!;
+    const path = inner && !existsSync(join(src, script)) && existsSync(join(src, `${script}x`)) ? `${script}x` : script;
     return { target: inner ? path.split(sep).join('/') : path, inner, typeOnly: type !== undefined };
   });
 }

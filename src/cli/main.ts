@@ -23,6 +23,7 @@ import { recipes } from './commands/recipes.js';
 import { reportOf } from './commands/report.js';
 import { resumeRun } from './commands/resume.js';
 import { runs } from './commands/runs.js';
+import { servePictures } from './commands/serve.js';
 import { sweep } from './commands/sweep.js';
 import { train } from './commands/train.js';
 import { verifyReference } from './commands/verify.js';
@@ -45,6 +46,7 @@ const commands = [
   runs,
   compare,
   data,
+  servePictures,
   sweep,
   exportCommand,
   merge,

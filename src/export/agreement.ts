@@ -8,7 +8,7 @@ import type { Runtime, Session } from '../runtime/runtime.js';
 import { largestAt } from '../step/micro-batch.js';
 import type { LoadedModel } from '../train/evaluate.js';
 import type { CheckImage, CheckImages } from './check-images.js';
-import { LOGITS, PARAMETERS } from './onnx-graph.js';
+import { LOGITS, PARAMETERS } from '../onnx/onnx-graph.js';
 
 /** Some images, prepared as idat prepares them. */
 interface Prepared {

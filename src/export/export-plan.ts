@@ -2,7 +2,7 @@
 import { IdatError } from '../errors.js';
 import type { TestDataSource } from '../runs/data-source.js';
 import type { RunControl } from '../train/progress.js';
-import { IMAGES } from './onnx-graph.js';
+import { IMAGES } from '../onnx/onnx-graph.js';
 import { PIXEL_VALUES, RESIZES, type ResizeBy } from './transformers-js.js';
 
 export const EXPORT_FORMATS = ['onnx', 'transformers.js'] as const;

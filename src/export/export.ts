@@ -13,9 +13,9 @@ import { type Checked, checkExport } from './check-export.js';
 import { withCheckImages } from './check-images.js';
 import { type ExportFormat, type ExportOptions, type ExportPlan, inputName, planOf } from './export-plan.js';
 import { inFreshFolder, readBack, refuseExisting, type WrittenFile } from './fresh-folder.js';
-import { adapterMetadata, type ExportFacts, licenceNotes, modelMetadata } from './metadata.js';
-import { IMAGES, onnxGraph, PARAMETERS } from './onnx-graph.js';
-import { withImagesNamed, withPixelInput } from './pixel-input.js';
+import { adapterMetadata, type ExportFacts, licenceNotes, modelMetadata } from '../onnx/metadata.js';
+import { IMAGES, onnxGraph, PARAMETERS } from '../onnx/onnx-graph.js';
+import { withImagesNamed, withPixelInput } from '../onnx/pixel-input.js';
 import { exportReadme } from './readme.js';
 import { libraryConfigs, MODEL_FILES } from './transformers-js.js';
 
@@ -138,7 +138,7 @@ function writeAdapter(path: string, { parameters }: Tuned, facts: ExportFacts): 
   return writeFileAtomic(path, [...safetensorsPieces([tensor], adapterMetadata(facts))]);
 }
 
-async function writeConfigs(place: string, { backbone }: ModelSpec, plan: ExportPlan, run: OpenedRun): Promise<void> {
+async function writeConfigs(place: string, { backbone }: ModelSpec, plan: ExportPlan, run: Pick<OpenedRun, 'classes'>): Promise<void> {
   const configs = libraryConfigs(backbone, { classes: run.classes, ...plan });
   for (const [name, content] of Object.entries(configs)) {
     await writeFileAtomic(join(place, name), `${JSON.stringify(content, null, 2)}\n`);

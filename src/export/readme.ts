@@ -2,7 +2,7 @@
 import { plain } from '../report/markdown.js';
 import type { Checked } from './check-export.js';
 import type { ExportFormat } from './export-plan.js';
-import type { ExportFacts } from './metadata.js';
+import type { ExportFacts } from '../onnx/metadata.js';
 
 export interface ReadmeFacts {
   readonly format: ExportFormat;

@@ -6,8 +6,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { imagesShape } from '../../dist/backbones/architecture.js';
-import { onnxGraph } from '../../dist/export/onnx-graph.js';
-import { withPixelInput } from '../../dist/export/pixel-input.js';
+import { onnxGraph } from '../../dist/onnx/onnx-graph.js';
+import { withPixelInput } from '../../dist/onnx/pixel-input.js';
 import { encodeModel } from '../../dist/graph/onnx-proto.js';
 import { constant } from '../../dist/graph/ops/constant.js';
 import { size } from '../../dist/graph/tensor.js';

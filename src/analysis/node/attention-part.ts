@@ -9,7 +9,7 @@ import { overlay, pictureOf } from '../pictures.js';
 import { drawSheet, type Tile } from '../sheet.js';
 import { ending } from '../style.js';
 import { addressOf } from './encode.js';
-import { type ObservedImage, observeAttention } from './observe-images.js';
+import { type ObservedImage, observeAttention } from '../observe-images.js';
 import type { Found, Subject } from './subject.js';
 
 /** Test images that are shown where none are chosen. */

@@ -2,10 +2,19 @@
 import type { Backbone } from '../backbones/backbone.js';
 import { KNOWN_BACKBONES } from '../backbones/known-backbones.js';
 import { sidesOf } from '../image-size.js';
-import type { OpenedRun } from '../runs/open-run.js';
+import type { RunPlan } from '../settings/plan.js';
+import type { RunRecord, RunResult } from '../settings/record.js';
+
+/** What of a run is told of, wherever it lies. */
+export interface ExportedRun {
+  readonly record: RunRecord;
+  readonly plan: RunPlan;
+  readonly classes: readonly string[];
+  readonly result: RunResult | null;
+}
 
 export interface ExportFacts {
-  readonly run: OpenedRun;
+  readonly run: ExportedRun;
   readonly backbone: Backbone;
   readonly precision: 'float32' | 'int8';
   /** Whether the tuned numbers are an input: then classes, accuracy and what else is the adapter's own stands with it. */

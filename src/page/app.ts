@@ -1,0 +1,467 @@
+/** What the page knows and does: state, and the actions that change it. Nothing is drawn here. */
+import { exportRun, fineTune, IdatError, importRun, listRuns, type Progress, removeRun, resume, type WebResult } from '../browser.js';
+import { fromDrop, fromFiles, type Gathered, type Incoming, prepared } from './intake.js';
+import { addressOf, type Pace, settingsOf, STUDENT, TEACHER, withMeasured } from './lengths.js';
+import {
+  type Choices,
+  dataOf,
+  freeClassName,
+  NO_PROJECT,
+  type Picture,
+  type PictureClass,
+  type Point,
+  type Project,
+  type ProjectRun,
+} from './project.js';
+import { type Runs, runsInWorker } from './run-client.js';
+import type { Rgba, Seen } from './run-protocol.js';
+import { openShelf, type Shelf } from './shelf.js';
+
+export interface Training {
+  /** What goes on, in words. */
+  readonly doing: string;
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Of the epoch, from 0 to 1. */
+  readonly share: number;
+  /** Null before it is known. */
+  readonly secondsLeft: number | null;
+  readonly stopping: boolean;
+}
+
+export interface Notice {
+  readonly id: number;
+  readonly text: string;
+  readonly kind: 'problem' | 'note';
+}
+
+export interface State {
+  readonly ready: boolean;
+  /** Whether this browser keeps what is put in. */
+  readonly lasting: boolean;
+  readonly project: Project;
+  readonly pictures: readonly Picture[];
+  readonly notices: readonly Notice[];
+  /** Pictures that are being read. */
+  readonly reading: { readonly done: number; readonly total: number } | null;
+  readonly training: Training | null;
+  readonly points: readonly Point[];
+  /** Whether there is a run that has begun and not ended. */
+  readonly unfinished: boolean;
+  /** Whether a model is open to be tried. */
+  readonly model: 'none' | 'opening' | 'open';
+  /** What the model makes of the pictures that were set aside, by their ids. */
+  readonly seen: ReadonlyMap<string, Seen>;
+  readonly saving: string | null;
+  readonly pace: Pace;
+}
+
+const PACE = 'idat-pace';
+
+export class App {
+  state: State = {
+    ...{ ready: false, lasting: true, project: NO_PROJECT, pictures: [], notices: [], reading: null, training: null },
+    ...{ points: [], unfinished: false, model: 'none', seen: new Map(), saving: null, pace: storedPace() },
+  };
+  readonly runs: Runs = runsInWorker();
+  #shelf: Shelf | null = null;
+  #listeners = new Set<() => void>();
+  #stop = new AbortController();
+  #noticed = 0;
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #set(change: Partial<State>): void {
+    this.state = { ...this.state, ...change };
+    for (const listener of this.#listeners) listener();
+  }
+
+  #setProject(change: Partial<Project>): void {
+    const project = { ...this.state.project, ...change };
+    this.#set({ project });
+    void this.#shelf?.saveProject(project).catch((error: Error) => this.#full(error));
+  }
+
+  /** Takes up what an earlier visit left. */
+  async start(): Promise<void> {
+    this.#shelf = await openShelf();
+    const { project, pictures } = await this.#shelf.load().catch(() => ({ project: NO_PROJECT, pictures: [] }));
+    this.#set({ ready: true, lasting: this.#shelf.lasting, project, pictures, points: project.points });
+    if (!this.#shelf.lasting) {
+      this.notice('This browser keeps nothing for this page, as private windows do: pictures stay until the tab is closed, and training needs a window that keeps files.');
+    }
+    if (!project.run) return;
+    const there = await listRuns().catch((): string[] => []);
+    if (!there.includes(project.run.name)) {
+      this.#setProject({ run: null, points: [] });
+      this.#set({ points: [] });
+    } else if (project.run.result) await this.#openModel(project.run);
+    else this.#set({ unfinished: true });
+  }
+
+  notice(text: string, kind: Notice['kind'] = 'problem'): void {
+    if (this.state.notices.some((one) => one.text === text)) return;
+    this.#set({ notices: [...this.state.notices, { id: ++this.#noticed, text, kind }] });
+  }
+
+  dismiss(id: number): void {
+    this.#set({ notices: this.state.notices.filter((one) => one.id !== id) });
+  }
+
+  /** @param error what came of an action, told in a sentence */
+  problem(error: unknown): void {
+    this.notice(sentence((error as Error).message));
+  }
+
+  #full(error: Error): void {
+    const full = error.name === 'QuotaExceededError';
+    const what = full ? 'This browser has no more room for this page' : `This browser did not keep it (${error.message})`;
+    this.notice(`${what}: the last pictures stay only until the tab is closed. Remove some, or free space on this device.`);
+  }
+
+  // classes
+
+  addClass(): void {
+    const { classes } = this.state.project;
+    const made = { id: freeId(classes), name: freeClassName(classes) };
+    this.#setProject({ classes: [...classes, made] });
+  }
+
+  renameClass(id: string, name: string): void {
+    this.#setProject({ classes: this.state.project.classes.map((one) => (one.id === id ? { ...one, name } : one)) });
+  }
+
+  removeClass(id: string): void {
+    this.removePictures(this.state.pictures.filter(({ classId }) => classId === id).map((one) => one.id));
+    this.#setProject({ classes: this.state.project.classes.filter((one) => one.id !== id) });
+  }
+
+  choose(change: Partial<Choices>): void {
+    this.#setProject({ choices: { ...this.state.project.choices, ...change } });
+  }
+
+  // pictures
+
+  /** @param into the class for pictures that lie in no folder, and for a single folder; null: a class for each folder */
+  async takeFiles(files: readonly File[], into: string | null): Promise<void> {
+    await this.#take(await fromFiles(files, this.runs.unpack), into);
+  }
+
+  async takeDrop(transfer: DataTransfer, into: string | null): Promise<void> {
+    await this.#take(await fromDrop(transfer, this.runs.unpack), into);
+  }
+
+  /** Pictures that come with the page, to try it at once. */
+  async takeExamples(): Promise<void> {
+    try {
+      const response = await fetch(new URL('example.zip', document.baseURI));
+      if (!response.ok) throw new Error(`the example pictures could not be fetched (${response.status})`);
+      const files = (await this.runs.unpack(await response.blob())) as Incoming[];
+      await this.#take({ files, problems: [] }, null);
+    } catch (error) {
+      this.problem(error);
+    }
+  }
+
+  async #take({ files, problems }: Gathered, into: string | null): Promise<void> {
+    for (const text of problems) this.notice(text);
+    if (files.length === 0) return;
+    void navigator.storage?.persist?.().catch(() => false);
+    const folders = new Set(files.map(({ folder }) => folder));
+    const single = into !== null && folders.size <= 1;
+    const known = new Set(this.state.pictures.map(({ id }) => id));
+    const unreadable: string[] = [];
+    let twice = 0;
+    let fresh: Picture[] = [];
+    const keep = async () => {
+      const pictures = fresh;
+      fresh = [];
+      this.#set({ pictures: [...this.state.pictures, ...pictures] });
+      await this.#shelf?.add(pictures).catch((error: Error) => this.#full(error));
+    };
+    for (const [i, file] of files.entries()) {
+      this.#set({ reading: { done: i, total: files.length } });
+      const classId = single ? into : this.#classFor(file.folder, into);
+      const picture = await prepared(file, classId).catch(() => null);
+      if (!picture) unreadable.push(file.name);
+      else if (known.has(picture.id)) twice++;
+      else {
+        known.add(picture.id);
+        fresh.push(picture);
+      }
+      if (fresh.length === 24) await keep();
+    }
+    await keep();
+    this.#set({ reading: null });
+    this.#dropEmptyDefaults();
+    if (unreadable.length > 0) {
+      const which = unreadable.length === 1 ? unreadable[0]! : `${unreadable.length} pictures, such as ${unreadable[0]},`;
+      this.notice(`${which} cannot be read by this browser and ${unreadable.length === 1 ? 'was' : 'were'} left out; save as JPEG or PNG.`);
+    }
+    if (twice > 0) this.notice(`${twice} ${twice === 1 ? 'picture was' : 'pictures were'} there already.`, 'note');
+  }
+
+  /** The class of a folder's name, made where there is none; untouched empty ones are taken first. */
+  #classFor(folder: string, into: string | null): string {
+    const { classes } = this.state.project;
+    if (folder === '') return into ?? classes[0]?.id ?? this.#made('Class 1').id;
+    const there = classes.find(({ name }) => name === folder);
+    if (there) return there.id;
+    return this.#made(folder).id;
+  }
+
+  #made(name: string): PictureClass {
+    const { classes } = this.state.project;
+    const made = { id: freeId(classes), name };
+    this.#setProject({ classes: [...classes, made] });
+    return made;
+  }
+
+  /** `Class 1` and `Class 2`, where folders brought classes of their own. */
+  #dropEmptyDefaults(): void {
+    const { project, pictures } = this.state;
+    const filled = (id: string) => pictures.some(({ classId }) => classId === id);
+    if (project.classes.filter(({ id }) => filled(id)).length < 2) return;
+    const classes = project.classes.filter(({ id, name }) => filled(id) || !/^Class \d+$/.test(name));
+    if (classes.length < project.classes.length) this.#setProject({ classes });
+  }
+
+  async takeShot(blob: Blob, classId: string, recording: string): Promise<void> {
+    const picture = await prepared({ name: recording, blob }, classId, recording);
+    if (!picture || this.state.pictures.some(({ id }) => id === picture.id)) return;
+    this.#set({ pictures: [...this.state.pictures, picture] });
+    await this.#shelf?.add([picture]).catch((error: Error) => this.#full(error));
+  }
+
+  removePictures(ids: readonly string[]): void {
+    const gone = new Set(ids);
+    this.#set({ pictures: this.state.pictures.filter(({ id }) => !gone.has(id)) });
+    void this.#shelf?.remove(ids);
+  }
+
+  // training
+
+  async train(): Promise<void> {
+    const { project, pictures } = this.state;
+    const { classes, choices } = project;
+    const { paths, files } = dataOf(classes, pictures);
+    const before = project.run;
+    const name = await freeRunName().catch((error: unknown) => {
+      this.problem(error);
+      return null;
+    });
+    if (name === null) return;
+    const run: ProjectRun = { name, paths, result: null, classes: [], choices };
+    const begin = () => {
+      this.#setProject({ run, points: [] });
+      this.#set({ points: [], seen: new Map(), model: 'none' });
+    };
+    const weights = this.#weights(choices);
+    await this.#work(run, before, begin, (control) =>
+      fineTune({ ...settingsOf(choices), data: files, dataName: 'pictures', run: name, weights }, control),
+    );
+  }
+
+  /** Goes on with a run that was stopped, or whose tab was closed. */
+  async goOn(): Promise<void> {
+    const { run } = this.state.project;
+    if (!run) return;
+    const blobs = new Map(this.state.pictures.map(({ id, blob }) => [id, blob]));
+    const files = run.paths.flatMap(({ path, id }) => {
+      const blob = blobs.get(id);
+      return blob ? [{ path, blob }] : [];
+    });
+    if (files.length < run.paths.length) {
+      const missing = run.paths.length - files.length;
+      this.notice(`${missing} of the pictures this training began with ${missing === 1 ? 'is' : 'are'} gone; train anew with those that are there.`);
+      return;
+    }
+    const weights = this.#weights(run.choices);
+    await this.#work(run, null, () => {}, (control) => resume(run.name, { data: files, weights }, control));
+  }
+
+  #weights(choices: Choices) {
+    const { teacher } = settingsOf(choices);
+    return { student: addressOf(STUDENT), ...(teacher && { teacher: addressOf(TEACHER) }) };
+  }
+
+  /** @param begin called when the run has been written: until then the one before stays */
+  async #work(
+    run: ProjectRun,
+    before: ProjectRun | null,
+    begin: () => void,
+    work: (control: { signal: AbortSignal; onProgress: (event: Progress) => void }) => Promise<WebResult>,
+  ): Promise<void> {
+    this.#stop = new AbortController();
+    const began = { doing: 'Getting ready …', epoch: 0, epochs: 0, share: 0, secondsLeft: null, stopping: false };
+    this.#set({ training: began, unfinished: false });
+    let written = false;
+    const onProgress = (event: Progress) => {
+      if (!written && (event.kind === 'estimate' || event.kind === 'step')) {
+        written = true;
+        begin();
+      }
+      this.#follow(event);
+    };
+    try {
+      const result = await work({ signal: this.#stop.signal, onProgress });
+      if (!written) begin();
+      const { classes, run: _, ...numbers } = result;
+      const ended: ProjectRun = { ...run, classes, result: numbers };
+      const learnt = run.paths.filter(({ held }) => !held).length;
+      const pace = withMeasured(this.state.pace, run.choices, learnt, result.seconds);
+      localStorage?.setItem(PACE, JSON.stringify(pace));
+      this.#set({ training: null, pace });
+      this.#setProject({ run: ended });
+      if (before && before.name !== run.name) await removeRun(before.name).catch(() => {});
+      await this.#openModel(ended);
+    } catch (error) {
+      this.#set({ training: null });
+      if (error instanceof IdatError && error.code === 'run.interrupted') {
+        if (written) this.#set({ unfinished: true });
+        else this.#set({ unfinished: this.state.project.run !== null && this.state.project.run.result === null });
+        this.notice(written ? 'Stopped, and saved: “Go on” takes it up from here, after this tab was closed as well.' : 'Stopped before training began.', 'note');
+        return;
+      }
+      this.problem(error);
+      const current = this.state.project.run;
+      this.#set({ unfinished: current !== null && current.result === null });
+    }
+  }
+
+  stop(): void {
+    if (this.state.training) this.#set({ training: { ...this.state.training, stopping: true } });
+    this.#stop.abort();
+  }
+
+  #follow(event: Progress): void {
+    const { training, points } = this.state;
+    if (!training) return;
+    const doing = (text: string) => this.#set({ training: { ...training, doing: text } });
+    switch (event.kind) {
+      case 'fetch': {
+        const share = event.total ? ` (${Math.round((100 * event.done) / event.total)} %)` : '';
+        return doing(`Loading the model${share} …`);
+      }
+      case 'decode':
+        return doing(`Reading picture ${event.done} of ${event.total} …`);
+      case 'estimate':
+        return this.#set({ training: { ...training, doing: 'Training …', secondsLeft: event.seconds } });
+      case 'step': {
+        const { epoch, epochs, step, steps, secondsLeft } = event;
+        const share = steps === 0 ? 0 : (step + 1) / steps;
+        return this.#set({ training: { ...training, doing: 'Training …', epoch, epochs, share, secondsLeft } });
+      }
+      case 'epoch': {
+        const { epoch, epochs, loss, trainAccuracy, testAccuracy } = event;
+        const point = { epoch: epoch + 1, loss: loss.total, learnt: trainAccuracy, held: testAccuracy };
+        const all = [...points.filter((one) => one.epoch <= epoch), point];
+        this.#set({ points: all, training: { ...training, epoch: epoch + 1, epochs, share: 0 } });
+        return this.#setProject({ points: all });
+      }
+      case 'evaluate':
+        return;
+      case 'note':
+        return;
+    }
+  }
+
+  // the trained model
+
+  async #openModel(run: ProjectRun): Promise<void> {
+    this.#set({ model: 'opening', seen: new Map() });
+    try {
+      await this.runs.open(run.name, addressOf(STUDENT));
+      this.#set({ model: 'open' });
+      await this.#seeHeld(run);
+    } catch (error) {
+      this.#set({ model: this.state.model === 'open' ? 'open' : 'none' });
+      this.problem(error);
+    }
+  }
+
+  async #seeHeld(run: ProjectRun): Promise<void> {
+    const blobs = new Map(this.state.pictures.map(({ id, blob }) => [id, blob]));
+    let seen = new Map<string, Seen>();
+    for (const { id, held } of run.paths) {
+      const blob = held && blobs.get(id);
+      if (!blob) continue;
+      if (this.state.project.run?.name !== run.name) return;
+      const one = await this.runs.see(blob).catch(() => null);
+      if (one) seen = new Map(seen).set(id, one);
+      if (seen.size % 8 === 0) this.#set({ seen });
+    }
+    this.#set({ seen });
+  }
+
+  see(picture: Blob | Rgba): Promise<Seen> {
+    return this.runs.see(picture);
+  }
+
+  /** The run as a zip, its adapter within; or the whole model as ONNX. */
+  async save(what: 'run' | 'onnx'): Promise<void> {
+    const { run } = this.state.project;
+    if (!run) return;
+    this.#set({ saving: what });
+    try {
+      if (what === 'run') download(await exportRun(run.name), `${run.name}.zip`);
+      else {
+        const held = new Set(run.paths.filter((one) => one.held).map(({ id }) => id));
+        const some = this.state.pictures.filter(({ id }) => held.has(id)).slice(0, 16);
+        download(await this.runs.onnx(some.map(({ blob }) => blob)), `${run.name}.onnx`);
+      }
+    } catch (error) {
+      this.problem(error);
+    } finally {
+      this.#set({ saving: null });
+    }
+  }
+
+  /** A run that was kept as a zip, here or in a terminal, to be tried. */
+  async takeRun(zip: Blob): Promise<void> {
+    try {
+      const name = await importRun(zip);
+      const opened = await this.runs.open(name, addressOf(STUDENT));
+      const { choices } = this.state.project;
+      const run: ProjectRun = { name, paths: [], classes: opened.classes, result: opened.result, choices };
+      this.#setProject({ run, points: [] });
+      this.#set({ points: [], seen: new Map(), model: 'open', unfinished: false });
+    } catch (error) {
+      this.problem(error);
+    }
+  }
+}
+
+const sentence = (text: string): string => {
+  const one = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(one) ? one : `${one}.`;
+};
+
+const freeId = (classes: readonly PictureClass[]): string => {
+  for (let n = classes.length + 1; ; n++) if (!classes.some(({ id }) => id === `c${n}`)) return `c${n}`;
+};
+
+/** @throws IdatError `run.storage` */
+async function freeRunName(): Promise<string> {
+  const taken = await listRuns();
+  for (let n = 1; ; n++) if (!taken.includes(`pictures-${n}`)) return `pictures-${n}`;
+}
+
+function storedPace(): Pace {
+  try {
+    return JSON.parse(localStorage.getItem(PACE) ?? '{}') as Pace;
+  } catch {
+    return {};
+  }
+}
+
+export function download(blob: Blob, name: string): void {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}

@@ -1,0 +1,12 @@
+/** The page's script: draws the page and takes up what an earlier visit left. */
+import { render } from 'preact';
+import { App } from './app.js';
+import { Page } from './page.js';
+import { beReadyOffline } from './offline.js';
+import { problemsHere } from './problems.js';
+
+const app = new App();
+render(<Page app={app} />, document.getElementById('page')!);
+for (const text of problemsHere()) app.notice(text);
+void app.start();
+beReadyOffline();
