@@ -20,7 +20,10 @@ const AS_THEY_ARE = ['index.html', 'page.css', 'icon.svg', 'app.webmanifest'];
 /** What the package has elsewhere, by its path on the page. */
 const ELSEWHERE = {
   ...Object.fromEntries(
-    ['training-worker.js', 'engine-worker.js', 'ort-wasm-simd-threaded.wasm'].map((name) => [name, `dist/browser/${name}`]),
+    ['training-worker.js', 'engine-worker.js', 'ort-wasm-simd-threaded.wasm'].map((name) => [
+      name,
+      `dist/browser/${name}`,
+    ]),
   ),
   ...Object.fromEntries(
     Object.values(BUNDLED).map((name) => [`models/${name}.safetensors`, `assets/models/${name}.safetensors`]),
@@ -77,7 +80,8 @@ const licences = [
 ].join(`\n\n${'='.repeat(72)}\n\n`);
 
 const own = {};
-for (const [name, input] of Object.entries(PROGRAMS)) own[name] = await bundled(input, { IDAT_SAYS: JSON.stringify(SAYS) });
+for (const [name, input] of Object.entries(PROGRAMS))
+  own[name] = await bundled(input, { IDAT_SAYS: JSON.stringify(SAYS) });
 for (const name of AS_THEY_ARE) own[name] = readFileSync(join(root, 'src/page', name));
 own['example.zip'] = await examples();
 own['LICENSES.txt'] = `${licences}\n`;
@@ -96,4 +100,5 @@ mkdirSync(join(root, OUT), { recursive: true });
 for (const [name, content] of Object.entries(own)) writeFileSync(join(root, OUT, name), content);
 const list = files.map(({ path, from, content }) => ({ path, from, bytes: content.length, sha256: hashOf(content) }));
 writeFileSync(join(root, OUT, 'files.json'), `${JSON.stringify(list, null, 1)}\n`);
-for (const name of ['page.js', 'run-worker.js']) console.log(`${OUT}/${name}: ${(own[name].length / 1000).toFixed(0)} kB`);
+for (const name of ['page.js', 'run-worker.js'])
+  console.log(`${OUT}/${name}: ${(own[name].length / 1000).toFixed(0)} kB`);

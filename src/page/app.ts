@@ -1,7 +1,17 @@
 /** What the page knows and does: state, and the actions that change it. Nothing is drawn here. */
-import { exportRun, fineTune, IdatError, importRun, listRuns, type Progress, removeRun, resume, type WebResult } from '../browser.js';
+import {
+  exportRun,
+  fineTune,
+  IdatError,
+  importRun,
+  listRuns,
+  type Progress,
+  removeRun,
+  resume,
+  type WebResult,
+} from '../browser.js';
 import { fromDrop, fromFiles, type Gathered, type Incoming, prepared } from './intake.js';
-import { addressOf, type Pace, settingsOf, STUDENT, TEACHER, withMeasured } from './lengths.js';
+import { addressOf, type Pace, STUDENT, settingsOf, TEACHER, withMeasured } from './lengths.js';
 import {
   type Choices,
   dataOf,
@@ -91,13 +101,18 @@ export class App {
     const { project, pictures } = await this.#shelf.load().catch(() => ({ project: NO_PROJECT, pictures: [] }));
     this.#set({ ready: true, lasting: this.#shelf.lasting, project, pictures, points: project.points });
     if (!this.#shelf.lasting) {
-      this.notice('This browser keeps nothing for this page, as private windows do: pictures stay until the tab is closed, and training needs a window that keeps files.');
+      this.notice(
+        'This browser keeps nothing for this page, as private windows do: pictures stay until the tab is closed, and training needs a window that keeps files.',
+      );
     }
     if (!project.run) return;
     const there = await listRuns().catch((): string[] => []);
     if (!there.includes(project.run.name)) {
-      this.#setProject({ run: null, points: [] });
+      const { before } = project.run;
+      const run = before && there.includes(before.name) ? before : null;
+      this.#setProject({ run, points: [] });
       this.#set({ points: [] });
+      if (run) await this.#openModel(run);
     } else if (project.run.result) await this.#openModel(project.run);
     else this.#set({ unfinished: true });
   }
@@ -118,8 +133,12 @@ export class App {
 
   #full(error: Error): void {
     const full = error.name === 'QuotaExceededError';
-    const what = full ? 'This browser has no more room for this page' : `This browser did not keep it (${error.message})`;
-    this.notice(`${what}: the last pictures stay only until the tab is closed. Remove some, or free space on this device.`);
+    const what = full
+      ? 'This browser has no more room for this page'
+      : `This browser did not keep it (${error.message})`;
+    this.notice(
+      `${what}: the last pictures stay only until the tab is closed. Remove some, or free space on this device.`,
+    );
   }
 
   // classes
@@ -198,8 +217,11 @@ export class App {
     this.#set({ reading: null });
     this.#dropEmptyDefaults();
     if (unreadable.length > 0) {
-      const which = unreadable.length === 1 ? unreadable[0]! : `${unreadable.length} pictures, such as ${unreadable[0]},`;
-      this.notice(`${which} cannot be read by this browser and ${unreadable.length === 1 ? 'was' : 'were'} left out; save as JPEG or PNG.`);
+      const which =
+        unreadable.length === 1 ? unreadable[0]! : `${unreadable.length} pictures, such as ${unreadable[0]},`;
+      this.notice(
+        `${which} cannot be read by this browser and ${unreadable.length === 1 ? 'was' : 'were'} left out; save as JPEG or PNG.`,
+      );
     }
     if (twice > 0) this.notice(`${twice} ${twice === 1 ? 'picture was' : 'pictures were'} there already.`, 'note');
   }
@@ -248,19 +270,21 @@ export class App {
     const { project, pictures } = this.state;
     const { classes, choices } = project;
     const { paths, files } = dataOf(classes, pictures);
-    const before = project.run;
+    const current = project.run;
+    const before = current?.result ? current : (current?.before ?? null);
     const name = await freeRunName().catch((error: unknown) => {
       this.problem(error);
       return null;
     });
     if (name === null) return;
-    const run: ProjectRun = { name, paths, result: null, classes: [], choices };
+    const run: ProjectRun = { name, paths, result: null, classes: [], choices, before };
     const begin = () => {
+      if (current && current !== before) void removeRun(current.name).catch(() => {});
       this.#setProject({ run, points: [] });
       this.#set({ points: [], seen: new Map(), model: 'none' });
     };
     const weights = this.#weights(choices);
-    await this.#work(run, before, begin, (control) =>
+    await this.#work(run, begin, (control) =>
       fineTune({ ...settingsOf(choices), data: files, dataName: 'pictures', run: name, weights }, control),
     );
   }
@@ -276,11 +300,17 @@ export class App {
     });
     if (files.length < run.paths.length) {
       const missing = run.paths.length - files.length;
-      this.notice(`${missing} of the pictures this training began with ${missing === 1 ? 'is' : 'are'} gone; train anew with those that are there.`);
+      this.notice(
+        `${missing} of the pictures this training began with ${missing === 1 ? 'is' : 'are'} gone; train anew with those that are there.`,
+      );
       return;
     }
     const weights = this.#weights(run.choices);
-    await this.#work(run, null, () => {}, (control) => resume(run.name, { data: files, weights }, control));
+    await this.#work(
+      run,
+      () => {},
+      (control) => resume(run.name, { data: files, weights }, control),
+    );
   }
 
   #weights(choices: Choices) {
@@ -291,7 +321,6 @@ export class App {
   /** @param begin called when the run has been written: until then the one before stays */
   async #work(
     run: ProjectRun,
-    before: ProjectRun | null,
     begin: () => void,
     work: (control: { signal: AbortSignal; onProgress: (event: Progress) => void }) => Promise<WebResult>,
   ): Promise<void> {
@@ -310,26 +339,45 @@ export class App {
       const result = await work({ signal: this.#stop.signal, onProgress });
       if (!written) begin();
       const { classes, run: _, ...numbers } = result;
-      const ended: ProjectRun = { ...run, classes, result: numbers };
+      const ended: ProjectRun = { ...run, classes, result: numbers, before: null };
       const learnt = run.paths.filter(({ held }) => !held).length;
       const pace = withMeasured(this.state.pace, run.choices, learnt, result.seconds);
       localStorage?.setItem(PACE, JSON.stringify(pace));
       this.#set({ training: null, pace });
       this.#setProject({ run: ended });
-      if (before && before.name !== run.name) await removeRun(before.name).catch(() => {});
+      if (run.before) await removeRun(run.before.name).catch(() => {});
       await this.#openModel(ended);
     } catch (error) {
       this.#set({ training: null });
       if (error instanceof IdatError && error.code === 'run.interrupted') {
-        if (written) this.#set({ unfinished: true });
-        else this.#set({ unfinished: this.state.project.run !== null && this.state.project.run.result === null });
-        this.notice(written ? 'Stopped, and saved: “Go on” takes it up from here, after this tab was closed as well.' : 'Stopped before training began.', 'note');
+        this.#takeUp();
+        this.notice(
+          written
+            ? 'Stopped, and saved: “Go on” takes it up from here, after this tab was closed as well.'
+            : 'Stopped before training began.',
+          'note',
+        );
         return;
       }
       this.problem(error);
-      const current = this.state.project.run;
-      this.#set({ unfinished: current !== null && current.result === null });
+      this.#takeUp();
     }
+  }
+
+  /** After a training that did not end: what was there before is there again. */
+  #takeUp(): void {
+    const { run } = this.state.project;
+    this.#set({ unfinished: run !== null && run.result === null });
+  }
+
+  /** Gives up a training that was stopped, for the model there was before. */
+  async discard(): Promise<void> {
+    const { run } = this.state.project;
+    if (!run || run.result) return;
+    await removeRun(run.name).catch(() => {});
+    this.#setProject({ run: run.before, points: [] });
+    this.#set({ points: [], unfinished: false });
+    if (run.before) await this.#openModel(run.before);
   }
 
   stop(): void {
@@ -426,7 +474,14 @@ export class App {
       const name = await importRun(zip);
       const opened = await this.runs.open(name, addressOf(STUDENT));
       const { choices } = this.state.project;
-      const run: ProjectRun = { name, paths: [], classes: opened.classes, result: opened.result, choices };
+      const run: ProjectRun = {
+        name,
+        paths: [],
+        classes: opened.classes,
+        result: opened.result,
+        choices,
+        before: null,
+      };
       this.#setProject({ run, points: [] });
       this.#set({ points: [], seen: new Map(), model: 'open', unfinished: false });
     } catch (error) {

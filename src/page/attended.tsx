@@ -34,6 +34,7 @@ function draw(canvas: HTMLCanvasElement, bitmap: ImageBitmap, { attention }: See
   const pixels = new Uint8Array(3 * canvas.width * canvas.height);
   for (let i = 0; i < pixels.length / 3; i++) for (let c = 0; c < 3; c++) pixels[3 * i + c] = image.data[4 * i + c]!;
   const drawn = overlay({ width: canvas.width, height: canvas.height, pixels }, attention.shares, attention.grid);
-  for (let i = 0; i < pixels.length / 3; i++) for (let c = 0; c < 3; c++) image.data[4 * i + c] = drawn.pixels[3 * i + c]!;
+  for (let i = 0; i < pixels.length / 3; i++)
+    for (let c = 0; c < 3; c++) image.data[4 * i + c] = drawn.pixels[3 * i + c]!;
   context.putImageData(image, 0, 0);
 }

@@ -102,7 +102,8 @@ function ClassCard({ app, one, colour, pictures, removable }: CardProps): JSX.El
             aria-label={`Remove the class ${one.name}`}
             title="Remove the class"
             onClick={() => {
-              const sure = pictures.length === 0 || confirm(`Remove “${one.name}” and its ${pictures.length} pictures?`);
+              const sure =
+                pictures.length === 0 || confirm(`Remove “${one.name}” and its ${pictures.length} pictures?`);
               if (sure) app.removeClass(one.id);
             }}
           >

@@ -1,13 +1,20 @@
 /** Pictures coming in: from folders, archives and files to what is kept, and where they belong. */
+import { imageFormat } from '../data/image-format.js';
+import { jpegFacts } from '../data/jpeg-header.js';
+import { turnOfPng } from '../data/png.js';
 import { sha256 } from '../files/sha256.js';
 import type { Picture } from './project.js';
 import type { Unpacked } from './run-protocol.js';
 
 /** Files up to this are kept as they are; larger ones are made smaller, so that a hundred photographs fit. */
 const KEPT_BYTES = 500_000;
+/** What idat reads as this browser does; the rest is written anew. */
 const KEPT_TYPES: Readonly<Record<string, (bytes: Uint8Array) => boolean>> = {
-  'image/jpeg': (bytes) => bytes[0] === 0xff && bytes[1] === 0xd8,
-  'image/png': (bytes) => bytes[0] === 0x89 && bytes[1] === 0x50,
+  'image/jpeg': (bytes) => {
+    const facts = imageFormat(bytes) === 'jpeg' ? jpegFacts(bytes) : null;
+    return facts?.ends === true && facts.components !== 4;
+  },
+  'image/png': (bytes) => imageFormat(bytes) === 'png' && turnOfPng(bytes) <= 1,
 };
 const LONGER_SIDE = 640;
 const QUALITY = 0.92;
@@ -77,10 +84,14 @@ async function gather(found: readonly { file: File; folder: string }[], unpack: 
       } catch (error) {
         problems.push(`${file.name}: ${(error as Error).message}.`);
       }
-    } else if (isPicture(file.name) || file.type.startsWith('image/')) files.push({ folder, name: file.name, blob: file });
+    } else if (isPicture(file.name) || file.type.startsWith('image/'))
+      files.push({ folder, name: file.name, blob: file });
     else others++;
   }
-  if (others > 0) problems.push(`${others} ${others === 1 ? 'file is no picture and was' : 'files are no pictures and were'} passed over.`);
+  if (others > 0)
+    problems.push(
+      `${others} ${others === 1 ? 'file is no picture and was' : 'files are no pictures and were'} passed over.`,
+    );
   return { files, problems };
 }
 
@@ -100,9 +111,11 @@ async function fitting(blob: Blob): Promise<Blob | null> {
   const bitmap = await createImageBitmap(blob).catch(() => null);
   if (!bitmap) return null;
   try {
-    const head = new Uint8Array(await blob.slice(0, 4).arrayBuffer());
-    const [type] = Object.entries(KEPT_TYPES).find(([, fits]) => fits(head)) ?? [];
-    if (type !== undefined && blob.size <= KEPT_BYTES) return new Blob([await blob.arrayBuffer()], { type });
+    if (blob.size <= KEPT_BYTES) {
+      const bytes = new Uint8Array(await blob.arrayBuffer());
+      const [type] = Object.entries(KEPT_TYPES).find(([, fits]) => fits(bytes)) ?? [];
+      if (type !== undefined) return new Blob([bytes], { type });
+    }
     const scale = Math.min(1, LONGER_SIDE / Math.max(bitmap.width, bitmap.height));
     const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
     const canvas = new OffscreenCanvas(width!, height!);

@@ -1,8 +1,8 @@
 /** The page's script: draws the page and takes up what an earlier visit left. */
 import { render } from 'preact';
 import { App } from './app.js';
-import { Page } from './page.js';
 import { beReadyOffline } from './offline.js';
+import { Page } from './page.js';
 import { problemsHere } from './problems.js';
 
 const app = new App();

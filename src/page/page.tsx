@@ -38,14 +38,17 @@ export function Page({ app }: { readonly app: App }): JSX.Element {
   }, []);
   const { training } = state;
   useEffect(() => {
-    document.title = training && training.epochs > 0 ? `Training, pass ${training.epoch + 1} of ${training.epochs}` : 'idat';
+    document.title =
+      training && training.epochs > 0 ? `Training, pass ${training.epoch + 1} of ${training.epochs}` : 'idat';
   }, [training?.epoch, training?.epochs]);
   return (
     <div class={over ? 'whole over' : 'whole'}>
       <header class="top">
         <p class="kind">idat</p>
         <h1>Teach a model to tell your pictures apart</h1>
-        <p class="lede">Everything happens in this tab: no picture leaves it, and once loaded it works without a network.</p>
+        <p class="lede">
+          Everything happens in this tab: no picture leaves it, and once loaded it works without a network.
+        </p>
       </header>
       <div role="alert" class="notices">
         {state.notices.map(({ id, text, kind }) => (

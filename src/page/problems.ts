@@ -4,12 +4,18 @@
 export function problemsHere(): string[] {
   const problems: string[] = [];
   if (!isSecureContext) {
-    problems.push('This page was opened by plain http from another machine, where browsers keep no files and give no camera: open it by https, or on the machine that serves it.');
+    problems.push(
+      'This page was opened by plain http from another machine, where browsers keep no files and give no camera: open it by https, or on the machine that serves it.',
+    );
   } else if (!navigator.storage?.getDirectory) {
-    problems.push('This browser keeps no files for pages, so that nothing can be trained here: take a current Chrome, Edge, Firefox or Safari, and no private window.');
+    problems.push(
+      'This browser keeps no files for pages, so that nothing can be trained here: take a current Chrome, Edge, Firefox or Safari, and no private window.',
+    );
   }
   if (typeof WebAssembly !== 'object') {
-    problems.push('WebAssembly is switched off in this browser, and nothing can be trained without it: allow it for this page.');
+    problems.push(
+      'WebAssembly is switched off in this browser, and nothing can be trained without it: allow it for this page.',
+    );
   }
   const { deviceMemory } = navigator as { deviceMemory?: number };
   if (deviceMemory !== undefined && deviceMemory < 1) {

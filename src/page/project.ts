@@ -48,6 +48,8 @@ export interface ProjectRun {
   readonly classes: readonly string[];
   /** What it was begun with. */
   readonly choices: Choices;
+  /** The finished one in whose place it comes, which is there until this one is finished too. */
+  readonly before: ProjectRun | null;
 }
 
 /** What an epoch came to. */
@@ -135,7 +137,10 @@ function grouped<T>(items: readonly T[], key: (item: T) => string): T[][] {
 
 /** A folder's name for a class: no two are the same, and none leads elsewhere. */
 export function folderOf(name: string): string {
-  const folder = name.trim().replace(/[\\/\u0000-\u001f]/g, '-').replace(/^\.+/, '-');
+  const folder = name
+    .trim()
+    .replace(/[\\/\u0000-\u001f]/g, '-')
+    .replace(/^\.+/, '-');
   return folder.slice(0, 80);
 }
 

@@ -1,8 +1,9 @@
 /** A run of this browser's storage, opened: its student sees pictures, shows where it looks, and leaves as ONNX. */
-import { blocks } from '../backbones/architecture.js';
+
 import { attentionMaps, readerOf } from '../analysis/attention.js';
-import { normaliseInto, preprocess } from '../data/preprocess.js';
+import { blocks } from '../backbones/architecture.js';
 import { toRgb } from '../data/pixel-image.js';
+import { normaliseInto, preprocess } from '../data/preprocess.js';
 import { decodeImage } from '../data/web/decode.js';
 import { IdatError } from '../errors.js';
 import { encodeModel } from '../graph/onnx-proto.js';
@@ -10,16 +11,16 @@ import { sidesOf } from '../image-size.js';
 import { modelMetadata } from '../onnx/metadata.js';
 import { LOGITS, onnxGraph, PROBABILITIES } from '../onnx/onnx-graph.js';
 import { withPixelInput } from '../onnx/pixel-input.js';
+import { bytesOf, openBackbone } from '../runs/web/sources.js';
+import { openStored, type StoredRun } from '../runs/web/storage.js';
 import type { Runtime, Session } from '../runtime/runtime.js';
 import type { Connection } from '../runtime/web/protocol.js';
 import { startWebRuntime } from '../runtime/web/start.js';
-import { bytesOf, openBackbone } from '../runs/web/sources.js';
-import { openStored, type StoredRun } from '../runs/web/storage.js';
 import { planOf } from '../settings/plan.js';
-import { modelSpec } from '../train/specs.js';
-import { readClasses, readRecord, readResult } from '../train/run-files.js';
-import { attentionOutput, buildObserved } from '../step/observe.js';
 import type { ModelSpec, TrainableLayout } from '../step/model.js';
+import { attentionOutput, buildObserved } from '../step/observe.js';
+import { readClasses, readRecord, readResult } from '../train/run-files.js';
+import { modelSpec } from '../train/specs.js';
 import type { OpenedRun, Rgba, Seen } from './run-protocol.js';
 
 /** A model of the page, ready to be asked. */
@@ -41,11 +42,7 @@ const PIXELS = 'pixel_values';
  * @param student its frozen weights, or their address
  * @throws IdatError `run.missing`, `run.damaged`, `run.unfinished` where nothing is trained yet, and as `bytesOf`
  */
-export async function openRunModel(
-  name: string,
-  student: Blob | string,
-  connect: () => Connection,
-): Promise<RunModel> {
+export async function openRunModel(name: string, student: Blob | string, connect: () => Connection): Promise<RunModel> {
   const stored = await openStored(name);
   const record = await readRecord(stored);
   const classes = await readClasses(stored, record.classes);

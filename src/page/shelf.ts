@@ -1,5 +1,5 @@
 /** Where the page keeps pictures and project between visits: this browser's database, and memory where there is none. */
-import { type Picture, type Project, NO_PROJECT } from './project.js';
+import { NO_PROJECT, type Picture, type Project } from './project.js';
 
 const DATABASE = 'idat-page';
 const [PICTURES, FACTS] = ['pictures', 'facts'];

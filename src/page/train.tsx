@@ -1,8 +1,8 @@
 /** The second column: how long to train, how it goes, and what came out. */
 import type { JSX } from 'preact';
+import { wilson } from '../statistics/wilson.js';
 import type { App, State } from './app.js';
 import { Chart } from './chart.js';
-import { wilson } from '../statistics/wilson.js';
 import { clock, inWords, secondsOf, settingsOf } from './lengths.js';
 import { type Choices, GOOD_PICTURES, heldOut, obstacle } from './project.js';
 
@@ -36,12 +36,17 @@ export function Train({ app, state }: Props): JSX.Element {
         {!training && unfinished && run && (
           <div class="unfinished" role="status">
             <p>
-              A training was stopped{points.length > 0 ? ` after pass ${points.at(-1)!.epoch}` : ' in its first pass'}, and is
-              saved.
+              A training was stopped{points.length > 0 ? ` after pass ${points.at(-1)!.epoch}` : ' in its first pass'},
+              and is saved.
             </p>
-            <button type="button" class="strong" onClick={() => void app.goOn()}>
-              Go on
-            </button>
+            <div class="row">
+              <button type="button" class="strong" onClick={() => void app.goOn()}>
+                Go on
+              </button>
+              <button type="button" onClick={() => void app.discard()}>
+                {run.before ? 'Back to the model before' : 'Discard it'}
+              </button>
+            </div>
           </div>
         )}
         {!training && (
@@ -106,7 +111,11 @@ function Choice({ app, state }: Props): JSX.Element {
 
 function Advanced({ app, choices }: { readonly app: App; readonly choices: Choices }): JSX.Element {
   const usual = settingsOf({ ...choices, epochs: null, lr: null, imageSize: null, seed: null });
-  const number = (name: 'epochs' | 'lr' | 'seed', title: string, range: { min: number; max: number; step?: number }) => (
+  const number = (
+    name: 'epochs' | 'lr' | 'seed',
+    title: string,
+    range: { min: number; max: number; step?: number },
+  ) => (
     <label class="field">
       <span>{title}</span>
       <input
@@ -157,7 +166,11 @@ function Advanced({ app, choices }: { readonly app: App; readonly choices: Choic
       {number('lr', 'Learning rate', { min: 0.00001, max: 1, step: 0.00001 })}
       {number('seed', 'Seed', { min: 0, max: 1_000_000 })}
       <label class="field check">
-        <input type="checkbox" checked={choices.flip} onChange={(event) => app.choose({ flip: event.currentTarget.checked })} />
+        <input
+          type="checkbox"
+          checked={choices.flip}
+          onChange={(event) => app.choose({ flip: event.currentTarget.checked })}
+        />
         <span>Mirror pictures</span>
         <small>{IDAT_SAYS.flip}</small>
       </label>
@@ -203,7 +216,13 @@ function Curves({ state: { points, training, project } }: { readonly state: Stat
         curves={[
           { name: 'learning', colour: 'var(--accent)', points: points.map(({ epoch, learnt }) => [epoch, learnt]) },
           ...(held.length > 0 || project.choices.length !== 'quick'
-            ? [{ name: 'set aside', colour: 'var(--second)', points: held.map(({ epoch, held: h }) => [epoch, h!] as const) }]
+            ? [
+                {
+                  name: 'set aside',
+                  colour: 'var(--second)',
+                  points: held.map(({ epoch, held: h }) => [epoch, h!] as const),
+                },
+              ]
             : []),
         ]}
       />
@@ -226,8 +245,9 @@ function Outcome({ state }: { readonly state: State }): JSX.Element {
         <b>
           {percent(low)} and {percent(high)} %
         </b>
-        . Trained in {clock(Math.max(1, seconds))}.
+        . Trained in {seconds < 60 ? `${Math.max(1, Math.round(seconds))} s` : `${clock(seconds)} minutes`}.
       </p>
+      {state.seen.size > 0 && <a href="#results">What it gets wrong</a>}
     </div>
   );
 }

@@ -2,10 +2,10 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { App, State } from './app.js';
+import { Attended } from './attended.js';
 import { Camera, square } from './camera.js';
 import { FileButton } from './classes.js';
 import { colourOf } from './colours.js';
-import { Attended } from './attended.js';
 import type { Seen } from './run-protocol.js';
 import { thumbnail } from './thumbnails.js';
 
@@ -45,7 +45,11 @@ export function TryIt({ app, state }: Props): JSX.Element {
       <h2 id="try">
         <i>3</i> Try it
       </h2>
-      <p class="says">{open ? 'Hold something before the camera, or drop a picture here.' : 'Train first; then try it here, with the camera or a picture.'}</p>
+      <p class="says">
+        {open
+          ? 'Hold something before the camera, or drop a picture here.'
+          : 'Train first; then try it here, with the camera or a picture.'}
+      </p>
       <div class={open ? 'card' : 'card waiting'}>
         {model === 'opening' && <p role="status">Opening the model …</p>}
         {open && (
@@ -158,8 +162,8 @@ function Keep({ app, state: { saving } }: Props): JSX.Element {
         </button>
       </div>
       <p class="says">
-        The model runs in any ONNX Runtime: it takes pixels of any size. The zip holds the adapter; unpacked, it goes on in a
-        terminal with <code>idat predict</code>, <code>idat resume</code> and <code>idat export</code>.
+        The model runs in any ONNX Runtime: it takes pixels of any size. The zip holds the adapter; unpacked, it goes on
+        in a terminal with <code>idat predict</code>, <code>idat resume</code> and <code>idat export</code>.
       </p>
     </div>
   );

@@ -6,12 +6,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { imagesShape } from '../../dist/backbones/architecture.js';
-import { onnxGraph } from '../../dist/onnx/onnx-graph.js';
-import { withPixelInput } from '../../dist/onnx/pixel-input.js';
 import { encodeModel } from '../../dist/graph/onnx-proto.js';
 import { constant } from '../../dist/graph/ops/constant.js';
 import { size } from '../../dist/graph/tensor.js';
 import { METHODS } from '../../dist/methods/index.js';
+import { onnxGraph } from '../../dist/onnx/onnx-graph.js';
+import { withPixelInput } from '../../dist/onnx/pixel-input.js';
 import { randomStream } from '../../dist/random.js';
 import { withRuntime } from '../../dist/runtime/node/start.js';
 import { buildForward } from '../../dist/step/forward.js';

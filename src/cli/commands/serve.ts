@@ -19,7 +19,12 @@ interface ServeFlags {
 
 export const servePictures = new Command('serve')
   .description('a page to train on your own pictures in a browser, without anything leaving it')
-  .option('--port <number>', 'the port to listen on, on this machine alone; a free one where it is taken', wholeNumber, PORT)
+  .option(
+    '--port <number>',
+    'the port to listen on, on this machine alone; a free one where it is taken',
+    wholeNumber,
+    PORT,
+  )
   .option('--open', 'open it in the browser')
   .option('--write <folder>', 'write the page there instead, for any host of files to serve')
   .action(async ({ port, open, write }: ServeFlags) => {

@@ -26,7 +26,9 @@ export async function siteFiles(): Promise<SiteFile[]> {
     return z.array(SiteFile).parse(JSON.parse(await readFile(join(ROOT, LIST), 'utf8')));
   } catch (error) {
     const what = `the page's files are not there (${LIST})`;
-    throw new IdatError('page.missing', `${what}; install idat again, or build it with npm run build`, { cause: error });
+    throw new IdatError('page.missing', `${what}; install idat again, or build it with npm run build`, {
+      cause: error,
+    });
   }
 }
 
@@ -47,7 +49,12 @@ export async function writeSite(folder: string): Promise<{ path: string; files: 
   });
   const other = there
     .filter((entry) => !entry.isDirectory())
-    .map((entry) => join(entry.parentPath, entry.name).slice(path.length + 1).split(sep).join('/'))
+    .map((entry) =>
+      join(entry.parentPath, entry.name)
+        .slice(path.length + 1)
+        .split(sep)
+        .join('/'),
+    )
     .find((name) => !ours.has(name));
   if (other !== undefined) {
     throw new IdatError('page.folder', `${path}: holds ${other}, which is no file of the page; give an empty folder`);
