@@ -6,11 +6,10 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-// the built one: it looks for the page's files beside itself
-import { type PageServer, servePage } from '../dist/page/node/server.js';
-import { contentOf, siteFiles, writeSite } from '../dist/page/node/site.js';
 import { readZip, writeZip } from '../src/files/web/zip.js';
 import { predict } from '../src/index.js';
+import { type PageServer, servePage } from '../src/page/node/server.js';
+import { contentOf, siteFiles, writeSite } from '../src/page/node/site.js';
 import { CHROMIUM, hasChromium, serve } from './browser-support.js';
 import { temporaryFolder } from './train-support.js';
 
@@ -101,7 +100,7 @@ describe('what a visitor downloads', async () => {
 });
 
 /** Pictures of two kinds of land, a folder each, and what is none. */
-async function visitorsZip(perClass: number): Promise<Buffer> {
+async function visitorsZip(perClass: number): Promise<Buffer<ArrayBuffer>> {
   const counts = new Map<string, number>();
   const files: { name: string; bytes: Uint8Array }[] = [];
   for (const { name, read } of await readZip(new Blob([readFileSync('dist/page/example.zip')]))) {

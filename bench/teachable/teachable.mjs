@@ -72,7 +72,7 @@ async function featuresOf(model, { read }, names) {
     });
     const values = await rows.array();
     rows.dispose();
-    some.forEach((name, i) => features.set(name, values[i]));
+    for (const [i, name] of some.entries()) features.set(name, values[i]);
   }
   return names.map((name) => features.get(name));
 }

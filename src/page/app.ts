@@ -10,69 +10,27 @@ import {
   resume,
   type WebResult,
 } from '../browser.js';
+import { BEGUN, followed } from './follow.js';
 import { fromDrop, fromFiles, type Gathered, type Incoming, prepared } from './intake.js';
-import { addressOf, type Pace, STUDENT, settingsOf, TEACHER, withMeasured } from './lengths.js';
+import { download, keepPace, storedPace } from './keep.js';
+import { addressOf, STUDENT, settingsOf, TEACHER, withMeasured } from './lengths.js';
 import {
   type Choices,
   dataOf,
   freeClassName,
   NO_PROJECT,
-  type Picture,
   type PictureClass,
-  type Point,
   type Project,
   type ProjectRun,
 } from './project.js';
 import { type Runs, runsInWorker } from './run-client.js';
 import type { Rgba, Seen } from './run-protocol.js';
 import { openShelf, type Shelf } from './shelf.js';
-
-export interface Training {
-  /** What goes on, in words. */
-  readonly doing: string;
-  readonly epoch: number;
-  readonly epochs: number;
-  /** Of the epoch, from 0 to 1. */
-  readonly share: number;
-  /** Null before it is known. */
-  readonly secondsLeft: number | null;
-  readonly stopping: boolean;
-}
-
-export interface Notice {
-  readonly id: number;
-  readonly text: string;
-  readonly kind: 'problem' | 'note';
-}
-
-export interface State {
-  readonly ready: boolean;
-  /** Whether this browser keeps what is put in. */
-  readonly lasting: boolean;
-  readonly project: Project;
-  readonly pictures: readonly Picture[];
-  readonly notices: readonly Notice[];
-  /** Pictures that are being read. */
-  readonly reading: { readonly done: number; readonly total: number } | null;
-  readonly training: Training | null;
-  readonly points: readonly Point[];
-  /** Whether there is a run that has begun and not ended. */
-  readonly unfinished: boolean;
-  /** Whether a model is open to be tried. */
-  readonly model: 'none' | 'opening' | 'open';
-  /** What the model makes of the pictures that were set aside, by their ids. */
-  readonly seen: ReadonlyMap<string, Seen>;
-  readonly saving: string | null;
-  readonly pace: Pace;
-}
-
-const PACE = 'idat-pace';
+import { NOTHING_YET, type Notice, type State } from './state.js';
+import { takeIn } from './take-in.js';
 
 export class App {
-  state: State = {
-    ...{ ready: false, lasting: true, project: NO_PROJECT, pictures: [], notices: [], reading: null, training: null },
-    ...{ points: [], unfinished: false, model: 'none', seen: new Map(), saving: null, pace: storedPace() },
-  };
+  state: State = { ...NOTHING_YET, pace: storedPace() };
   readonly runs: Runs = runsInWorker();
   #shelf: Shelf | null = null;
   #listeners = new Set<() => void>();
@@ -191,39 +149,19 @@ export class App {
     void navigator.storage?.persist?.().catch(() => false);
     const folders = new Set(files.map(({ folder }) => folder));
     const single = into !== null && folders.size <= 1;
-    const known = new Set(this.state.pictures.map(({ id }) => id));
-    const unreadable: string[] = [];
-    let twice = 0;
-    let fresh: Picture[] = [];
-    const keep = async () => {
-      const pictures = fresh;
-      fresh = [];
-      this.#set({ pictures: [...this.state.pictures, ...pictures] });
-      await this.#shelf?.add(pictures).catch((error: Error) => this.#full(error));
-    };
-    for (const [i, file] of files.entries()) {
-      this.#set({ reading: { done: i, total: files.length } });
-      const classId = single ? into : this.#classFor(file.folder, into);
-      const picture = await prepared(file, classId).catch(() => null);
-      if (!picture) unreadable.push(file.name);
-      else if (known.has(picture.id)) twice++;
-      else {
-        known.add(picture.id);
-        fresh.push(picture);
-      }
-      if (fresh.length === 24) await keep();
-    }
-    await keep();
+    const { problem, note } = await takeIn(files, {
+      classFor: (folder) => (single ? into : this.#classFor(folder, into)),
+      known: new Set(this.state.pictures.map(({ id }) => id)),
+      onReading: (done, total) => this.#set({ reading: { done, total } }),
+      keep: async (pictures) => {
+        this.#set({ pictures: [...this.state.pictures, ...pictures] });
+        await this.#shelf?.add(pictures).catch((error: Error) => this.#full(error));
+      },
+    });
     this.#set({ reading: null });
     this.#dropEmptyDefaults();
-    if (unreadable.length > 0) {
-      const which =
-        unreadable.length === 1 ? unreadable[0]! : `${unreadable.length} pictures, such as ${unreadable[0]},`;
-      this.notice(
-        `${which} cannot be read by this browser and ${unreadable.length === 1 ? 'was' : 'were'} left out; save as JPEG or PNG.`,
-      );
-    }
-    if (twice > 0) this.notice(`${twice} ${twice === 1 ? 'picture was' : 'pictures were'} there already.`, 'note');
+    if (problem) this.notice(problem);
+    if (note) this.notice(note, 'note');
   }
 
   /** The class of a folder's name, made where there is none; untouched empty ones are taken first. */
@@ -325,8 +263,7 @@ export class App {
     work: (control: { signal: AbortSignal; onProgress: (event: Progress) => void }) => Promise<WebResult>,
   ): Promise<void> {
     this.#stop = new AbortController();
-    const began = { doing: 'Getting ready …', epoch: 0, epochs: 0, share: 0, secondsLeft: null, stopping: false };
-    this.#set({ training: began, unfinished: false });
+    this.#set({ training: BEGUN, unfinished: false });
     let written = false;
     const onProgress = (event: Progress) => {
       if (!written && (event.kind === 'estimate' || event.kind === 'step')) {
@@ -342,7 +279,7 @@ export class App {
       const ended: ProjectRun = { ...run, classes, result: numbers, before: null };
       const learnt = run.paths.filter(({ held }) => !held).length;
       const pace = withMeasured(this.state.pace, run.choices, learnt, result.seconds);
-      localStorage?.setItem(PACE, JSON.stringify(pace));
+      keepPace(pace);
       this.#set({ training: null, pace });
       this.#setProject({ run: ended });
       if (run.before) await removeRun(run.before.name).catch(() => {});
@@ -388,33 +325,9 @@ export class App {
   #follow(event: Progress): void {
     const { training, points } = this.state;
     if (!training) return;
-    const doing = (text: string) => this.#set({ training: { ...training, doing: text } });
-    switch (event.kind) {
-      case 'fetch': {
-        const share = event.total ? ` (${Math.round((100 * event.done) / event.total)} %)` : '';
-        return doing(`Loading the model${share} …`);
-      }
-      case 'decode':
-        return doing(`Reading picture ${event.done} of ${event.total} …`);
-      case 'estimate':
-        return this.#set({ training: { ...training, doing: 'Training …', secondsLeft: event.seconds } });
-      case 'step': {
-        const { epoch, epochs, step, steps, secondsLeft } = event;
-        const share = steps === 0 ? 0 : (step + 1) / steps;
-        return this.#set({ training: { ...training, doing: 'Training …', epoch, epochs, share, secondsLeft } });
-      }
-      case 'epoch': {
-        const { epoch, epochs, loss, trainAccuracy, testAccuracy } = event;
-        const point = { epoch: epoch + 1, loss: loss.total, learnt: trainAccuracy, held: testAccuracy };
-        const all = [...points.filter((one) => one.epoch <= epoch), point];
-        this.#set({ points: all, training: { ...training, epoch: epoch + 1, epochs, share: 0 } });
-        return this.#setProject({ points: all });
-      }
-      case 'evaluate':
-        return;
-      case 'note':
-        return;
-    }
+    const change = followed({ training, points }, event);
+    this.#set(change);
+    if (change.points) this.#setProject({ points: change.points });
   }
 
   // the trained model
@@ -503,20 +416,4 @@ const freeId = (classes: readonly PictureClass[]): string => {
 async function freeRunName(): Promise<string> {
   const taken = await listRuns();
   for (let n = 1; ; n++) if (!taken.includes(`pictures-${n}`)) return `pictures-${n}`;
-}
-
-function storedPace(): Pace {
-  try {
-    return JSON.parse(localStorage.getItem(PACE) ?? '{}') as Pace;
-  } catch {
-    return {};
-  }
-}
-
-export function download(blob: Blob, name: string): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

@@ -1,10 +1,11 @@
 /** The first column: a card for each class, with its pictures. */
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { App, State } from './app.js';
+import type { App } from './app.js';
 import { Camera, shot } from './camera.js';
 import { colourOf } from './colours.js';
 import type { Picture, PictureClass } from './project.js';
+import type { State } from './state.js';
 import { thumbnail } from './thumbnails.js';
 
 /** Pictures shown of a class before all are asked for. */

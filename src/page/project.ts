@@ -139,7 +139,7 @@ function grouped<T>(items: readonly T[], key: (item: T) => string): T[][] {
 export function folderOf(name: string): string {
   const folder = name
     .trim()
-    .replace(/[\\/\u0000-\u001f]/g, '-')
+    .replace(/[\\/\p{Cc}]/gu, '-')
     .replace(/^\.+/, '-');
   return folder.slice(0, 80);
 }

@@ -1,11 +1,11 @@
 /** Below the columns: which of the pictures set aside the model gets wrong, and where it looked. */
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import type { State } from './app.js';
 import { Attended } from './attended.js';
 import { colourOf } from './colours.js';
 import { folderOf, type Picture } from './project.js';
 import type { Seen } from './run-protocol.js';
+import type { State } from './state.js';
 import { thumbnail } from './thumbnails.js';
 
 interface Answered {

@@ -1,10 +1,11 @@
 /** The second column: how long to train, how it goes, and what came out. */
 import type { JSX } from 'preact';
 import { wilson } from '../statistics/wilson.js';
-import type { App, State } from './app.js';
+import type { App } from './app.js';
 import { Chart } from './chart.js';
 import { clock, inWords, secondsOf, settingsOf } from './lengths.js';
 import { type Choices, GOOD_PICTURES, heldOut, obstacle } from './project.js';
+import type { State } from './state.js';
 
 /** What the settings mean, from their records; put in by the build. */
 declare const IDAT_SAYS: Readonly<Record<'teacher' | 'epochs' | 'lr' | 'imageSize' | 'seed' | 'flip', string>>;

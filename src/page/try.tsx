@@ -1,12 +1,13 @@
 /** The third column: the camera or a picture, a bar for each class, and taking the model away. */
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { App, State } from './app.js';
+import type { App } from './app.js';
 import { Attended } from './attended.js';
 import { Camera, square } from './camera.js';
 import { FileButton } from './classes.js';
 import { colourOf } from './colours.js';
 import type { Seen } from './run-protocol.js';
+import type { State } from './state.js';
 import { thumbnail } from './thumbnails.js';
 
 interface Props {
@@ -27,7 +28,12 @@ export function TryIt({ app, state }: Props): JSX.Element {
   const show = async (blob: Blob) => {
     setCamera(false);
     setPicture(blob);
-    setSeen(await app.see(blob).catch((error: unknown) => (app.problem(error), null)));
+    setSeen(null);
+    try {
+      setSeen(await app.see(blob));
+    } catch (error) {
+      app.problem(error);
+    }
   };
   return (
     <section
@@ -72,7 +78,7 @@ export function TryIt({ app, state }: Props): JSX.Element {
             {camera && <Live app={app} onSeen={setSeen} onClose={() => setCamera(false)} />}
             {picture && !camera && (
               <div class="tried">
-                <img src={thumbnail(picture)} alt="The picture that was tried" />
+                <img src={thumbnail(picture)} alt="What was tried" />
                 {seen && <Attended picture={picture} seen={seen} label="Where the model looked" />}
               </div>
             )}
