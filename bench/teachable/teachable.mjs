@@ -67,11 +67,14 @@ async function featuresOf(model, { read }, names) {
     if (some.length === 0) continue;
     const data = await Promise.all(some.map(async (name) => pixels(await read(name))));
     const rows = tf.tidy(() => {
-      const images = tf.tensor4d(Float32Array.from(data.flatMap((one) => [...one])), [some.length, SIDE, SIDE, 3]);
+      const all = new Float32Array(some.length * data[0].length);
+      for (const [i, one] of data.entries()) all.set(one, i * one.length);
+      const images = tf.tensor4d(all, [some.length, SIDE, SIDE, 3]);
       return model.predict(images).mean([1, 2]);
     });
     const values = await rows.array();
     rows.dispose();
+    process.stderr.write(`\r${features.size} pictures`);
     for (const [i, name] of some.entries()) features.set(name, values[i]);
   }
   return names.map((name) => features.get(name));
