@@ -1,7 +1,9 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+
+const IN_A_BROWSER = 'test/**/*.browser.test.ts';
 
 export default defineConfig({
   // examples import the package by its name; tests read its sources
@@ -12,7 +14,19 @@ export default defineConfig({
     },
   },
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    projects: [
+      // `npm test`
+      {
+        extends: true,
+        test: {
+          name: 'node',
+          include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, IN_A_BROWSER],
+        },
+      },
+      // `npm run test:browser`: needs a Chromium, and says so where there is none
+      { extends: true, test: { name: 'browser', include: [IN_A_BROWSER] } },
+    ],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
