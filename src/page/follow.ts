@@ -34,7 +34,9 @@ export function followed({ training, points }: Followed, event: Progress): Parti
       return now({ doing: `Loading the model${share} …` });
     }
     case 'decode':
-      return now({ doing: `Reading picture ${event.done} of ${event.total} …` });
+      return now({
+        doing: event.done < event.total ? `Reading picture ${event.done} of ${event.total} …` : 'Preparing the model …',
+      });
     case 'estimate':
       return now({ doing: 'Training …', secondsLeft: event.seconds });
     case 'step': {

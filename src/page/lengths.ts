@@ -14,9 +14,9 @@ type Settings = Pick<
 
 /** What each length stands for; docs/page.md has how they were chosen. */
 const LENGTHS = {
-  quick: { method: 'linear', head: 'ridge', epochs: 20, lr: 1e-3, imageSize: 64 },
-  normal: { method: 'sequential', head: 'ridge', epochs: 20, lr: 3e-3, imageSize: 64 },
-  long: { method: 'sequential', head: 'ridge', epochs: 60, lr: 3e-3, imageSize: 64 },
+  quick: { method: 'linear', head: 'ridge', epochs: 20, lr: 1e-3, imageSize: 48 },
+  normal: { method: 'sequential', head: 'ridge', epochs: 20, lr: 3e-3, imageSize: 48 },
+  long: { method: 'sequential', head: 'ridge', epochs: 60, lr: 3e-3, imageSize: 48 },
 } as const;
 
 /** Passes over the pictures besides those of the schedule: idat adds a tenth, at the lowest rate. */

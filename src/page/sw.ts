@@ -16,7 +16,6 @@ interface Fetching extends Waiting {
 const worker = self as unknown as {
   readonly registration: { readonly scope: string };
   readonly clients: { claim(): Promise<void> };
-  skipWaiting(): Promise<void>;
   addEventListener(kind: 'install' | 'activate', listener: (event: Waiting) => void): void;
   addEventListener(kind: 'fetch', listener: (event: Fetching) => void): void;
 };
@@ -27,7 +26,8 @@ const { scope } = worker.registration;
 const keyOf = (hash: string): string => new URL(`kept/${hash}`, scope).href;
 
 worker.addEventListener('install', (event) => {
-  event.waitUntil(keepAll().then(() => worker.skipWaiting()));
+  // it waits until the pages of the version before are closed
+  event.waitUntil(keepAll());
 });
 
 worker.addEventListener('activate', (event) => {
