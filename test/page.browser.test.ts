@@ -8,6 +8,7 @@ import { readZip, writeZip } from '../src/files/web/zip.js';
 import { predict } from '../src/index.js';
 import { type PageServer, servePage } from '../src/page/node/server.js';
 import { writeSite } from '../src/page/node/site.js';
+import { BUNDLED } from '../src/settings/fields.js';
 import { CHROMIUM, hasChromium, serve } from './browser-support.js';
 import { temporaryFolder } from './train-support.js';
 
@@ -105,7 +106,7 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
   });
 
   it('trains quickly, sees what came out, tries it live, and takes it away', async () => {
-    await page.getByLabel('Quick').check();
+    await page.getByLabel(/^Quick/).check();
     await passes(2);
     await button(/^Train$/).click();
     await page.locator('.outcome').waitFor({ timeout: 180_000 });
@@ -148,7 +149,7 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
   });
 
   it('stops a longer training, closes the page, and goes on', async () => {
-    await page.getByLabel('Normal').check();
+    await page.getByLabel(/^Normal/).check();
     await passes(4);
     await button('Train anew').click();
     await page.locator('.chart').first().waitFor({ timeout: 120_000 });
@@ -210,6 +211,13 @@ describe.skipIf(!hasChromium)('on a plain host, below another page', { timeout: 
       await expect
         .poll(() => notice.allTextContents(), { timeout: 60_000 })
         .toEqual([expect.stringContaining('a page (HTML)')]);
+      // a model of the visitor's own needs none of the host's
+      await page.getByText('Advanced').click();
+      const own = join('assets/models', `${BUNDLED.teacher}.safetensors`);
+      await page.getByLabel('A model of your own').setInputFiles(own);
+      await page.getByLabel(/^Quick/).check();
+      await page.getByRole('button', { name: 'Train', exact: true }).click();
+      await page.locator('.outcome').waitFor({ timeout: 60_000 });
       await page.locator('.class').first().getByRole('button', { name: 'Camera' }).click();
       await expect.poll(() => notice.last().textContent(), { timeout: 30_000 }).toContain('camera was refused');
       await page.reload();

@@ -1,4 +1,7 @@
-/** What the page knows and does: state, and the actions that change it. Nothing is drawn here. */
+/**
+ * What the page knows and does: state, and the actions that change it. Nothing is drawn here. All actions stand in this one
+ * file, as each may touch pictures, run and model together.
+ */
 import {
   exportRun,
   fineTune,
@@ -13,19 +16,11 @@ import {
 import { BEGUN, followed } from './follow.js';
 import { fromDrop, fromFiles, type Gathered, type Incoming, prepared } from './intake.js';
 import { download, keepPace, storedPace } from './keep.js';
-import { addressOf, STUDENT, settingsOf, TEACHER, withMeasured } from './lengths.js';
-import {
-  type Choices,
-  dataOf,
-  freeClassName,
-  NO_PROJECT,
-  type PictureClass,
-  type Project,
-  type ProjectRun,
-} from './project.js';
+import { addressOf, settingsOf, withMeasured } from './lengths.js';
+import { type Choices, dataOf, freeClassName, type PictureClass, type Project, type ProjectRun } from './project.js';
 import { type Runs, runsInWorker } from './run-client.js';
 import type { Rgba, Seen } from './run-protocol.js';
-import { openShelf, type Shelf } from './shelf.js';
+import { NOTHING_KEPT, openShelf, type Shelf } from './shelf.js';
 import { NOTHING_YET, type Notice, type State } from './state.js';
 import { takeIn } from './take-in.js';
 
@@ -56,8 +51,8 @@ export class App {
   /** Takes up what an earlier visit left. */
   async start(): Promise<void> {
     this.#shelf = await openShelf();
-    const { project, pictures } = await this.#shelf.load().catch(() => ({ project: NO_PROJECT, pictures: [] }));
-    this.#set({ ready: true, lasting: this.#shelf.lasting, project, pictures, points: project.points });
+    const { project, pictures, models } = await this.#shelf.load().catch(() => NOTHING_KEPT);
+    this.#set({ ready: true, lasting: this.#shelf.lasting, project, pictures, models, points: project.points });
     if (!this.#shelf.lasting) {
       this.notice(
         'This browser keeps nothing for this page, as private windows do: pictures stay until the tab is closed, and training needs a window that keeps files.',
@@ -251,9 +246,27 @@ export class App {
     );
   }
 
+  /** Models of the visitor's own: the larger one learns, a second one teaches it. */
+  async takeModels(files: readonly File[]): Promise<void> {
+    const [student, teacher, ...others] = [...files].sort((a, b) => b.size - a.size);
+    if (!student || others.length > 0 || files.some(({ name }) => !/\.safetensors$/.test(name))) {
+      this.notice('Choose one model, or one and a smaller one that teaches it, as .safetensors files.');
+      return;
+    }
+    const models = [student, ...(teacher ? [teacher] : [])].map((file) => ({ name: nameOf(file), blob: file }));
+    this.#set({ models });
+    this.choose({ models: 'own', own: { student: nameOf(student), teacher: teacher ? nameOf(teacher) : null } });
+    await this.#shelf?.saveModels(models).catch((error: Error) => this.#full(error));
+  }
+
+  /** Where the weights of a model are: the page's own are beside it. */
+  #weightsOf(name: string): Blob | string {
+    return this.state.models.find((one) => one.name === name)?.blob ?? addressOf(name);
+  }
+
   #weights(choices: Choices) {
-    const { teacher } = settingsOf(choices);
-    return { student: addressOf(STUDENT), ...(teacher && { teacher: addressOf(TEACHER) }) };
+    const { student, teacher } = settingsOf(choices);
+    return { student: this.#weightsOf(student!), ...(teacher && { teacher: this.#weightsOf(teacher) }) };
   }
 
   /** @param begin called when the run has been written: until then the one before stays */
@@ -335,7 +348,7 @@ export class App {
   async #openModel(run: ProjectRun): Promise<void> {
     this.#set({ model: 'opening', seen: new Map() });
     try {
-      await this.runs.open(run.name, addressOf(STUDENT));
+      await this.runs.open(run.name, this.#weights(run.choices).student);
       this.#set({ model: 'open' });
       await this.#seeHeld(run);
     } catch (error) {
@@ -385,8 +398,8 @@ export class App {
   async takeRun(zip: Blob): Promise<void> {
     try {
       const name = await importRun(zip);
-      const opened = await this.runs.open(name, addressOf(STUDENT));
       const { choices } = this.state.project;
+      const opened = await this.runs.open(name, this.#weights(choices).student);
       const run: ProjectRun = {
         name,
         paths: [],
@@ -407,6 +420,8 @@ const sentence = (text: string): string => {
   const one = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?…]$/.test(one) ? one : `${one}.`;
 };
+
+const nameOf = ({ name }: File): string => name.replace(/\.safetensors$/, '');
 
 const freeId = (classes: readonly PictureClass[]): string => {
   for (let n = classes.length + 1; ; n++) if (!classes.some(({ id }) => id === `c${n}`)) return `c${n}`;

@@ -22,16 +22,24 @@ const LENGTHS = {
 /** Passes over the pictures besides those of the schedule: idat adds a tenth, at the lowest rate. */
 const epochsIn = (epochs: number): number => epochs + Math.min(10, Math.floor(epochs / 10));
 
+/** Which models a choice names. */
+function modelsOf({ models, own, length }: Choices): { student: string; teacher: string | null } {
+  const { student, teacher } = models === 'own' && own ? own : { student: STUDENT, teacher: TEACHER };
+  return { student, teacher: models === 'alone' || length === 'quick' ? null : teacher };
+}
+
 export function settingsOf(choices: Choices): Settings {
-  const { length, taught, flip, ...own } = choices;
+  const { length, flip, ...own } = choices;
   const { method, head, ...usual } = LENGTHS[length];
-  const alone = !taught || length === 'quick';
+  const { student, teacher } = modelsOf(choices);
+  // a model of the visitor's own is read at the size it was made for
+  const imageSize = own.imageSize ?? (student === STUDENT ? usual.imageSize : null);
   return {
-    ...{ method, head, student: STUDENT, teacher: alone ? null : TEACHER },
-    ...(!alone && { distill: 'mse' }),
+    ...{ method, head, student, teacher },
+    ...(teacher !== null && { distill: 'mse' }),
     epochs: own.epochs ?? usual.epochs,
     lr: own.lr ?? usual.lr,
-    imageSize: own.imageSize ?? usual.imageSize,
+    ...(imageSize !== null && { imageSize }),
     ...(own.seed !== null && { seed: own.seed }),
     ...(flip && { flip }),
     evalEvery: length === 'quick' ? 0 : 1,
@@ -46,14 +54,16 @@ export interface Pace {
 /** Of two cores of a plain machine; `node bench/tab-pace.mjs`. */
 const RECKONED = { taught: 0.01, alone: 0.008 };
 const SIDE = 32;
+/** What models of the visitor's own are mostly made for. */
+const OWN_SIDE = 224;
 
-export const kindOf = ({ method, teacher, imageSize }: Settings): string =>
-  `${method}/${teacher === null ? 'alone' : 'taught'}/${imageSize}`;
+export const kindOf = ({ method, student, teacher, imageSize }: Settings): string =>
+  [student, teacher, method, imageSize].join('/');
 
 /** Seconds of training, before it has begun. @param pictures to learn from */
 export function secondsOf(choices: Choices, pictures: number, pace: Pace): number {
   const settings = settingsOf(choices);
-  const side = Number(settings.imageSize ?? SIDE) / SIDE;
+  const side = Number(settings.imageSize ?? OWN_SIDE) / SIDE;
   // what a head alone learns from is computed once for each picture
   const passes = settings.method === 'linear' ? 1 : epochsIn(settings.epochs ?? 0);
   const reckoned = (settings.teacher === null ? RECKONED.alone : RECKONED.taught) * side ** 2.2;

@@ -23,7 +23,10 @@ export interface PictureClass {
 /** How the page trains. Numbers are as the form has them. */
 export interface Choices {
   readonly length: 'quick' | 'normal' | 'long';
-  readonly taught: boolean;
+  /** The pair that comes with the page, its larger model alone, or what the visitor brought. */
+  readonly models: 'pair' | 'alone' | 'own';
+  /** Names of the visitor's own, where they brought some. */
+  readonly own: { readonly student: string; readonly teacher: string | null } | null;
   /** Null: as the length says. */
   readonly epochs: number | null;
   readonly lr: number | null;
@@ -32,8 +35,15 @@ export interface Choices {
   readonly flip: boolean;
 }
 
+/** A model's file that the visitor brought. */
+export interface OwnModel {
+  /** Without its ending. */
+  readonly name: string;
+  readonly blob: Blob;
+}
+
 export const CHOICES: Choices = {
-  ...{ length: 'normal', taught: true, epochs: null, lr: null, imageSize: null, seed: null, flip: false },
+  ...{ length: 'normal', models: 'pair', own: null, epochs: null, lr: null, imageSize: null, seed: null, flip: false },
 };
 
 /** The run that belongs to the pictures. */

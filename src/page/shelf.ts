@@ -1,18 +1,28 @@
 /** Where the page keeps pictures and project between visits: this browser's database, and memory where there is none. */
-import { NO_PROJECT, type Picture, type Project } from './project.js';
+import { NO_PROJECT, type OwnModel, type Picture, type Project } from './project.js';
 
 const DATABASE = 'idat-page';
 const [PICTURES, FACTS] = ['pictures', 'facts'];
-const PROJECT = 'project';
+const [PROJECT, MODELS] = ['project', 'models'];
+
+export interface Kept {
+  readonly project: Project;
+  readonly pictures: readonly Picture[];
+  /** Models that the visitor brought. */
+  readonly models: readonly OwnModel[];
+}
 
 export interface Shelf {
   /** False: what is put here lasts as long as the tab. */
   readonly lasting: boolean;
-  load(): Promise<{ project: Project; pictures: Picture[] }>;
+  load(): Promise<Kept>;
   saveProject(project: Project): Promise<void>;
+  saveModels(models: readonly OwnModel[]): Promise<void>;
   add(pictures: readonly Picture[]): Promise<void>;
   remove(ids: readonly string[]): Promise<void>;
 }
+
+export const NOTHING_KEPT: Kept = { project: NO_PROJECT, pictures: [], models: [] };
 
 const done = <T>(request: IDBRequest<T>): Promise<T> =>
   new Promise((resolve, reject) => {
@@ -50,13 +60,20 @@ function lasting(database: IDBDatabase): Shelf {
     lasting: true,
     load: async () => {
       const transaction = database.transaction([PICTURES, FACTS]);
-      const [project, pictures] = await Promise.all([
-        done(transaction.objectStore(FACTS).get(PROJECT) as IDBRequest<Project | undefined>),
+      const facts = transaction.objectStore(FACTS);
+      const [project, models, pictures] = await Promise.all([
+        done(facts.get(PROJECT) as IDBRequest<Project | undefined>),
+        done(facts.get(MODELS) as IDBRequest<OwnModel[] | undefined>),
         done(transaction.objectStore(PICTURES).getAll() as IDBRequest<Picture[]>),
       ]);
-      return { project: project ?? NO_PROJECT, pictures: pictures.sort((a, b) => a.added - b.added) };
+      return {
+        project: project ?? NO_PROJECT,
+        pictures: pictures.sort((a, b) => a.added - b.added),
+        models: models ?? [],
+      };
     },
     saveProject: (project) => change(FACTS, (objects) => objects.put(project, PROJECT)),
+    saveModels: (models) => change(FACTS, (objects) => objects.put(models, MODELS)),
     add: (pictures) =>
       change(PICTURES, (objects) => {
         for (const picture of pictures) objects.put(picture);
@@ -70,8 +87,9 @@ function lasting(database: IDBDatabase): Shelf {
 
 const passing = (): Shelf => ({
   lasting: false,
-  load: async () => ({ project: NO_PROJECT, pictures: [] }),
+  load: async () => NOTHING_KEPT,
   saveProject: async () => {},
+  saveModels: async () => {},
   add: async () => {},
   remove: async () => {},
 });

@@ -1,7 +1,7 @@
 /** What the page shows, at any moment. */
 import type { Training } from './follow.js';
 import type { Pace } from './lengths.js';
-import { NO_PROJECT, type Picture, type Point, type Project } from './project.js';
+import { NO_PROJECT, type OwnModel, type Picture, type Point, type Project } from './project.js';
 import type { Seen } from './run-protocol.js';
 
 export interface Notice {
@@ -16,6 +16,8 @@ export interface State {
   readonly lasting: boolean;
   readonly project: Project;
   readonly pictures: readonly Picture[];
+  /** Models that the visitor brought. */
+  readonly models: readonly OwnModel[];
   readonly notices: readonly Notice[];
   /** Pictures that are being read. */
   readonly reading: { readonly done: number; readonly total: number } | null;
@@ -33,6 +35,15 @@ export interface State {
 
 /** Before anything is taken up from an earlier visit. */
 export const NOTHING_YET: State = {
-  ...{ ready: false, lasting: true, project: NO_PROJECT, pictures: [], notices: [], reading: null, training: null },
+  ...{
+    ready: false,
+    lasting: true,
+    project: NO_PROJECT,
+    pictures: [],
+    models: [],
+    notices: [],
+    reading: null,
+    training: null,
+  },
   ...{ points: [], unfinished: false, model: 'none', seen: new Map(), saving: null, pace: {} },
 };

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { wilson } from '../statistics/wilson.js';
 import type { App } from './app.js';
 import { Chart } from './chart.js';
+import { FileButton } from './classes.js';
 import { clock, inWords, secondsOf, settingsOf } from './lengths.js';
 import { type Choices, GOOD_PICTURES, heldOut, obstacle } from './project.js';
 import type { State } from './state.js';
@@ -140,22 +141,32 @@ function Advanced({ app, choices }: { readonly app: App; readonly choices: Choic
       <label class="field">
         <span>Models</span>
         <select
-          value={choices.taught ? 'pair' : 'alone'}
-          disabled={choices.length === 'quick'}
-          onChange={(event) => app.choose({ taught: event.currentTarget.value === 'pair' })}
+          value={choices.models}
+          onChange={(event) => app.choose({ models: event.currentTarget.value as Choices['models'] })}
         >
           <option value="pair">Micro, taught by Nano</option>
           <option value="alone">Micro, alone</option>
+          {choices.own && (
+            <option value="own">
+              {choices.own.student}
+              {choices.own.teacher ? `, taught by ${choices.own.teacher}` : ', alone'}
+            </option>
+          )}
         </select>
-        <small>{IDAT_SAYS.teacher}</small>
+        <small>{IDAT_SAYS.teacher}. “Quick” trains without one.</small>
       </label>
+      <div class="row">
+        <FileButton label="A model of your own" accept=".safetensors" onFiles={(files) => void app.takeModels(files)} />
+        <small class="quiet">one .safetensors file, such as a ViT-Ti/16 of timm, or two: the smaller one teaches</small>
+      </div>
       <label class="field">
         <span>Picture size</span>
         <select
-          value={choices.imageSize ?? usual.imageSize?.toString()}
-          onChange={(event) => app.choose({ imageSize: Number(event.currentTarget.value) })}
+          value={choices.imageSize ?? usual.imageSize?.toString() ?? ''}
+          onChange={(event) => app.choose({ imageSize: Number(event.currentTarget.value) || null })}
         >
-          {[32, 48, 64].map((side) => (
+          {choices.models === 'own' && <option value="">as the model was made for</option>}
+          {[32, 48, 64, ...(choices.models === 'own' ? [96, 128, 160, 224] : [])].map((side) => (
             <option key={side} value={side}>
               {side} × {side}
             </option>
