@@ -4,15 +4,21 @@
  * Pictures, weights and runs stay in the browser. Nothing is fetched but the files of this package and the addresses that
  * the page itself names.
  */
+import { type Classifier, openClassifier as openExport } from './classify/web/open.js';
 import { IdatError } from './errors.js';
+import type { WebFile } from './files/web/fetch.js';
 import type { WebRequest, WebResult, WebSources } from './runs/web/fine-tune.js';
 import type { CallName, Calls, PageMessage, WorkerMessage } from './runs/web/protocol.js';
 import type { RunControl } from './train/progress.js';
 
+export type { ClassProbability, ImagePrediction } from './classify/answers.js';
+export type { ClassifyOptions, QuestionOptions } from './classify/classifier.js';
+export type { WebImage } from './classify/web/images.js';
+export type { Classifier } from './classify/web/open.js';
 export type { NamedFile, WebData } from './data/web/open.js';
 export { IdatError, type Issue } from './errors.js';
+export type { WebFile } from './files/web/fetch.js';
 export type { WebRequest, WebResult, WebSources } from './runs/web/fine-tune.js';
-export type { WebFile } from './runs/web/sources.js';
 export type { EpochMetrics, RunResult } from './settings/record.js';
 export type { Estimate, Progress, RunControl } from './train/progress.js';
 
@@ -40,6 +46,22 @@ export const listRuns = (): Promise<string[]> => call('listRuns', []);
 
 /** Removes a run for good. @throws IdatError `run.missing`, `run.storage` */
 export const removeRun = (name: string): Promise<undefined> => call('removeRun', [name]);
+
+/**
+ * A run's student as an .onnx file, for `openClassifier` of `idat/classifier` and any other runtime.
+ *
+ * @param weights of the student's backbone, which the run does not hold
+ * @throws IdatError `run.missing`, `export.unfinished`, `run.changed` when they are others than the run began with
+ */
+export const exportModel = (name: string, weights: WebFile, control: RunControl = {}): Promise<Blob> =>
+  call('exportModel', [name, weights], control);
+
+/**
+ * A run of this browser, ready to classify for as long as it is not closed: `exportModel`, opened as `idat/classifier` does.
+ * @throws IdatError as `exportModel`
+ */
+export const openClassifier = async (name: string, weights: WebFile, control: RunControl = {}): Promise<Classifier> =>
+  openExport(await exportModel(name, weights, control));
 
 /** A run as a zip of its directory, with which `idat resume`, `predict` and `eval` go on. @throws IdatError `run.missing` */
 export const exportRun = (name: string): Promise<Blob> => call('exportRun', [name]);

@@ -12,6 +12,9 @@ export { findWeights, namedWeights, obtainWeights } from './backbones/node/regis
 export { type BenchControl, type BenchRecord, bench } from './bench/bench.js';
 export { comparableRecords, saveRecord } from './bench/comparison.js';
 export type { BenchInput } from './bench/config.js';
+export type { Adapter } from './classify/adapter.js';
+export type { ClassProbability, ImagePrediction } from './classify/answers.js';
+export type { ClassifyOptions, QuestionOptions } from './classify/classifier.js';
 export type { LabelledImage } from './data/memory-dataset.js';
 export type { ImageSource } from './data/node/image-source.js';
 export type { MemoryData, MemoryTestData } from './data/node/memory.js';
@@ -58,14 +61,8 @@ export {
   type DataCheck,
   type Finding,
 } from './runs/check-data.js';
-export {
-  type Classifier,
-  type ClassifyOptions,
-  type ClassProbability,
-  type ImagePrediction,
-  openClassifier,
-  type RunOptions,
-} from './runs/classifier.js';
+export { type Classifier, type OpenOptions, openClassifier, type RunOptions } from './runs/classifier.js';
+export { type AdapterSource, type ClassifierSource, openAdapter } from './runs/classifier-source.js';
 export type { DataSource, TestDataSource } from './runs/data-source.js';
 export { evaluateRun, type RunEvaluation } from './runs/evaluate-run.js';
 export {
@@ -78,7 +75,7 @@ export {
 export { type ListedRun, type ListRunsOptions, listRuns, type RunState } from './runs/list-runs.js';
 export { fetchModel, type ListedModel, listModels } from './runs/models.js';
 export { type MovedWeights, type OpenedRun, openRun } from './runs/open-run.js';
-export { type Prediction, predict } from './runs/predict.js';
+export { type Prediction, type PredictOptions, predict } from './runs/predict.js';
 export { type PretrainRequest, pretrain } from './runs/pretrain.js';
 export { type RepeatChanges, repeatRun } from './runs/repeat.js';
 export type { FineTuneRequest } from './runs/request.js';

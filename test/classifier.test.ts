@@ -71,21 +71,21 @@ describe('answers', () => {
     const classifier = await open();
     const path = photo('red.png');
     const forms = [path, readFileSync(path), Uint8Array.from(readFileSync(path)), await rgba(path)];
-    const answers = await classifier.predict(forms);
+    const answers = await classifier.classify(forms);
     expect(answers[0]!.predictions.map(({ label }) => label)).toHaveLength(3);
     for (const answer of answers) expect(answer).toEqual(answers[0]);
-    expect(await classifier.predict([photo('blue.png')])).not.toEqual(answers.slice(0, 1));
+    expect(await classifier.classify([photo('blue.png')])).not.toEqual(answers.slice(0, 1));
   });
 
   it('are those of predict, and of evaluateRun', async () => {
     const classifier = await open();
     const sources = [photo('red.png'), photo('green.png'), readFileSync(photo('blue.png'))];
-    const own = await classifier.predict(sources, { top: 2 });
+    const own = await classifier.classify(sources, { top: 2 });
     const inOneGo = await predict(finished, sources, { top: 2 });
     expect(inOneGo.map(({ path: _, ...answer }) => answer)).toEqual(own);
     expect(inOneGo.map(({ path }) => path)).toEqual([photo('red.png'), photo('green.png'), 'image 3']);
     expect(own.every(({ predictions }) => predictions.length === 2)).toBe(true);
-    const named = await classifier.predict(sources, { top: 1 });
+    const named = await classifier.classify(sources, { top: 1 });
     const truth = ['red', 'green', 'blue'];
     const correct = named.filter(({ predictions }, i) => predictions[0]!.label === truth[i]).length;
     const test = sources.map((image, i) => ({ image, label: truth[i]! }));
@@ -98,7 +98,7 @@ describe('answers', () => {
   it('have probabilities that are the softmax of the logits, in order', async () => {
     const classifier = await open();
     const [logits] = await classifier.logits([noise(1)]);
-    const [answer] = await classifier.predict([noise(1)]);
+    const [answer] = await classifier.classify([noise(1)]);
     const byClass = classifier.classes.map(
       (name) => answer!.predictions.find(({ label }) => label === name)!.probability,
     );
@@ -139,7 +139,7 @@ describe('answers', () => {
   it('about nothing are none', async () => {
     const classifier = await open();
     const onProgress = vi.fn();
-    expect(await classifier.predict([], { onProgress })).toEqual([]);
+    expect(await classifier.classify([], { onProgress })).toEqual([]);
     expect(await classifier.logits([])).toEqual([]);
     expect(await classifier.features([])).toEqual([]);
     expect(onProgress).not.toHaveBeenCalled();
@@ -156,9 +156,9 @@ describe('answers', () => {
 
   it('come as far as they are asked for', async () => {
     const classifier = await open(await openRun(finished).then(({ dir }) => dir));
-    expect((await classifier.predict([noise(1)], { top: 100 }))[0]!.predictions).toHaveLength(3);
+    expect((await classifier.classify([noise(1)], { top: 100 }))[0]!.predictions).toHaveLength(3);
     for (const top of [0, -1, 1.5, Number.NaN]) {
-      await expect(classifier.predict([noise(1)], { top })).rejects.toMatchObject({ code: 'classifier.top' });
+      await expect(classifier.classify([noise(1)], { top })).rejects.toMatchObject({ code: 'classifier.top' });
     }
   });
 });
@@ -173,10 +173,15 @@ describe('an image that cannot be read', () => {
   it.each(broken)('(%s) is answered with the reason, and all others with their own', async (_, source, reason) => {
     const classifier = await open();
     const [first, last] = [noise(1), noise(2)];
-    const answers = await classifier.predict([first, source, last]);
-    expect(answers[1]).toEqual({ predictions: [], error: expect.stringContaining(reason) });
-    expect(answers[0]).toEqual((await classifier.predict([first]))[0]);
-    expect(answers[2]).toEqual((await classifier.predict([last]))[0]);
+    const answers = await classifier.classify([first, source, last]);
+    expect(answers[1]).toEqual({
+      predictions: [],
+      none: null,
+      familiarity: null,
+      error: expect.stringContaining(reason),
+    });
+    expect(answers[0]).toEqual((await classifier.classify([first]))[0]);
+    expect(answers[2]).toEqual((await classifier.classify([last]))[0]);
     for (const ask of [classifier.logits, classifier.features]) {
       await expect(ask([first, source, last])).rejects.toThrow(reason);
     }
@@ -184,7 +189,7 @@ describe('an image that cannot be read', () => {
 
   it('may be all there is', async () => {
     const classifier = await open();
-    const answers = await classifier.predict([join(root, 'a.png'), join(root, 'b.png')]);
+    const answers = await classifier.classify([join(root, 'a.png'), join(root, 'b.png')]);
     expect(answers.map(({ error }) => error)).toEqual(
       ['a.png', 'b.png'].map((name) => `${join(root, name)}: no such file; check the path`),
     );
@@ -203,7 +208,9 @@ it('numbers that are none are an error, not a probability', async () => {
   writeFileSync(path, file);
   const classifier = await open(dir);
   const reason = 'image 1: the model’s answer is no finite numbers';
-  expect(await classifier.predict([noise(1)])).toEqual([{ predictions: [], error: expect.stringContaining(reason) }]);
+  expect(await classifier.classify([noise(1)])).toEqual([
+    { predictions: [], none: null, familiarity: null, error: expect.stringContaining(reason) },
+  ]);
   await expect(classifier.logits([noise(1)])).rejects.toMatchObject({ code: 'classifier.numbers' });
   expect((await classifier.features([noise(1)]))[0]).toHaveLength(16);
 });
@@ -238,7 +245,7 @@ describe('while it is open', () => {
     const asked = images.flatMap((image, i) => [
       one.logits([image]).then((rows) => expectClose(rows, [ofOne[i]!])),
       other.logits(images.slice(i)).then((rows) => expectClose(rows, ofOther.slice(i))),
-      one.predict(images.slice(0, i)).then((rows) => expect(rows).toHaveLength(i)),
+      one.classify(images.slice(0, i)).then((rows) => expect(rows).toHaveLength(i)),
       one.features(images.slice(i)).then((rows) => expect(rows).toHaveLength(20 - i)),
     ]);
     await Promise.all(asked);
@@ -271,10 +278,10 @@ describe('an abort', () => {
       seen.push(done);
       stop.abort();
     };
-    const asked = classifier.predict(noises(150), { signal: stop.signal, onProgress });
+    const asked = classifier.classify(noises(150), { signal: stop.signal, onProgress });
     await expect(asked).rejects.toMatchObject({ name: 'IdatError', code: 'run.interrupted' });
     expect(seen).toEqual([64]);
-    expect(await classifier.predict(noises(2))).toHaveLength(2);
+    expect(await classifier.classify(noises(2))).toHaveLength(2);
   });
 
   it('that came before leaves all undone', async () => {
@@ -303,7 +310,7 @@ describe('closed', () => {
     const classifier = await openClassifier(finished);
     await Promise.all([classifier.close(), classifier.close()]);
     await classifier.close();
-    for (const ask of [classifier.predict, classifier.logits, classifier.features]) {
+    for (const ask of [classifier.classify, classifier.logits, classifier.features]) {
       await expect(ask([noise(1)])).rejects.toMatchObject(closed);
       await expect(ask([])).rejects.toMatchObject(closed);
     }

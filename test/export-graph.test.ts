@@ -5,13 +5,13 @@ import { imagesShape } from '../src/backbones/architecture.js';
 import type { BackboneConfig, SwinConfig, ViTConfig } from '../src/backbones/backbone.js';
 import { preprocess, toPlanar } from '../src/data/node/index.js';
 import { loadExported } from '../src/export/agreement.js';
-import { onnxGraph } from '../src/onnx/onnx-graph.js';
-import { withPixelInput } from '../src/onnx/pixel-input.js';
 import { forAnyBatch, TRACED_BATCH } from '../src/graph/any-batch.js';
 import { emitWhole, OPSET } from '../src/graph/emit.js';
 import { encodeModel, type ModelProto } from '../src/graph/onnx-proto.js';
 import { input, reshape, split } from '../src/graph/ops/index.js';
 import { METHODS } from '../src/methods/index.js';
+import { onnxGraph } from '../src/onnx/onnx-graph.js';
+import { withPixelInput } from '../src/onnx/pixel-input.js';
 import { startRuntime } from '../src/runtime/node/start.js';
 import type { Runtime } from '../src/runtime/runtime.js';
 import { buildForward } from '../src/step/forward.js';
@@ -118,11 +118,12 @@ describe('an exported model computes what the engine does', () => {
 
 describe('a graph for any number of images', () => {
   const batch = TRACED_BATCH;
-  it('gives probabilities beside logits, named and with an open size', () => {
+  it('gives probabilities and features beside logits, named and with an open size', () => {
     const graph = onnxGraph(specOf({ config: vit, method: 'lora', dropPath: 0 }), { tuned: null, int8: false });
     expect(graph.outputs).toEqual([
       { name: 'logits', dtype: 'float32', shape: ['batch', CLASSES] },
       { name: 'probabilities', dtype: 'float32', shape: ['batch', CLASSES] },
+      { name: 'features', dtype: 'float32', shape: ['batch', vit.width] },
     ]);
     expect(graph.inputs.map(({ name, shape }) => [name, shape[0]])).toContainEqual(['images', 'batch']);
     const used = new Set(graph.nodes.flatMap(({ inputs }) => inputs));

@@ -17,10 +17,10 @@ import { ModelProtoSchema } from 'onnx-buf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tensorShapes } from '../src/backbones/architecture.js';
 import type { SwinConfig } from '../src/backbones/backbone.js';
-import { refuseTooLarge } from '../src/export/export.js';
 import { encodeSafetensors } from '../src/files/safetensors.js';
 import { size } from '../src/graph/tensor.js';
 import { exportRun, fineTune, openClassifier, packRun } from '../src/index.js';
+import { refuseTooLarge } from '../src/onnx/exported-model.js';
 import { randomStream } from '../src/random.js';
 import { decodeSafetensors } from './export-support.js';
 import { makeImageFolder, settings, temporaryFolder } from './train-support.js';
@@ -66,7 +66,7 @@ async function askLibrary(folder: string, files: readonly string[]): Promise<Ans
 
 async function askIdat(from: string, files: readonly string[]) {
   const classifier = await openClassifier(from, { threads: 1 });
-  const answers = await classifier.predict([...files], { top: 3 });
+  const answers = await classifier.classify([...files], { top: 3 });
   await classifier.close();
   return answers.map(({ predictions }) => predictions);
 }

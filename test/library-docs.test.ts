@@ -34,7 +34,9 @@ const PRINTS: Record<string, RegExp> = {
   'A page to look at': /^run .*report\.html true \[\] 1$/m,
   'Name what is on pictures': /^photo\.png \[ '(red|green|blue) [01]\.\d{3}', [\s\S]*^more-photos\/one\.png \[/m,
   'A classifier that stays loaded':
-    /of \[ 'blue', 'green', 'red' \]\n3 image 2: not a JPEG, PNG[\s\S]*Float32Array\(3\)/,
+    /of \[ 'blue', 'green', 'red' \] (true|false)\n3 image 2: not a JPEG, PNG[\s\S]*Float32Array\(3\)/,
+  'None of the classes': /^strange (true|false) true true$/m,
+  'Many adapters over one backbone': /^using .*second 1\nusing .*flowers 1$/m,
   Features: /^cosine -?[01]\.?\d*$/m,
   'Images in memory': /^[01]\.?\d* 4\n[01]\.?\d*\n[01]$/m,
   'A method of your own': /lora, .* and contrast-adapter\n\d+$/m,

@@ -70,9 +70,15 @@ describe('the packed files', () => {
 
   it('hold what a page loads, with its licences', () => {
     const browser = paths.filter((path) => path.startsWith('dist/browser/')).map((path) => path.slice(13));
-    expect(browser.sort()).toEqual(
-      ['LICENSES.txt', 'engine-worker.js', 'idat.js', 'ort-wasm-simd-threaded.wasm', 'training-worker.js'].sort(),
-    );
+    expect(browser.sort()).toEqual([
+      'LICENSES.txt',
+      'classifier-worker.js',
+      'classifier.js',
+      'engine-worker.js',
+      'idat.js',
+      'ort-wasm-simd-threaded.wasm',
+      'training-worker.js',
+    ]);
     const licences = readFileSync(join(installed, 'dist/browser/LICENSES.txt'), 'utf8');
     for (const name of ['onnxruntime-web', 'fflate', 'zod', 'pure-rand', '@bufbuild/protobuf']) {
       expect(licences).toMatch(new RegExp(`^${name} \\d`, 'm'));

@@ -1,5 +1,5 @@
 /**
- * Makes what a page loads, dist/browser/: the entry, the two programs that run in Workers, and ONNX Runtime's WebAssembly,
+ * Makes what a page loads, dist/browser/: the entries, the programs that run in Workers, and ONNX Runtime's WebAssembly,
  * with nothing left to be resolved, so that a plain <script type="module"> and any bundler take it as it is. A page's
  * import map does not reach into Workers.
  *
@@ -17,6 +17,8 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 const ENTRIES = {
   'idat.js': 'dist/browser.js',
+  'classifier.js': 'dist/classifier.js',
+  'classifier-worker.js': 'dist/classify/web/classifier-worker.js',
   'training-worker.js': 'dist/runs/web/training-worker.js',
   'engine-worker.js': 'dist/runtime/web/engine-worker.js',
 };

@@ -4,11 +4,11 @@ import { normaliseInto, preprocess, type RgbImage, toPlanar } from '../data/node
 import type { Program } from '../graph/emit.js';
 import { type Shape, size } from '../graph/tensor.js';
 import { type ImageSize, sidesOf } from '../image-size.js';
+import { LOGITS, PARAMETERS } from '../onnx/names.js';
 import type { Runtime, Session } from '../runtime/runtime.js';
 import { largestAt } from '../step/micro-batch.js';
 import type { LoadedModel } from '../train/evaluate.js';
 import type { CheckImage, CheckImages } from './check-images.js';
-import { LOGITS, PARAMETERS } from '../onnx/onnx-graph.js';
 
 /** Some images, prepared as idat prepares them. */
 interface Prepared {

@@ -2,6 +2,7 @@
 import { IdatError } from '../errors.js';
 import { usableCores } from '../files/node/usable-cores.js';
 import { encodeModel, type ModelProto } from '../graph/onnx-proto.js';
+import { inputName } from '../onnx/exported-model.js';
 import { withRuntime } from '../runtime/node/start.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { ModelSpec, TrainableLayout } from '../step/model.js';
@@ -21,7 +22,7 @@ import {
   resizedBy,
 } from './agreement.js';
 import type { CheckImages } from './check-images.js';
-import { type ExportPlan, inputName } from './export-plan.js';
+import type { ExportPlan } from './export-plan.js';
 import { libraryResize } from './library-resize.js';
 
 /** A precision's price. */

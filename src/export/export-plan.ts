@@ -1,9 +1,9 @@
 /** What may be asked of an export. */
 import { IdatError } from '../errors.js';
+import type { GraphPlan } from '../onnx/exported-model.js';
+import { RESIZES, type ResizeBy } from '../onnx/names.js';
 import type { TestDataSource } from '../runs/data-source.js';
 import type { RunControl } from '../train/progress.js';
-import { IMAGES } from '../onnx/onnx-graph.js';
-import { PIXEL_VALUES, RESIZES, type ResizeBy } from './transformers-js.js';
 
 export const EXPORT_FORMATS = ['onnx', 'transformers.js'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
@@ -32,11 +32,7 @@ export interface ExportOptions extends RunControl {
 }
 
 /** What is asked for, with nothing left open. */
-export interface ExportPlan {
-  readonly format: ExportFormat;
-  readonly precision: 'float32' | 'int8';
-  readonly adapterInput: boolean;
-  readonly resize: ResizeBy;
+export interface ExportPlan extends GraphPlan {
   readonly images: number;
 }
 
@@ -61,7 +57,3 @@ export function planOf(options: ExportOptions): ExportPlan {
   const usual = format === 'onnx' ? 'caller' : 'graph';
   return { format, precision: quantize ?? 'float32', adapterInput, resize: resize ?? usual, images };
 }
-
-/** Name of the graph's images. */
-export const inputName = ({ format, resize }: Pick<ExportPlan, 'format' | 'resize'>): string =>
-  format === 'onnx' && resize === 'caller' ? IMAGES : PIXEL_VALUES;

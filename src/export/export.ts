@@ -4,20 +4,20 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { IdatError } from '../errors.js';
 import { writeFileAtomic } from '../files/node/atomic-write.js';
 import { safetensorsPieces } from '../files/safetensors.js';
-import { encodeModel, type ModelProto } from '../graph/onnx-proto.js';
-import { type MovedWeights, type OpenedRun, openRun } from '../runs/open-run.js';
+import { encodeModel } from '../graph/onnx-proto.js';
+import { graphOf, inputOf, refuseTooLarge, type Tuned } from '../onnx/exported-model.js';
+import { adapterMetadata, type ExportFacts, licenceNotes, modelMetadata } from '../onnx/metadata.js';
+import { ADAPTER_FILE, MODEL_FILE, MODEL_FILES, PARAMETERS } from '../onnx/names.js';
+import { type MovedWeights, openRun } from '../runs/open-run.js';
 import { buildForward } from '../step/forward.js';
-import type { ModelSpec, TrainableLayout } from '../step/model.js';
+import type { ModelSpec } from '../step/model.js';
 import { refuseDiverged } from '../train/evaluate.js';
 import { type Checked, checkExport } from './check-export.js';
 import { withCheckImages } from './check-images.js';
-import { type ExportFormat, type ExportOptions, type ExportPlan, inputName, planOf } from './export-plan.js';
+import { type ExportFormat, type ExportOptions, type ExportPlan, planOf } from './export-plan.js';
 import { inFreshFolder, readBack, refuseExisting, type WrittenFile } from './fresh-folder.js';
-import { adapterMetadata, type ExportFacts, licenceNotes, modelMetadata } from '../onnx/metadata.js';
-import { IMAGES, onnxGraph, PARAMETERS } from '../onnx/onnx-graph.js';
-import { withImagesNamed, withPixelInput } from '../onnx/pixel-input.js';
 import { exportReadme } from './readme.js';
-import { libraryConfigs, MODEL_FILES } from './transformers-js.js';
+import { libraryConfigs } from './transformers-js.js';
 
 export interface ExportResult {
   /** The folder. */
@@ -53,7 +53,8 @@ export async function exportRun(runDir: string, options: ExportOptions): Promise
   if (plan.precision === 'float32') refuseTooLarge(model.backbone.name, program.weightBytes + 4 * layout.size);
   const parameters = await run.parameters('student', layout);
   refuseDiverged(parameters, 'numbers of the student');
-  const facts = { run, backbone: model.backbone, ...plan, input: inputOf(plan, model) };
+  const { backbone } = model;
+  const facts = { run, backbone, model, layout, ...plan, input: inputOf(plan, model) };
   const { data, onProgress, signal } = options;
   const control = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
   // the images are opened first: what is wrong with them shows before anything is computed
@@ -81,36 +82,6 @@ export async function exportRun(runDir: string, options: ExportOptions): Promise
   );
 }
 
-interface Tuned {
-  readonly layout: TrainableLayout;
-  readonly parameters: Float32Array;
-}
-
-/** What the exported file computes, without its metadata. */
-function graphOf(model: ModelSpec, tuned: Tuned, { format, precision, adapterInput, resize }: ExportPlan): ModelProto {
-  const graph = onnxGraph(model, { tuned: adapterInput ? null : tuned, int8: precision === 'int8' });
-  const name = inputName({ format, resize });
-  const { mean, std, config } = model.backbone;
-  if (resize === 'graph') return withPixelInput(graph, name, { mean, std, imageSize: config.imageSize });
-  return name === IMAGES ? graph : withImagesNamed(graph, name);
-}
-
-function inputOf(plan: ExportPlan, { backbone: { config } }: ModelSpec): string {
-  const head = `${inputName(plan)}: float32 [batch, ${config.channels}, height, width]`;
-  if (plan.resize === 'graph') return `${head}, bytes from 0 to 255, of any size`;
-  return `${head}, resized to image_size (bicubic), (byte/255 - mean)/std`;
-}
-
-/** A message of the format holds no more, and readers count its bytes in 32 bits with a sign. */
-const LARGEST_BYTES = 2 ** 31 - 2 ** 20;
-
-/** @throws IdatError `export.too-large` */
-export function refuseTooLarge(name: string, bytes: number): void {
-  if (bytes <= LARGEST_BYTES) return;
-  const what = `${name}: ${(bytes / 1e9).toFixed(1)} GB of weights do not fit into one ONNX file, which holds 2.1`;
-  throw new IdatError('export.too-large', `${what}; export it in 8 bits, or train a smaller student`);
-}
-
 /** @returns the name of the model's file */
 async function writeModel(
   place: string,
@@ -122,24 +93,26 @@ async function writeModel(
   const graph = { ...graphOf(model, tuned, plan), metadata: modelMetadata(facts) };
   const weights = graph.initializers.reduce((sum, { data }) => sum + (data as Uint8Array).length, 0);
   refuseTooLarge(model.backbone.name, weights);
-  const name = plan.format === 'onnx' ? 'model.onnx' : MODEL_FILES[plan.precision];
+  const name = plan.format === 'onnx' ? MODEL_FILE : MODEL_FILES[plan.precision];
   await mkdir(dirname(join(place, name)), { recursive: true });
   await writeFileAtomic(join(place, name), encodeModel(graph));
-  if (plan.adapterInput) await writeAdapter(join(place, ADAPTER), tuned, facts);
-  if (plan.format === 'transformers.js') await writeConfigs(place, model, plan, facts.run);
+  if (plan.adapterInput) await writeAdapter(join(place, ADAPTER_FILE), tuned, facts);
+  if (plan.format === 'transformers.js') await writeConfigs(place, model, plan, facts.run.classes);
   return name;
 }
-
-/** The file of an adapter that is an input. */
-const ADAPTER = 'adapter.safetensors';
 
 function writeAdapter(path: string, { parameters }: Tuned, facts: ExportFacts): Promise<void> {
   const tensor = { name: PARAMETERS, shape: [parameters.length], data: parameters };
   return writeFileAtomic(path, [...safetensorsPieces([tensor], adapterMetadata(facts))]);
 }
 
-async function writeConfigs(place: string, { backbone }: ModelSpec, plan: ExportPlan, run: Pick<OpenedRun, 'classes'>): Promise<void> {
-  const configs = libraryConfigs(backbone, { classes: run.classes, ...plan });
+async function writeConfigs(
+  place: string,
+  { backbone }: ModelSpec,
+  plan: ExportPlan,
+  classes: readonly string[],
+): Promise<void> {
+  const configs = libraryConfigs(backbone, { classes, ...plan });
   for (const [name, content] of Object.entries(configs)) {
     await writeFileAtomic(join(place, name), `${JSON.stringify(content, null, 2)}\n`);
   }
@@ -148,7 +121,7 @@ async function writeConfigs(place: string, { backbone }: ModelSpec, plan: Export
 async function filesOf(place: string, { format, precision, adapterInput }: ExportPlan): Promise<WrittenFile[]> {
   const names =
     format === 'onnx'
-      ? ['model.onnx', ...(adapterInput ? [ADAPTER] : [])]
+      ? [MODEL_FILE, ...(adapterInput ? [ADAPTER_FILE] : [])]
       : [MODEL_FILES[precision], 'config.json', 'preprocessor_config.json'];
   const all = [...names, 'README.md'];
   return Promise.all(all.map(async (name) => ({ name, bytes: (await stat(join(place, name))).size })));

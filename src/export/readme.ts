@@ -1,8 +1,8 @@
 /** What lies beside an exported model: how to use it, how it was checked, under which licences. */
+import type { ExportFacts } from '../onnx/metadata.js';
 import { plain } from '../report/markdown.js';
 import type { Checked } from './check-export.js';
 import type { ExportFormat } from './export-plan.js';
-import type { ExportFacts } from '../onnx/metadata.js';
 
 export interface ReadmeFacts {
   readonly format: ExportFormat;
@@ -30,7 +30,7 @@ export function exportReadme({
   const { backbone, input, adapterInput, run } = facts;
   const use =
     format === 'onnx'
-      ? `\`${file}\` runs in any ONNX Runtime: input \`${input}\`, outputs \`logits\` and \`probabilities\` [batch, classes].`
+      ? `\`${file}\` runs in any ONNX Runtime: input \`${input}\`, outputs \`logits\` and \`probabilities\` [batch, classes] and \`features\`, which the head reads.`
       : `\`pipeline('image-classification', …)\` of @huggingface/transformers loads this folder. Its graph: input \`${input}\`.`;
   const adapter = adapterInput
     ? [

@@ -1,17 +1,10 @@
 /** The files that transformers.js wants to find beside a model. */
 import type { Backbone } from '../backbones/backbone.js';
 import { sidesOf } from '../image-size.js';
+import type { ResizeBy } from '../onnx/names.js';
 import { LIBRARY_FILTER } from './library-resize.js';
 
-/** What the library calls the images. */
-export const PIXEL_VALUES = 'pixel_values';
-
-/** Who resizes and normalises: the graph, as in training, or whoever runs it, such as a library. */
-export const RESIZES = ['graph', 'caller'] as const;
-export type ResizeBy = (typeof RESIZES)[number];
-
-/** Where the model lies, by the precision the library is to ask for. */
-export const MODEL_FILES = { float32: 'onnx/model.onnx', int8: 'onnx/model_quantized.onnx' } as const;
+/** What the library calls the precisions. */
 const DTYPES = { float32: 'fp32', int8: 'q8' } as const;
 
 /**

@@ -11,13 +11,9 @@ import { applyPasses, FINAL_PASSES } from '../graph/passes/index.js';
 import { INT8_LARGEST_ANYWHERE, quantiseFrozen } from '../graph/passes/quantise-frozen.js';
 import { rewriteNamed } from '../graph/rewrite.js';
 import { type Tensor, topologicalOrder } from '../graph/tensor.js';
+import { HEAD_INPUT } from '../step/forward.js';
 import { type ModelSpec, prepareModel, type TracedModel, type TrainableLayout } from '../step/model.js';
-
-/** Names of the graph's inputs and outputs. */
-export const IMAGES = 'images';
-export const PARAMETERS = 'parameters';
-export const LOGITS = 'logits';
-export const PROBABILITIES = 'probabilities';
+import { FEATURES, IMAGES, LOGITS, PARAMETERS, PROBABILITIES } from './names.js';
 
 export interface GraphOptions {
   /** The numbers trained, laid out as `layout` says, which become constants; null: they stay an input, `parameters`. */
@@ -27,13 +23,23 @@ export interface GraphOptions {
 }
 
 /**
- * Input `images` [batch, channels, height, width], normalised; outputs `logits` and `probabilities` [batch, classes]. All
- * numbers lie in it.
+ * Input `images` [batch, channels, height, width], normalised; outputs `logits` and `probabilities` [batch, classes] and
+ * `features` [batch, width], which the head reads. All numbers lie in it.
  * @throws IdatError `export.int8` where no product is large enough to be rounded, as `prepareModel`
  */
 export function onnxGraph(model: ModelSpec, { tuned, int8 }: GraphOptions): ModelProto {
-  const prepared = prepareModel(model, null, { role: '', batch: TRACED_BATCH, training: false, disable: [] });
-  const traced = { [LOGITS]: prepared.logits, [PROBABILITIES]: softmax(prepared.logits) };
+  const prepared = prepareModel(model, null, {
+    role: '',
+    batch: TRACED_BATCH,
+    training: false,
+    disable: [],
+    taps: [HEAD_INPUT],
+  });
+  const traced = {
+    [LOGITS]: prepared.logits,
+    [PROBABILITIES]: softmax(prepared.logits),
+    [FEATURES]: prepared.tapped[0]!,
+  };
   const graph = tuned ? asConstants(traced, tuned) : asInput(traced, prepared);
   const folded = applyPasses([foldConstants, ...FINAL_PASSES], Object.values(graph));
   const final = int8 ? inEightBits(folded) : folded;

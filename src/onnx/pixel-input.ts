@@ -2,7 +2,7 @@
 import { BATCH } from '../graph/any-batch.js';
 import type { ModelProto, NodeProto, TensorProto } from '../graph/onnx-proto.js';
 import { type ImageSize, sidesOf } from '../image-size.js';
-import { IMAGES } from './onnx-graph.js';
+import { IMAGES } from './names.js';
 
 const ELEMENT = { float32: 1, uint8: 2 } as const;
 

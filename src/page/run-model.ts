@@ -6,20 +6,22 @@ import { toRgb } from '../data/pixel-image.js';
 import { normaliseInto, preprocess } from '../data/preprocess.js';
 import { decodeImage } from '../data/web/decode.js';
 import { IdatError } from '../errors.js';
+import { bytesOf } from '../files/web/fetch.js';
 import { encodeModel } from '../graph/onnx-proto.js';
 import { sidesOf } from '../image-size.js';
-import { modelMetadata } from '../onnx/metadata.js';
-import { LOGITS, onnxGraph, PROBABILITIES } from '../onnx/onnx-graph.js';
-import { withPixelInput } from '../onnx/pixel-input.js';
-import { bytesOf, openBackbone } from '../runs/web/sources.js';
+import { graphOf, inputName, inputOf, type Tuned } from '../onnx/exported-model.js';
+import { type ExportedRun, modelMetadata } from '../onnx/metadata.js';
+import { LOGITS } from '../onnx/names.js';
+import { openBackbone } from '../runs/web/sources.js';
 import { openStored, type StoredRun } from '../runs/web/storage.js';
 import type { Runtime, Session } from '../runtime/runtime.js';
 import type { Connection } from '../runtime/web/protocol.js';
 import { startWebRuntime } from '../runtime/web/start.js';
 import { planOf } from '../settings/plan.js';
+import { familiarity } from '../statistics/energy.js';
 import type { ModelSpec, TrainableLayout } from '../step/model.js';
 import { attentionOutput, buildObserved } from '../step/observe.js';
-import { readClasses, readRecord, readResult } from '../train/run-files.js';
+import { readClasses, readRecord, readResult, tunedIn } from '../train/run-files.js';
 import { modelSpec } from '../train/specs.js';
 import type { OpenedRun, Rgba, Seen } from './run-protocol.js';
 
@@ -34,8 +36,8 @@ export interface RunModel extends OpenedRun {
 
 /** Logits of two programs that are one are no further apart, relative to the largest. */
 const SAME = 1e-3;
-/** Input of the exported file. */
-const PIXELS = 'pixel_values';
+/** The exported file takes pixels as they are. */
+const PLAN = { format: 'onnx', precision: 'float32', adapterInput: false, resize: 'graph' } as const;
 
 /**
  * @param name of the run, as `listRuns` has it
@@ -77,7 +79,11 @@ export async function openRunModel(name: string, student: Blob | string, connect
         const probabilities = softmax(outputs.logits!);
         const shares = outputs[attentionOutput(block)]!;
         const maps = attentionMaps(backbone.config, reader, { shares, heads, queries, keys });
-        return { probabilities, attention: { grid: maps.grid, shares: maps.mean } };
+        return {
+          probabilities,
+          familiarity: familiarity(outputs.logits!),
+          attention: { grid: maps.grid, shares: maps.mean },
+        };
       },
       onnx: async (pictures) => {
         const file = exported(model, { layout, parameters }, { record, plan, classes, result });
@@ -97,19 +103,10 @@ export async function openRunModel(name: string, student: Blob | string, connect
 }
 
 /** @throws IdatError `run.unfinished`, `run.damaged` */
-async function tunedNumbers(run: StoredRun, { slots, size }: TrainableLayout): Promise<Float32Array> {
+async function tunedNumbers(run: StoredRun, layout: TrainableLayout): Promise<Float32Array> {
   const file = await run.tensors('student.safetensors');
   if (!file) throw new IdatError('run.unfinished', `${run.name}: no epoch has ended yet; go on with the training`);
-  const parameters = new Float32Array(size);
-  for (const slot of slots) {
-    const values = await file.readFloat32(slot.name);
-    if (values.length !== slot.size) {
-      const what = `tensor ${slot.name} has ${values.length} numbers, expected ${slot.size}`;
-      throw new IdatError('run.damaged', `${run.name}: ${what}; train again`);
-    }
-    parameters.set(values, slot.offset);
-  }
-  return parameters;
+  return tunedIn(file, layout);
 }
 
 /** @returns bytes [3, height, width], as the training reads pictures */
@@ -137,18 +134,11 @@ function softmax(logits: Float32Array): number[] {
   throw new IdatError('train.diverged', `${what}; train again with a lower learning rate`);
 }
 
-type Tuned = { readonly layout: TrainableLayout; readonly parameters: Float32Array };
-
 /** The file: it resizes and normalises by itself. */
-function exported(model: ModelSpec, tuned: Tuned, run: Parameters<typeof modelMetadata>[0]['run']): Uint8Array {
+function exported(model: ModelSpec, tuned: Tuned, run: ExportedRun): Uint8Array {
   const { backbone } = model;
-  const { mean, std, config } = backbone;
-  const graph = withPixelInput(onnxGraph(model, { tuned, int8: false }), PIXELS, {
-    ...{ mean, std, imageSize: config.imageSize },
-  });
-  const input = `${PIXELS}: float32 [batch, ${config.channels}, height, width], bytes from 0 to 255, of any size`;
-  const facts = { run, backbone, precision: 'float32' as const, adapterInput: false, input };
-  return encodeModel({ ...graph, metadata: modelMetadata(facts) });
+  const facts = { run, backbone, model, layout: tuned.layout, ...PLAN, input: inputOf(PLAN, model) };
+  return encodeModel({ ...graphOf(model, tuned, PLAN), metadata: modelMetadata(facts) });
 }
 
 /** @throws IdatError `export.differs` */
@@ -162,13 +152,13 @@ async function check(
   const answers = { shape: [1, classes], dtype: 'float32' as const };
   const session: Session = await runtime.load(() => ({
     ...{ model: file, files: [], flops: 0, activationBytes: 0, weightBytes: 0 },
-    inputs: { [PIXELS]: { shape: [1, config.channels, ...sidesOf(config.imageSize)], dtype: 'float32' } },
-    outputs: { [LOGITS]: answers, [PROBABILITIES]: answers },
+    inputs: { [inputName(PLAN)]: { shape: [1, config.channels, ...sidesOf(config.imageSize)], dtype: 'float32' } },
+    outputs: { [LOGITS]: answers },
   }));
   try {
     for (const planar of pictures) {
       const expected = await engine(planar);
-      const got = (await session.run({ [PIXELS]: Float32Array.from(planar) }))[LOGITS]!;
+      const got = (await session.run({ [inputName(PLAN)]: Float32Array.from(planar) }))[LOGITS]!;
       const apart = Math.max(...expected.map((value, i) => Math.abs(value - got[i]!)));
       const largest = Math.max(...expected.map(Math.abs), 1);
       if (apart <= SAME * largest) continue;

@@ -21,6 +21,8 @@ export interface OpenedRun {
 export interface Seen {
   /** Of each class. */
   readonly probabilities: readonly number[];
+  /** log Σ exp(logit): the less, the stranger the picture. */
+  readonly familiarity: number;
   /** How what the head reads shares its attention over the picture, row by row. */
   readonly attention: { readonly grid: readonly [rows: number, columns: number]; readonly shares: readonly number[] };
 }

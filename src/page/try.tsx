@@ -8,6 +8,7 @@ import { FileButton } from './classes.js';
 import { colourOf } from './colours.js';
 import type { Seen } from './run-protocol.js';
 import type { State } from './state.js';
+import { isStrange } from './strange.js';
 import { thumbnail } from './thumbnails.js';
 
 interface Props {
@@ -83,6 +84,11 @@ export function TryIt({ app, state }: Props): JSX.Element {
               </div>
             )}
             <Bars state={state} seen={seen} />
+            <p class="says strange" role="status">
+              {seen && isStrange(seen, state.seen)
+                ? 'Perhaps none of these: stranger than the pictures it was tested on.'
+                : ''}
+            </p>
           </>
         )}
         {!open && model !== 'opening' && <Bars state={state} seen={null} />}

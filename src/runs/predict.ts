@@ -1,13 +1,15 @@
-/** Naming what is on pictures in one go: opens a run, answers, closes it. */
+/** Naming what is on pictures in one go: opens a run or an export, answers, closes it. */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ImagePrediction } from '../classify/answers.js';
+import { isWithoutNumbers } from '../classify/classifier.js';
 import { isImagePath } from '../data/file-tree.js';
 import { leftOut } from '../data/left-out.js';
 import { openDirectory } from '../data/node/directory.js';
 import { type ImageSource, nameOfSource } from '../data/node/image-source.js';
 import { IdatError } from '../errors.js';
-import { type ImagePrediction, isWithoutNumbers, openClassifier, type RunOptions } from './classifier.js';
-import { openRun } from './open-run.js';
+import { classifierFrom, type OpenOptions } from './classifier.js';
+import { type ClassifierSource, openSource } from './classifier-source.js';
 import { noteUnfinished } from './unfinished.js';
 
 export interface Prediction extends ImagePrediction {
@@ -15,31 +17,40 @@ export interface Prediction extends ImagePrediction {
   readonly path: string;
 }
 
+export interface PredictOptions extends OpenOptions {
+  /** How many classes to name for each; default 5. */
+  readonly top?: number;
+  /** Share of the validation images that are not to be taken for none of the classes; default 0.95. */
+  readonly keep?: number;
+}
+
 /**
  * Names what is on images.
+ * @param source a run directory, or what else `openClassifier` takes
  * @param images image files, folders of them, bytes of files, or pixels
- * @param options.top how many classes to name for each; default 5
- * @throws IdatError as `openClassifier`; `predict.path` when there is no such file or folder, `predict.empty` when there is
- *   no image in them; `train.diverged` when the model gives no numbers for any of those that can be read
+ * @throws IdatError as `openClassifier` and `classify`; `predict.path` when there is no such file or folder, `predict.empty`
+ *   when there is no image in them; `train.diverged` when the model gives no numbers for any of those that can be read
  */
 export async function predict(
-  runDir: string,
+  source: ClassifierSource,
   images: readonly ImageSource[],
-  options: RunOptions & { readonly top?: number } = {},
+  options: PredictOptions = {},
 ): Promise<Prediction[]> {
-  const run = await openRun(runDir, options.student === undefined ? {} : { student: options.student });
-  await noteUnfinished(run, options);
+  const { student, teacher } = options;
+  const opened = await openSource(source, { ...(student && { student }), ...(teacher && { teacher }) }, options);
+  if (opened.kind === 'run') await noteUnfinished(opened.run, options);
   const found = (await Promise.all(images.map(sourcesAt))).flat();
   if (found.length === 0) throw await nothingFound(images);
-  const sources = found.map(({ source }) => source);
-  const classifier = await openClassifier(run, options);
+  const sources = found.map((one) => one.source);
+  const classifier = await classifierFrom(opened, options);
   try {
-    const predictions = await classifier.predict(sources, {
+    const predictions = await classifier.classify(sources, {
       ...(options.top !== undefined && { top: options.top }),
+      ...(options.keep !== undefined && { keep: options.keep }),
       signal: options.signal,
       onProgress: (done, total) => options.onProgress?.({ kind: 'evaluate', done, total, split: 'images' }),
     });
-    refuseDiverged(run.dir, predictions);
+    refuseDiverged(opened.kind === 'run' ? opened.run.dir : opened.name, predictions);
     return predictions.map((prediction, i) => ({
       path: found[i]!.name ?? nameOfSource(sources[i]!, i),
       ...prediction,

@@ -54,20 +54,10 @@ export const readTimings = (dir: string): Promise<EpochTiming[]> => files.readTi
  * The trained numbers of one of a run's models, laid out as the model reads them.
  * @throws IdatError `run.damaged` when the file holds another model's, and as `openSafetensors`
  */
-export async function readTuned(dir: string, role: Role, { slots, size }: TrainableLayout): Promise<Float32Array> {
-  const path = join(dir, `${role}.safetensors`);
-  const file = await openSafetensors(path);
+export async function readTuned(dir: string, role: Role, layout: TrainableLayout): Promise<Float32Array> {
+  const file = await openSafetensors(join(dir, `${role}.safetensors`));
   try {
-    const parameters = new Float32Array(size);
-    for (const slot of slots) {
-      const values = await file.readFloat32(slot.name);
-      if (values.length !== slot.size) {
-        const what = `tensor ${slot.name} has ${values.length} numbers, expected ${slot.size}`;
-        throw new IdatError('run.damaged', `${path}: ${what}; copy the run again`);
-      }
-      parameters.set(values, slot.offset);
-    }
-    return parameters;
+    return await files.tunedIn(file, layout);
   } finally {
     await file.close();
   }

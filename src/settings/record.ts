@@ -3,6 +3,7 @@
  * have been edited by hand, so each has its schema here.
  */
 import { z } from 'zod';
+import { FAMILIARITY_SHARES } from '../statistics/energy.js';
 import { canonical, type FineTuneSettings, resolveConfig, resultSettings } from './config.js';
 import { PROTOCOL_NAMES } from './protocols.js';
 import { selfDepth } from './self-teacher.js';
@@ -24,6 +25,7 @@ export type BackboneRecord = z.output<typeof BackboneRecord>;
 
 /** No machine has more cores, and threads are started before anybody could complain. */
 export const MAX_THREADS = 1024;
+const quantiles = z.array(z.number()).length(FAMILIARITY_SHARES.length);
 const threads = positive.max(MAX_THREADS);
 
 const Resolved = z.object({
@@ -125,6 +127,11 @@ export const RunResultSchema = z.object({
   trainableParameters: z.object({ student: count, teacher: count.nullable(), head: count }),
   /** Spent in training, over all sittings. */
   seconds: z.number().min(0),
+  /**
+   * How familiar the validation images were before the last training saw them or, where the protocol sets none aside, some
+   * of the images that were trained on; missing in runs of versions without it.
+   */
+  familiarities: z.object({ quantiles, trainedOn: z.boolean() }).optional(),
 });
 /** result.json holds besides what the result is of; runs of earlier versions do not. */
 export const StoredResultSchema = RunResultSchema.extend({ of: RunFactsSchema.optional() });
@@ -155,6 +162,11 @@ export const EpochMetricsSchema = z.object({
   /** Top-1 on what the protocol looks at after each epoch; null where it looks at nothing. */
   valAccuracy: share.nullable(),
   testAccuracy: share.nullable(),
+  /**
+   * How familiar the validation images were, none of which was trained on (statistics/energy.ts); missing where there were
+   * none, and in runs of versions without it.
+   */
+  valFamiliarities: quantiles.optional(),
 });
 /** A line of metrics.jsonl; the same for every undisturbed or resumed run, so it holds no times. */
 export type EpochMetrics = z.output<typeof EpochMetricsSchema>;

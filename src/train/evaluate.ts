@@ -121,7 +121,7 @@ export async function evaluate(
   loaded: LoadedModel,
   split: ModelInputs,
   parameters: Float32Array,
-  { of, onProgress, signal }: EvaluateOptions,
+  { of, onProgress, signal, onLogits }: EvaluateOptions,
 ): Promise<Score | null> {
   const { classes } = loaded.model;
   const byClass = Array.from({ length: classes }, () => ({ correct: 0, total: 0 }));
@@ -132,6 +132,7 @@ export async function evaluate(
     for (const [image, label] of split.labels.subarray(start, end).entries()) {
       byClass[label]!.total++;
       if (largestAt(logits, image, classes) === label) byClass[label]!.correct++;
+      onLogits?.(logits.subarray(image * classes, (image + 1) * classes));
     }
     onProgress?.(end, split.count);
   }
@@ -165,6 +166,8 @@ export interface EvaluateOptions {
   readonly of: string;
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal | undefined;
+  /** Told of each image, in order. */
+  readonly onLogits?: (logits: Float32Array) => void;
 }
 
 /**

@@ -7,6 +7,7 @@ import { ahead } from '../runtime/ahead.js';
 import type { Feed, Spent } from '../runtime/runtime.js';
 import type { ObjectivePlan, SchedulePlan, TrainingPlan } from '../settings/plan.js';
 import type { EpochTiming } from '../settings/record.js';
+import { familiarity, familiarityQuantiles } from '../statistics/energy.js';
 import type { TunedModel } from '../step/model.js';
 import { mapPair, type Pair } from '../step/roles.js';
 import type { AdamW } from './adamw.js';
@@ -113,9 +114,16 @@ export async function trainPhase(
     }
 
     const look = phase.look && (state.epoch + 1) % phase.look.every === 0 ? phase.look : null;
-    const score = look && (await lookAt(run, state, look));
+    const seen = look && (await lookAt(run, state, look));
+    const score = seen?.score;
     const lastRate = rateOf(plan.schedule, state.epoch, (steps - 1) / steps);
-    state.metrics.push(epochMetrics(state, lastRate, look && { split: look.split, accuracy: score!.accuracy }));
+    state.metrics.push(
+      epochMetrics(
+        state,
+        lastRate,
+        look && { split: look.split, accuracy: score!.accuracy, familiarities: seen!.familiarities },
+      ),
+    );
     if (look?.keepBest) keepBest(state);
     if (averageFrom !== null && state.epoch >= averageFrom) takeIntoAverage(state);
     const seconds = (performance.now() - started) / 1000;
@@ -141,17 +149,23 @@ const rateOf = (schedule: SchedulePlan, epoch: number, part: number): number =>
 export const scheduledFeeds = ({ weight }: ObjectivePlan, epoch: number): Record<string, Feed> =>
   weight ? { beta: Float32Array.of(distillationWeight(epoch, weight)) } : {};
 
-/** Top-1 of the student on a split. */
-async function lookAt(run: Run, state: TrainState, { split, data }: NonNullable<PhasePlan['look']>): Promise<Score> {
+/** Top-1 of the student on a split, and how familiar its images are. */
+async function lookAt(
+  run: Run,
+  state: TrainState,
+  { split, data }: NonNullable<PhasePlan['look']>,
+): Promise<{ score: Score; familiarities: number[] }> {
   const { onProgress, signal } = run.control;
   const report = (done: number, total: number) => onProgress?.({ kind: 'evaluate', done, total, split });
+  const familiar: number[] = [];
   const score = await evaluate(await run.student(), data, state.student.parameters, {
     of: split,
+    onLogits: (logits) => familiar.push(familiarity(logits)),
     onProgress: report,
     signal,
   });
   if (!score) throw await interrupted(run, state);
-  return score;
+  return { score, familiarities: familiarityQuantiles(familiar) };
 }
 
 /** Keeps the parameters of the epoch that just ended if it is the best so far. */

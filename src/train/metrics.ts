@@ -17,7 +17,7 @@ export function meansOf({ losses, correct, teacherCorrect, images }: EpochSums) 
 export function epochMetrics(
   { phase, epoch, sums, teacher }: TrainState,
   lr: number,
-  looked: { split: 'val' | 'test'; accuracy: number } | null,
+  looked: { split: 'val' | 'test'; accuracy: number; familiarities: number[] } | null,
 ): EpochMetrics {
   const { loss, trainAccuracy, teacherTrainAccuracy } = meansOf(sums);
   return {
@@ -30,6 +30,7 @@ export function epochMetrics(
     ...(sums.agreed !== undefined && { agreement: teacher && sums.agreed / sums.images }),
     valAccuracy: looked?.split === 'val' ? looked.accuracy : null,
     testAccuracy: looked?.split === 'test' ? looked.accuracy : null,
+    ...(looked?.split === 'val' && { valFamiliarities: looked.familiarities }),
   };
 }
 

@@ -7,6 +7,7 @@ import { IdatError } from '../errors.js';
 import type { RunPlan } from '../settings/plan.js';
 import { looksEvery, type SplitName } from '../settings/protocols.js';
 import type { RunResult } from '../settings/record.js';
+import { familiarity, familiarityQuantiles } from '../statistics/energy.js';
 import { TRAINING_ONLY, type TrainableLayout } from '../step/model.js';
 import { type Pair, ROLES } from '../step/roles.js';
 import type { Compiled } from './compiled.js';
@@ -14,6 +15,7 @@ import { estimateRun } from './estimate.js';
 import { evaluate, type Score } from './evaluate.js';
 import { interrupted, type OnCalls, type Run, scheduledFeeds, trainPhase } from './fit.js';
 import { fitHeads } from './head-start.js';
+import type { ModelInputs } from './inputs.js';
 import { bestEpoch } from './metrics.js';
 import type { PrefixFiles } from './prefix-store.js';
 import type { RunControl } from './progress.js';
@@ -102,16 +104,38 @@ export async function runProtocol(parts: RunParts): Promise<Reached> {
     const report = (done: number, total: number) =>
       control.onProgress?.({ kind: 'evaluate', done, total, split: protocol.test });
     await compiled.steps.close(); // frees the weights it holds before the student is loaded to be measured
-    return evaluate(await compiled.student(), test, keptParameters(state, 'student')!, {
-      of: protocol.test,
-      onProgress: report,
-      signal: control.signal,
-    });
+    const student = await compiled.student();
+    const parameters = keptParameters(state, 'student')!;
+    const { signal } = control;
+    const measured = await evaluate(student, test, parameters, { of: protocol.test, onProgress: report, signal });
+    if (!measured || protocol.select) return measured;
+    const values: number[] = [];
+    const some = sampleOf(await splits.evaluation(protocol.train, false));
+    const onLogits = (logits: Float32Array) => values.push(familiarity(logits));
+    if (!(await evaluate(student, some, parameters, { of: protocol.train, onLogits, signal }))) return null;
+    return { ...measured, familiarities: { quantiles: familiarityQuantiles(values), trainedOn: true } };
   });
   if (!score) throw await interrupted(run, state);
   await parts.checkSources?.();
   const selectedEpoch = protocol.keepsBest ? bestEpoch(state.metrics, 'final')!.epoch : epochs - 1;
-  return { state, result: resultOf(plan, layouts, { ...score, selectedEpoch }, timings) };
+  const quantiles = bestEpoch(state.metrics, 'select')?.valFamiliarities;
+  const familiar = quantiles && { familiarities: { quantiles, trainedOn: false } };
+  return { state, result: resultOf(plan, layouts, { ...score, ...familiar, selectedEpoch }, timings) };
+}
+
+/** So many tell well enough below what a twentieth of all lies. */
+const FAMILIAR_IMAGES = 256;
+
+/** Some images of a split, from all over it. */
+function sampleOf(all: ModelInputs): ModelInputs {
+  const count = Math.min(all.count, FAMILIAR_IMAGES);
+  const chosen = Array.from({ length: count }, (_, i) => Math.floor((i * all.count) / count));
+  return {
+    ...all,
+    count,
+    labels: Int32Array.from(chosen, (i) => all.labels[i]!),
+    read: (indices) => all.read(indices.map((i) => chosen[i]!)),
+  };
 }
 
 function endedEarly({ metrics, epoch }: TrainState, patience: number): string {
@@ -123,7 +147,7 @@ function endedEarly({ metrics, epoch }: TrainState, patience: number): string {
 function resultOf(
   { protocol }: RunPlan,
   layouts: Pair<TrainableLayout>,
-  reached: Score & Pick<RunResult, 'selectedEpoch'>,
+  reached: Score & Pick<RunResult, 'selectedEpoch' | 'familiarities'>,
   timings: Run['timings'],
 ): RunResult {
   return {

@@ -25,7 +25,7 @@ import {
   StoredResultSchema,
   storedSettings,
 } from '../settings/record.js';
-import { TRAINING_ONLY, type TunedModel } from '../step/model.js';
+import { TRAINING_ONLY, type TrainableLayout, type TunedModel } from '../step/model.js';
 import { type Pair, ROLES, type Role } from '../step/roles.js';
 import { encodeState, keptParameters, readState, type TrainState } from './state.js';
 import type { Store } from './store.js';
@@ -148,6 +148,20 @@ export const readMetrics = (folder: RunFolder): Promise<EpochMetrics[]> =>
 /** How long each epoch took. @throws IdatError `run.damaged` */
 export const readTimings = (folder: RunFolder): Promise<EpochTiming[]> =>
   readLines(folder, 'timings.jsonl', EpochTimingSchema);
+
+/** The trained numbers of a file, laid out as the model reads them. @throws IdatError `run.damaged` */
+export async function tunedIn(file: SafetensorsReader, { slots, size }: TrainableLayout): Promise<Float32Array> {
+  const parameters = new Float32Array(size);
+  for (const slot of slots) {
+    const values = await file.readFloat32(slot.name);
+    if (values.length !== slot.size) {
+      const what = `tensor ${slot.name} has ${values.length} numbers, expected ${slot.size}`;
+      throw new IdatError('run.damaged', `${file.file.name}: ${what}; copy the run again`);
+    }
+    parameters.set(values, slot.offset);
+  }
+  return parameters;
+}
 
 /** Keeps a run in its folder. @param models tell what the state's numbers are */
 export function storeIn(folder: RunFolder, record: RunRecord, models: Pair<TunedModel>): Store {

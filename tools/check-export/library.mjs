@@ -36,7 +36,7 @@ const images = await Promise.all(items.map((item) => item.read()));
 await dataset.close();
 
 const classifier = await openClassifier(run, { threads: 1 });
-const own = (await classifier.predict(images, { top: 1 })).map(({ predictions }) => predictions[0].label);
+const own = (await classifier.classify(images, { top: 1 })).map(({ predictions }) => predictions[0].label);
 await classifier.close();
 
 function tell(where, way, labels) {

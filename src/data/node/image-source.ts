@@ -1,4 +1,4 @@
-/** An image however a program has it: a file's path, the bytes of a file, or pixels. */
+/** An image however a program has it: a file's path, the bytes of a file, a Blob of them, or pixels. */
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { IdatError } from '../../errors.js';
@@ -10,7 +10,7 @@ import type { RgbImage } from '../resize.js';
 import { decodeImage } from './decode.js';
 import { tooLarge } from './directory.js';
 
-export type ImageSource = string | Uint8Array | PixelImage;
+export type ImageSource = string | Uint8Array | Blob | PixelImage;
 
 /** What messages call it. @param at its position among others */
 export const nameOfSource = (source: ImageSource, at: number): string =>
@@ -18,12 +18,12 @@ export const nameOfSource = (source: ImageSource, at: number): string =>
 
 /** What is wrong with something that should be an image, in half a sentence; null where nothing is. */
 export function sourceProblem(source: unknown): string | null {
-  if (typeof source === 'string' || source instanceof Uint8Array) return null;
+  if (typeof source === 'string' || source instanceof Uint8Array || source instanceof Blob) return null;
   const { width, height, data } = (source ?? {}) as { [Field in keyof PixelImage]?: unknown };
   const isBytes = data instanceof Uint8Array || data instanceof Uint8ClampedArray;
   if (isBytes && typeof width === 'number' && typeof height === 'number') return null;
   const got = data === undefined || isBytes ? kindOf(source) : `data of the kind ${kindOf(data)}`;
-  return `expected a file’s path, the bytes of a file (Uint8Array), or pixels { width, height, data }, got ${got}`;
+  return `expected a file’s path, the bytes of a file (Uint8Array, Blob), or pixels { width, height, data }, got ${got}`;
 }
 
 const kindOf = (value: unknown): string =>
@@ -38,6 +38,10 @@ const kindOf = (value: unknown): string =>
 export async function contentOf(source: ImageSource, name: string): Promise<ImageContent> {
   const problem = sourceProblem(source);
   if (problem !== null) throw new IdatError('image.source', `${name}: ${problem}`);
+  if (source instanceof Blob) {
+    if (source.size > MAX_IMAGE_BYTES) throw tooLarge(name, source.size, MAX_IMAGE_BYTES);
+    return new Uint8Array(await source.arrayBuffer());
+  }
   if (typeof source !== 'string') return source;
   try {
     const found = await stat(source);

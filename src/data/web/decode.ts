@@ -75,6 +75,14 @@ async function byBrowser(
     const what = `truncated or corrupt image (${(error as Error).message})`;
     throw new IdatError('image.unreadable', `${name}: ${what}`, { cause: error });
   }
+  return rgbOfBitmap(bitmap, name);
+}
+
+/**
+ * The pixels of a bitmap, which is closed.
+ * @throws IdatError `image.unreadable` where some are transparent, or the page may not read them; `image.too-large`
+ */
+export function rgbOfBitmap(bitmap: ImageBitmap, name: string): RgbImage {
   try {
     checkSize(bitmap, name);
     const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);

@@ -4,6 +4,7 @@ import type { Dataset } from '../../data/dataset.js';
 import { openWebDataset, type WebData } from '../../data/web/open.js';
 import { loadWebPixels } from '../../data/web/pixels.js';
 import { IdatError } from '../../errors.js';
+import { bytesOf, type WebFile } from '../../files/web/fetch.js';
 import { type ImageSize, sameImageSize } from '../../image-size.js';
 import type { Runtime } from '../../runtime/runtime.js';
 import type { Connection } from '../../runtime/web/protocol.js';
@@ -21,7 +22,7 @@ import { backboneChange, backboneRecord, checkData, fingerprints, taken } from '
 import { microBatchOf, modelSpecs, prefixesOf } from '../../train/specs.js';
 import type { Pixels } from '../../train/splits.js';
 import { tellOfData } from '../../train/tell-of-data.js';
-import { bytesOf, dataOf, openBackbone, pathOf, type WebFile } from './sources.js';
+import { dataOf, openBackbone, pathOf } from './sources.js';
 import {
   createStored,
   freeName,

@@ -1,5 +1,6 @@
 /** What goes between a page and the Worker that trains. */
 import type { Issue } from '../../errors.js';
+import type { WebFile } from '../../files/web/fetch.js';
 import type { Progress } from '../../train/progress.js';
 import type { WebRequest, WebResult, WebSources } from './fine-tune.js';
 
@@ -10,6 +11,7 @@ export interface Calls {
   listRuns: { args: []; value: string[] };
   removeRun: { args: [name: string]; value: undefined };
   exportRun: { args: [name: string]; value: Blob };
+  exportModel: { args: [name: string, weights: WebFile]; value: Blob };
   importRun: { args: [zip: Blob, name: string | undefined]; value: string };
 }
 export type CallName = keyof Calls;

@@ -3,6 +3,7 @@ import { IdatError } from '../../errors.js';
 import { connectWorker } from '../../runtime/web/worker-connection.js';
 import type { RunControl } from '../../train/progress.js';
 import { exportStored, importStored } from './archive.js';
+import { exportModel } from './export-model.js';
 import { fineTune, resume, type WebHost } from './fine-tune.js';
 import type { PageMessage, WorkerMessage } from './protocol.js';
 import { listStored, removeStored } from './storage.js';
@@ -32,6 +33,8 @@ function answer(call: PageMessage & { kind: 'call' }): Promise<unknown> {
       return removeStored(...call.args);
     case 'exportRun':
       return exportStored(...call.args);
+    case 'exportModel':
+      return exportModel(...call.args, control);
     case 'importRun':
       return importStored(...call.args);
   }

@@ -21,8 +21,11 @@ export interface RunOutcome {
 export type Reply = { id: number; value: unknown } | { id: number; code: string; error: string };
 
 /** One engine, in a Worker or in the same thread. */
-export interface Connection {
-  /** @throws IdatError `runtime.…` */
-  call(request: Request): Promise<unknown>;
+export interface Connection<Asked = Request> {
+  /**
+   * @param transfer what goes to the other side and is not copied
+   * @throws IdatError `runtime.…`
+   */
+  call(request: Asked, transfer?: Transferable[]): Promise<unknown>;
   close(): void;
 }

@@ -8,7 +8,7 @@ interface Waiting {
 }
 
 /** @param worker runs engine-worker.ts; it is ended when the connection is closed */
-export function connectWorker(worker: Worker): Connection {
+export function connectWorker<Asked extends object = Request>(worker: Worker): Connection<Asked> {
   const waiting = new Map<number, Waiting>();
   let next = 0;
   let ended: IdatError | null = null;
@@ -29,12 +29,12 @@ export function connectWorker(worker: Worker): Connection {
     fail(new IdatError('runtime.unloadable', `${what}; serve all of idat's files from one place`));
   };
   return {
-    call: (request: Request) => {
+    call: (request: Asked, transfer: Transferable[] = []) => {
       if (ended) return Promise.reject(ended);
       return new Promise((resolve, reject) => {
         const id = next++;
         waiting.set(id, { resolve, reject });
-        worker.postMessage({ id, ...request });
+        worker.postMessage({ id, ...request }, transfer);
       });
     },
     close: () => {
