@@ -204,6 +204,7 @@ describe.skipIf(!hasChromium)('on a plain host, below another page', { timeout: 
       rmSync(join(folder, 'deep/er/models'), { recursive: true });
       await page.goto(`${host.url}/deep/er/index.html`);
       await expect.poll(() => page.locator('footer').textContent()).toContain('nothing here needs it');
+      expect(await page.locator('.loading').count()).toBe(0);
       await page.getByRole('button', { name: 'Use example pictures' }).click();
       await expect.poll(() => page.locator('.thumbnails li').count(), { timeout: 60_000 }).toBeGreaterThan(100);
       await expect.poll(() => page.getByRole('button', { name: 'Train', exact: true }).isEnabled()).toBe(true);

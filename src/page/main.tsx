@@ -6,7 +6,9 @@ import { Page } from './page.js';
 import { problemsHere } from './problems.js';
 
 const app = new App();
-render(<Page app={app} />, document.getElementById('page')!);
+const place = document.getElementById('page')!;
+place.replaceChildren();
+render(<Page app={app} />, place);
 for (const text of problemsHere()) app.notice(text);
 void app.start();
 beReadyOffline();

@@ -257,7 +257,7 @@ function Outcome({ state }: { readonly state: State }): JSX.Element {
         <b>
           {percent(low)} and {percent(high)} %
         </b>
-        . Trained in {seconds < 60 ? `${Math.max(1, Math.round(seconds))} s` : `${clock(seconds)} minutes`}.
+        . Trained in {seconds < 60 ? `${Math.max(1, Math.round(seconds))}\u00a0s` : `${clock(seconds)} minutes`}.
       </p>
       {state.seen.size > 0 && <a href="#results">What it gets wrong</a>}
     </div>
