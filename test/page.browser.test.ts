@@ -12,6 +12,8 @@ import { CHROMIUM, hasChromium, serve } from './browser-support.js';
 import { temporaryFolder } from './train-support.js';
 
 const root = temporaryFolder();
+/** As soon as a busy machine has come to it. */
+const soon = <T>(look: () => T | Promise<T>) => expect.poll(look, { timeout: 90_000 });
 afterAll(() => rmSync(root, { recursive: true }));
 
 /** Pictures of two kinds of land, a folder each, and what is none. */
@@ -80,23 +82,23 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
   });
 
   it('is told what is missing, and adds pictures from an archive and the camera', async () => {
-    await expect.poll(() => column('train').textContent()).toContain('Add pictures of at least two classes');
+    await soon(() => column('train').textContent()).toContain('Add pictures of at least two classes');
     expect(await button(/^Train/).isDisabled()).toBe(true);
     const pictures = { name: 'land.zip', mimeType: 'application/zip', buffer: await visitorsZip(8) };
     await page.getByLabel('Files', { exact: true }).first().setInputFiles(pictures);
-    await expect.poll(() => page.locator('.thumbnails li').count(), { timeout: 60_000 }).toBe(16);
-    await expect.poll(notices).toEqual([expect.stringContaining('broken.jpg cannot be read')]);
+    await soon(() => page.locator('.thumbnails li').count()).toBe(16);
+    await soon(notices).toEqual([expect.stringContaining('broken.jpg cannot be read')]);
     await page.getByLabel('Remove Forest', { exact: false }).first().click();
-    await expect.poll(() => page.locator('.thumbnails li').count()).toBe(15);
+    await soon(() => page.locator('.thumbnails li').count()).toBe(15);
     await button('+ Add a class').click();
     const card = page.locator('.class').last();
     await card.getByLabel('Name of the class').fill('Test card');
     await card.getByRole('button', { name: 'Camera' }).click();
     const record = card.getByRole('button', { name: 'Hold to record' });
     await record.hover();
-    await expect.poll(() => record.isEnabled(), { timeout: 30_000 }).toBe(true);
+    await soon(() => record.isEnabled()).toBe(true);
     await page.mouse.down();
-    await expect.poll(() => card.locator('.thumbnails li').count(), { timeout: 30_000 }).toBeGreaterThanOrEqual(6);
+    await soon(() => card.locator('.thumbnails li').count()).toBeGreaterThanOrEqual(6);
     await page.mouse.up();
     await card.getByRole('button', { name: 'Close' }).click();
     // nothing that trains or runs a model has been fetched for this
@@ -115,11 +117,11 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
     expect(await page.locator('.byclass li').count()).toBe(3);
     if ((await page.locator('.answers canvas').count()) === 0) await button(/^Right/).click();
     const drawn = page.locator('.answers canvas').first();
-    await expect.poll(() => drawn.evaluate((canvas: HTMLCanvasElement) => canvas.width)).toBe(160);
+    await soon(() => drawn.evaluate((canvas: HTMLCanvasElement) => canvas.width)).toBe(160);
 
     await column('try').getByRole('button', { name: 'Camera' }).click();
     const best = column('try').locator('.bars .best');
-    await expect.poll(() => best.textContent(), { timeout: 60_000 }).toMatch(/^Test card(9\d|100) %$/);
+    await soon(() => best.textContent()).toMatch(/^Test card(9\d|100) %$/);
 
     await column('try').getByRole('button', { name: 'Camera off' }).click();
     const [entry] = (await readZip(new Blob([await visitorsZip(1)]))).filter(({ name }) => name.startsWith('Highway'));
@@ -154,16 +156,12 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
     await passes(4);
     await button('Train anew').click();
     await page.locator('.chart').first().waitFor({ timeout: 120_000 });
-    await expect
-      .poll(
-        () =>
-          page
-            .locator('.left')
-            .textContent()
-            .catch(() => ''),
-        { timeout: 120_000 },
-      )
-      .toMatch(/Pass [2-4] of 4/);
+    await soon(() =>
+      page
+        .locator('.left')
+        .textContent()
+        .catch(() => ''),
+    ).toMatch(/Pass [2-4] of 4/);
     await button('Stop and save').click();
     await page.locator('.unfinished').waitFor({ timeout: 60_000 });
     await page.close();
@@ -184,7 +182,7 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
     await server.close();
     await page.reload();
     await page.locator('.thumbnails li').first().waitFor();
-    await expect.poll(() => page.locator('.byclass li').count(), { timeout: 60_000 }).toBe(3);
+    await soon(() => page.locator('.byclass li').count()).toBe(3);
     expect(everything.filter((url) => !url.startsWith(server.url) && !/^(blob|data):/.test(url))).toEqual([]);
     expect(problems).toEqual([]);
   });
@@ -203,16 +201,14 @@ describe.skipIf(!hasChromium)('on a plain host, below another page', { timeout: 
       const page = await context.newPage();
       rmSync(join(folder, 'deep/er/models'), { recursive: true });
       await page.goto(`${host.url}/deep/er/index.html`);
-      await expect.poll(() => page.locator('footer').textContent()).toContain('nothing here needs it');
+      await soon(() => page.locator('footer').textContent()).toContain('nothing here needs it');
       expect(await page.locator('.loading').count()).toBe(0);
       await page.getByRole('button', { name: 'Use example pictures' }).click();
-      await expect.poll(() => page.locator('.thumbnails li').count(), { timeout: 60_000 }).toBeGreaterThan(100);
-      await expect.poll(() => page.getByRole('button', { name: 'Train', exact: true }).isEnabled()).toBe(true);
+      await soon(() => page.locator('.thumbnails li').count()).toBeGreaterThan(100);
+      await soon(() => page.getByRole('button', { name: 'Train', exact: true }).isEnabled()).toBe(true);
       await page.getByRole('button', { name: 'Train', exact: true }).click();
       const notice = page.locator('.notice');
-      await expect
-        .poll(() => notice.allTextContents(), { timeout: 60_000 })
-        .toEqual([expect.stringContaining('a page (HTML)')]);
+      await soon(() => notice.allTextContents()).toEqual([expect.stringContaining('a page (HTML)')]);
       // a model of the visitor's own needs none of the host's
       await page.getByText('Advanced').click();
       const own = join('assets/models', `${BUNDLED.teacher}.safetensors`);
@@ -221,9 +217,23 @@ describe.skipIf(!hasChromium)('on a plain host, below another page', { timeout: 
       await page.getByRole('button', { name: 'Train', exact: true }).click();
       await page.locator('.outcome').waitFor({ timeout: 60_000 });
       await page.locator('.class').first().getByRole('button', { name: 'Camera' }).click();
-      await expect.poll(() => notice.last().textContent(), { timeout: 30_000 }).toContain('camera was refused');
+      await soon(() => notice.last().textContent()).toContain('camera was refused');
       await page.reload();
-      await expect.poll(() => page.locator('.thumbnails li').count(), { timeout: 60_000 }).toBeGreaterThan(100);
+      await soon(() => page.locator('.thumbnails li').count()).toBeGreaterThan(100);
+
+      const nothingKept = await context.newPage();
+      await nothingKept.addInitScript(() => {
+        Object.defineProperty(StorageManager.prototype, 'getDirectory', { value: undefined });
+        Object.defineProperty(IDBFactory.prototype, 'open', { value: undefined });
+      });
+      await nothingKept.goto(`${host.url}/deep/er/index.html`);
+      const said = nothingKept.locator('.notice');
+      await soon(() => said.allTextContents()).toEqual([
+        expect.stringContaining('keeps no files for pages'),
+        expect.stringContaining('keeps nothing for this page'),
+      ]);
+      await nothingKept.getByRole('button', { name: 'Use example pictures' }).click();
+      await soon(() => nothingKept.locator('.thumbnails li').count()).toBeGreaterThan(100);
     } finally {
       await context.close();
       host.close();

@@ -2,9 +2,10 @@
  * What Teachable Machine does, on the tasks the page is measured on: a dense head on the features of a frozen MobileNet.
  *
  *     npm ci --prefix bench/teachable
- *     node bench/teachable/teachable.mjs FOLDER TASK...
+ *     node bench/teachable/teachable.mjs FOLDER TASK... [--counts 20,100] [--test 600]
  *
- * FOLDER holds TASK-20.zip and TASK-100.zip, as tools/few-images.mjs makes them. Prints a line of JSON for each task and
+ * FOLDER holds TASK-20.zip and TASK-100.zip, as tools/few-images.mjs makes them; --test measures on the first test images
+ * alone, whose order is shuffled. Prints a line of JSON for each task and
  * number of pictures. The head is that of @teachablemachine/image 0.8.5: 100 ReLU units and a softmax, Adam at 0.001, 50
  * passes in batches of 16, on the pooled last features at 224 × 224. Its MobileNet (v2, width 0.35, ImageNet) is fetched
  * from a server and in no package; this one is nsfwjs' MobileNet v2 (width 1, ImageNet, tuned further on another matter),
@@ -13,6 +14,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import sharp from 'sharp';
@@ -100,14 +102,18 @@ async function accuracy(train, test, classes, seed) {
   return answers.filter((answer, i) => answer === test.y[i]).length / test.y.length;
 }
 
-const [folder, ...tasks] = process.argv.slice(2);
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { counts: { type: 'string', default: '20,100' }, test: { type: 'string', default: 'Infinity' } },
+});
+const [folder, ...tasks] = positionals;
 const whole = await mobileNet();
 const last =
   whole.layers.find(({ name }) => name === 'out_relu') ?? whole.layers.findLast((one) => one.outputShape.length === 4);
 const model = tf.model({ inputs: whole.inputs, outputs: last.output });
 for (const task of tasks) {
   features.clear();
-  for (const count of [20, 100]) {
+  for (const count of values.counts.split(',').map(Number)) {
     const data = await lists(join(folder, `${task}-${count}.zip`));
     const began = performance.now();
     const part = async (list) => ({
@@ -118,12 +124,23 @@ for (const task of tasks) {
       ),
       y: list.map(([, label]) => Number(label)),
     });
-    const [train, test] = [await part(data.train), await part(data.test)];
+    const [train, test] = [await part(data.train), await part(data.test.slice(0, Number(values.test)))];
     const classes = Math.max(...test.y) + 1;
     const accuracies = [];
     for (const seed of SEEDS) accuracies.push(await accuracy(train, test, classes, seed));
     const mean = accuracies.reduce((a, b) => a + b, 0) / accuracies.length;
     const seconds = (performance.now() - began) / 1000;
-    console.log(JSON.stringify({ task, count, layer: last.name, width: train.x[0].length, mean, accuracies, seconds }));
+    console.log(
+      JSON.stringify({
+        task,
+        count,
+        layer: last.name,
+        width: train.x[0].length,
+        tested: test.y.length,
+        mean,
+        accuracies,
+        seconds,
+      }),
+    );
   }
 }

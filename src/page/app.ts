@@ -194,7 +194,7 @@ export class App {
   removePictures(ids: readonly string[]): void {
     const gone = new Set(ids);
     this.#set({ pictures: this.state.pictures.filter(({ id }) => !gone.has(id)) });
-    void this.#shelf?.remove(ids);
+    void this.#shelf?.remove(ids).catch((error: Error) => this.#full(error));
   }
 
   // training
