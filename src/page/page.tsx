@@ -11,7 +11,11 @@ import { TryIt } from './try.js';
 export function Page({ app }: { readonly app: App }): JSX.Element {
   const [state, setState] = useState(app.state);
   const [over, setOver] = useState(false);
-  useEffect(() => app.onChange(() => setState(app.state)), []);
+  useEffect(() => {
+    // what has changed before this ran was told to nobody
+    setState(app.state);
+    return app.onChange(() => setState(app.state));
+  }, []);
   useEffect(() => {
     const files = (event: DragEvent) => event.dataTransfer?.types.includes('Files') ?? false;
     const drag = (event: DragEvent) => {
