@@ -15,6 +15,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html',
   '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
   '.wasm': 'application/wasm',
   '.zip': 'application/zip',
 };
@@ -44,7 +45,10 @@ export async function serve(
     }
     const extra = more.get(path);
     if (extra) {
-      response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': extra.length });
+      response.writeHead(200, {
+        'content-type': TYPES[extname(path)] ?? 'application/octet-stream',
+        'content-length': extra.length,
+      });
       response.end(extra);
       return;
     }
@@ -76,14 +80,20 @@ export interface Browser {
   close(): Promise<void>;
 }
 
-export async function startBrowser(url: string): Promise<Browser> {
+/** @param more of Chromium's own flags */
+export async function startBrowser(url: string, more: readonly string[] = []): Promise<Browser> {
   const profile = mkdtempSync(join(tmpdir(), 'idat-chromium-'));
   const foreign: string[] = [];
   const launch = async () => {
     const context = await chromium.launchPersistentContext(profile, {
       executablePath: CHROMIUM,
       // nothing but this machine can be reached: what trains needs nobody else
-      args: ['--no-sandbox', '--disable-dev-shm-usage', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'],
+      args: [
+        '--no-sandbox',
+        '--disable-dev-shm-usage',
+        '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+        ...more,
+      ],
     });
     context.on('request', (request) => {
       if (/^https?:/.test(request.url()) && !request.url().startsWith(url)) foreign.push(request.url());

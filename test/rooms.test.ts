@@ -49,6 +49,7 @@ const ORDER = [
   'export',
   'verify',
   'bench',
+  'queue',
   'index.ts',
   'cli',
 ];

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { packageFile } from '../files/node/package-root.js';
+import type { Int8Largest } from '../graph/passes/quantise-frozen.js';
 import type { Provider } from '../runtime/runtime.js';
 
 export interface TrialOutcome {
@@ -9,8 +10,7 @@ export interface TrialOutcome {
   /** Why not, as the runtime says it. */
   readonly reason?: string;
   readonly code?: string;
-  /** Whether products of 8-bit integers are exact there. */
-  readonly int8?: { readonly exact: boolean; readonly reason?: string };
+  readonly int8?: Int8Largest | null;
 }
 
 export interface DeviceFacts {
@@ -18,8 +18,8 @@ export interface DeviceFacts {
   readonly works: boolean;
   /** Why not, in a sentence; null where it works. */
   readonly reason: string | null;
-  /** Null where the device does not work, or has no such products. */
-  readonly int8: boolean | null;
+  /** How large 8-bit weights may be for their products to be exact; null where the device does not work, or has no such products. */
+  readonly int8: Int8Largest | null;
 }
 
 const PATIENCE_MS = 60_000;
@@ -39,7 +39,7 @@ export async function tryDevice(device: Provider): Promise<DeviceFacts> {
     device,
     works,
     reason: works ? null : sentence(device, reason ?? 'nobody says why'),
-    int8: int8?.exact ?? null,
+    int8: int8 ?? null,
   };
 }
 

@@ -27,6 +27,7 @@ import { servePictures } from './commands/serve.js';
 import { sweep } from './commands/sweep.js';
 import { train } from './commands/train.js';
 import { verifyReference } from './commands/verify.js';
+import { worker } from './commands/worker.js';
 import { fail } from './failure.js';
 import { bearClosedPipes } from './terminal.js';
 
@@ -48,6 +49,7 @@ const commands = [
   data,
   servePictures,
   sweep,
+  worker,
   exportCommand,
   merge,
   pack,

@@ -25,7 +25,12 @@ export function sweepView(limit: number, stream: WriteStream = process.stderr): 
   return stream.isTTY ? liveTable(limit, stream) : plainLines(limit, stream);
 }
 
-function liveTable(limit: number, stream: WriteStream): SweepView {
+/** @param more lines that stand below the table, each no wider than told */
+export function liveTable(
+  limit: number,
+  stream: WriteStream,
+  more: (width: number) => readonly string[] = () => [],
+): SweepView {
   const started = performance.now();
   const finished: RunStatus[] = [];
   let drawn = 0;
@@ -39,7 +44,7 @@ function liveTable(limit: number, stream: WriteStream): SweepView {
     const width = Math.max(40, stream.columns ?? 80) - 1;
     const room = Math.max(3, (stream.rows ?? 24) - 1);
     const seconds = (performance.now() - started) / 1000;
-    const lines = tableLines(all, finished, limit, seconds, width).slice(0, room);
+    const lines = [...tableLines(all, finished, limit, seconds, width), ...more(width)].slice(0, room);
     wipe();
     stream.write(lines.map((line) => `${visible(line)}\n`).join(''));
     drawn = lines.length;
@@ -57,7 +62,7 @@ function liveTable(limit: number, stream: WriteStream): SweepView {
   };
 }
 
-function plainLines(limit: number, stream: WriteStream): SweepView {
+export function plainLines(limit: number, stream: WriteStream): SweepView {
   const started = performance.now();
   const told = new Map<RunStatus, string>();
   let last = started;
@@ -122,7 +127,8 @@ export function tableLines(
   return lines.map((line) => cut(line, width));
 }
 
-const cut = (line: string, width: number): string => (line.length > width ? `${line.slice(0, width - 1)}…` : line);
+export const cut = (line: string, width: number): string =>
+  line.length > width ? `${line.slice(0, width - 1)}…` : line;
 
 /** Front and end stay, the name between them gives way. */
 function fitted(front: string, name: string, end: string, width: number): string {
@@ -131,7 +137,7 @@ function fitted(front: string, name: string, end: string, width: number): string
   return `${front}${short}${end}`;
 }
 
-/** `12 of 60 done (4 before), 2 running, 45 waiting, 1 failed; about 1:23:00 left` */
+/** `12 of 60 done (4 before), 2 running, 45 waiting, 1 failed; about 1:23:00 left`, which is left out where the limit is 0. */
 function countsLine(all: readonly RunStatus[], limit: number): string {
   const count = (state: RunStatus['state']) => all.filter((status) => status.state === state).length;
   const found = all.filter((status) => status.found).length;
@@ -142,7 +148,7 @@ function countsLine(all: readonly RunStatus[], limit: number): string {
     `${count('waiting')} waiting`,
     `${count('failed')} failed`,
   ];
-  const left = secondsLeft(all, limit);
+  const left = limit === 0 ? null : secondsLeft(all, limit);
   return `${parts.join(', ')}${left === null ? '' : `; about ${clock(left)} left`}`;
 }
 

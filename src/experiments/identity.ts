@@ -7,11 +7,13 @@ import { join, resolve } from 'node:path';
 import type { Backbone } from '../backbones/backbone.js';
 import { fingerprintOf } from '../data/node/index.js';
 import { sha256 } from '../files/node/sha256.js';
+import type { FetchControl } from '../hub/fetch.js';
 import { openBackbone } from '../runs/backbones.js';
 import { openData } from '../runs/data-source.js';
 import { readRecord, readResult } from '../runs/run-directory.js';
 import { canonical, type FineTuneSettings, resultSettings } from '../settings/config.js';
 import { type ModelPlan, planOf } from '../settings/plan.js';
+import { PROTOCOLS } from '../settings/protocols.js';
 import { factsOf, type RunRecord, type RunResult } from '../settings/record.js';
 import { selfDepth } from '../settings/self-teacher.js';
 import { ROLES } from '../step/roles.js';
@@ -127,13 +129,15 @@ export class RunIndex {
   }
 }
 
-/** Of each split that a run reads. @throws IdatError as `openData` */
-async function fingerprintsOf(settings: FineTuneSettings): Promise<Record<string, string>> {
-  const { protocol, splitSeed } = planOf(settings);
-  const dataset = await openData(settings.data, { seed: splitSeed });
+/** Of each split that a run reads. @param fetch how a data set of the hub is fetched @throws IdatError as `openData` */
+export async function fingerprintsOf(
+  { data, protocol, splitSeed }: Pick<FineTuneSettings, 'data' | 'protocol' | 'splitSeed'>,
+  fetch?: FetchControl,
+): Promise<Record<string, string>> {
+  const dataset = await openData(data, { seed: splitSeed }, fetch);
   try {
     const prints: Record<string, string> = {};
-    for (const split of protocol.splits) prints[split] = await fingerprintOf(dataset[split]);
+    for (const split of PROTOCOLS[protocol].splits) prints[split] = await fingerprintOf(dataset[split]);
     return prints;
   } finally {
     await dataset.close();

@@ -46,6 +46,7 @@ export function inProcesses(modules: readonly string[]): Runner {
       const child = fork(packageFile('dist/experiments/run-process.js'), [], {
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
         execArgv: [],
+        env: withoutQueue(process.env),
       });
       const tell = (message: ToRun) => void (child.connected && child.send(message, () => {}));
       const onAbort = () => tell({ kind: 'stop' });
@@ -76,6 +77,10 @@ export function inProcesses(modules: readonly string[]): Runner {
       if (signal.aborted) onAbort();
     });
 }
+
+/** A run has no use for the address and password of a queue. */
+const withoutQueue = (environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('IDAT_QUEUE')));
 
 function died(dir: string, code: number | null, signal: NodeJS.Signals | null, words: string): IdatError {
   const how = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;

@@ -104,14 +104,14 @@ async function claimOrSettle(status: RunStatus, { refuse, onChange }: ScheduleCo
 }
 
 /** The result of the run that was asked for, where it lies in its place. Images in memory have to be looked at again. */
-async function finishedHere({ dir, run }: RunStatus): Promise<RunResult | null> {
+export async function finishedHere({ dir, run }: RunStatus): Promise<RunResult | null> {
   if (isInMemory(run.request.data)) return null;
   const { record, result } = (await openFound(dir).catch(() => null)) ?? {};
   return result && differingSettings(run.settings, record!.settings).length === 0 ? result : null;
 }
 
 /** A lock beside the run's own, held by the sweep: it holds already while its process is being started. */
-async function claim(dir: string): Promise<Lock> {
+export async function claim(dir: string): Promise<Lock> {
   const path = join(dir, CLAIM_FILE);
   for (let again = false; ; again = true) {
     try {

@@ -26,6 +26,8 @@ export interface SweepOptions {
   parallel?: 'auto' | number;
   /** Further folders of runs, of which none is repeated. */
   reuse?: readonly string[];
+  /** Gives each run a thread even where one is made at a time, as other machines may make several. */
+  oneThread?: boolean;
 }
 
 export interface SweepControl extends SweepOptions {
@@ -75,15 +77,39 @@ export async function sweep(plan: SweepPlan | string, control: SweepControl = {}
 /** The same for one that has been looked at. @throws IdatError `sweep.interrupted` */
 export async function runSweep(prepared: PreparedSweep, control: SweepControl = {}): Promise<SweepOutcome> {
   const { statuses, out, limit, modules } = prepared;
+  const runner: Runner = inProcesses(modules);
+  const stopped = (done: number) =>
+    `stopped with ${done} of ${statuses.length} runs done, and all others saved in ${out}; the same command goes on`;
+  return withResults(prepared, control, stopped, (parts) => workThrough(statuses, { limit, runner, ...parts }));
+}
+
+/** What works through the runs of a sweep is given. */
+export interface SweepParts {
+  readonly signal: AbortSignal;
+  /** Why a run cannot be made here: its data are missing. */
+  readonly refuse: (run: PlannedRun) => Promise<IdatError | null>;
+  /** To be called after every change of a run. */
+  readonly onChange: (status: RunStatus, event?: Progress) => void;
+}
+
+/**
+ * Makes a sweep's runs by any means, and writes down what they came to as they end.
+ * @param stopped says how a sweep stands that was stopped
+ * @throws IdatError `sweep.interrupted`
+ */
+export async function withResults(
+  prepared: PreparedSweep,
+  control: SweepControl,
+  stopped: (done: number) => string,
+  work: (parts: SweepParts) => Promise<void>,
+): Promise<SweepOutcome> {
+  const { statuses, out } = prepared;
   const { onStatus, onProgress, signal = new AbortController().signal } = control;
   await makeFolder(out);
   for (const status of statuses) onStatus?.(status, statuses);
   const writer = resultWriter(out, statuses);
-  const runner: Runner = inProcesses(modules);
   await writer.write();
-  await workThrough(statuses, {
-    limit,
-    runner,
+  await work({
     signal,
     refuse: missingData(),
     onChange: (status, event) => {
@@ -96,9 +122,7 @@ export async function runSweep(prepared: PreparedSweep, control: SweepControl = 
   const failed = statuses.flatMap(failure);
   await writeSummary(out, { plan: prepared.plan, failed });
   if (signal.aborted) {
-    const done = statuses.filter(({ state }) => state === 'done').length;
-    const what = `stopped with ${done} of ${statuses.length} runs done, and all others saved in ${out}`;
-    throw new IdatError('sweep.interrupted', `${what}; the same command goes on`);
+    throw new IdatError('sweep.interrupted', stopped(statuses.filter(({ state }) => state === 'done').length));
   }
   return { plan: prepared.plan, out, results, failed };
 }
@@ -123,7 +147,7 @@ export async function prepareSweep(given: SweepPlan | string, options: SweepOpti
     ...(place && { place }),
   });
   const limit = runsAtOnce(options.parallel ?? plan.parallel ?? 'auto', planned);
-  const runs = planned.map((run) => onOneThread(run, limit));
+  const runs = planned.map((run) => (limit === 1 && !options.oneThread ? run : onOneThread(run)));
   const folders = [out, ...(plan.reuse ?? []), ...(options.reuse ?? [])];
   const index = new RunIndex(await findRuns(folders));
   const statuses: RunStatus[] = [];
@@ -153,8 +177,8 @@ function runsAtOnce(wanted: 'auto' | number, runs: readonly PlannedRun[]): numbe
 }
 
 /** Where several run at a time, each has a thread, so that no run's rounding depends on who ran beside it. */
-function onOneThread(run: PlannedRun, limit: number): PlannedRun {
-  if (limit === 1 || run.settings.threads !== undefined || run.settings.replicas !== undefined) return run;
+function onOneThread(run: PlannedRun): PlannedRun {
+  if (run.settings.threads !== undefined || run.settings.replicas !== undefined) return run;
   return { ...run, request: { ...run.request, threads: 1 }, settings: { ...run.settings, threads: 1 } };
 }
 
@@ -212,13 +236,17 @@ function resultWriter(out: string, statuses: readonly RunStatus[]): { write(): P
     if (results.length > 0) await writeResults(out, results);
     return results;
   };
+  let next: Promise<SweepResult[]> | null = null;
   return {
     write: () => {
-      const next = turn.then(once);
-      turn = next.catch(() => {});
-      void turn;
-      next.catch(() => {}); // the last writing reports
-      return next;
+      if (next) return next; // which has not begun, and will see all that has ended by then
+      const own = turn.then(() => {
+        next = null;
+        return once();
+      });
+      next = own;
+      turn = own.catch(() => {}); // the last writing reports
+      return own;
     },
   };
 }

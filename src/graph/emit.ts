@@ -11,6 +11,7 @@ import {
   type Label,
   type Node,
   type OnnxBuilder,
+  type OnnxForms,
   size,
   type Tensor,
   type TensorType,
@@ -28,6 +29,11 @@ export interface ProgramCost {
   readonly activationBytes: number;
   /** Of all constants. */
   readonly weightBytes: number;
+  /**
+   * Whether memory is planned once, as one block for a whole run: faster for small models that are run often, larger than
+   * what lives at any moment for others. Default: no.
+   */
+  readonly planned?: boolean;
 }
 
 /** A graph ready to be run: plain data that can be sent to a worker, stored, or opened by any ONNX runtime. */
@@ -53,6 +59,8 @@ export interface WeightSink {
   readonly path: string;
   /** @returns the byte offset the bytes were written to */
   append(bytes: Uint8Array): number;
+  /** What the device that will run the program asks for; default `usual`. */
+  readonly forms?: OnnxForms;
 }
 
 /** Constants of fewer bytes stay in the model: those of a small backbone all do, and no file is needed. */
@@ -102,11 +110,15 @@ class Writer implements OnnxBuilder {
   private label: Label = {};
   private count = 0;
 
+  readonly forms: OnnxForms;
+
   /** @param whole whether weights that lie in files are read */
   constructor(
     private readonly sink: WeightSink | undefined,
     private readonly whole = false,
-  ) {}
+  ) {
+    this.forms = sink?.forms ?? 'usual';
+  }
 
   write(node: Node): void {
     this.prefix = node.op.name;

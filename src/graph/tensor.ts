@@ -57,8 +57,15 @@ export interface NdArray {
   readonly data: Float64Array;
 }
 
+/**
+ * Which ONNX operators a program is made of. `webgpu`: of those that ONNX Runtime has WebGPU kernels for, with no more outputs
+ * than a kernel has room for. Other devices take `usual`, whose programs are those of versions that knew no others.
+ */
+export type OnnxForms = 'usual' | 'webgpu';
+
 /** What an op writes its ONNX form into; implemented by emit.ts. */
 export interface OnnxBuilder {
+  readonly forms: OnnxForms;
   /** Adds an ONNX node and returns the names of its outputs. Attributes: integers, floats (`{ float }`) or integer lists. */
   node(
     type: string,

@@ -8,6 +8,7 @@ import type { TeacherView } from '../data/augment.js';
 import type { Balance } from '../data/balance.js';
 import { allLosses } from '../distill/index.js';
 import type { DistillationLoss } from '../distill/loss.js';
+import { INT8_LARGEST, INT8_LARGEST_ANYWHERE } from '../graph/passes/quantise-frozen.js';
 import { allMethods } from '../methods/index.js';
 import { ALL_BLOCKS, blocksInWords } from '../settings/blocks.js';
 import type { FineTuneSettings } from '../settings/config.js';
@@ -131,7 +132,7 @@ const IMAGES: readonly RecipeRow[] = [
 ];
 
 const MACHINE: readonly RecipeRow[] = [
-  row('frozen weights', ({ frozen }) => PRECISIONS[frozen]),
+  { name: 'frozen weights', tell: precisionInWords },
   row('seed', ({ seed, splitSeed }) =>
     splitSeed === seed ? `${seed}` : `${seed}; ${splitSeed} of splits that idat makes`,
   ),
@@ -203,6 +204,12 @@ const PRECISIONS: Readonly<Record<FrozenPrecision, string | null>> = {
   'int8-forward': 'products with them in 8-bit integers, forward only (int8-forward)',
   int8: 'products with them in 8-bit integers, forward and backward (int8)',
 };
+
+function precisionInWords({ settings: { frozen }, resolved: { int8Largest } }: RunRecord): string | null {
+  const words = PRECISIONS[frozen];
+  if (words === null || int8Largest !== INT8_LARGEST_ANYWHERE) return words;
+  return `${words}, weights rounded to ±${int8Largest}, not ±${INT8_LARGEST}: products of larger ones overflow on its processor`;
+}
 
 function rateInWords({ lr, warmupEpochs, warmupLr, minLr, lrPerStep }: FineTuneSettings): string {
   const rise = warmupEpochs > 0 ? `, ${warmupEpochs} epochs of warm-up from ${warmupLr}` : '';

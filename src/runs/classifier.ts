@@ -8,10 +8,10 @@ import { IMAGES_AT_ONCE } from '../data/node/pixels.js';
 import { preprocess } from '../data/preprocess.js';
 import { IdatError } from '../errors.js';
 import type { ImageSize } from '../image-size.js';
-import { checkInt8 } from '../runtime/check-int8.js';
 import { startRuntime } from '../runtime/node/start.js';
 import type { Device, Runtime } from '../runtime/runtime.js';
 import type { Role } from '../step/roles.js';
+import { withInt8RangeHere } from '../train/int8-range.js';
 import type { RunControl } from '../train/progress.js';
 import {
   type AdapterSource,
@@ -94,8 +94,9 @@ async function load(runtime: Runtime, opened: OpenedSource, options: OpenOptions
   const { run } = opened;
   const { role = 'student' } = options;
   const model = await run.model(role, options);
-  if (run.plan.compile.frozen !== 'float32') await checkInt8(runtime);
-  return { parts: await loadRunModel(runtime, run, model, role), orient: run.plan.images.orient };
+  const onNote = (text: string) => options.onProgress?.({ kind: 'note', text });
+  const plan = await withInt8RangeHere(run.plan, runtime, onNote);
+  return { parts: await loadRunModel(runtime, { ...run, plan }, model, role), orient: plan.images.orient };
 }
 
 /**

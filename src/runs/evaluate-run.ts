@@ -40,33 +40,38 @@ export async function evaluateRun(runDir: string, options: TestImagesOptions = {
   await noteUnfinished(run, options);
   const { plan } = run;
   const { test } = plan.protocol;
-  return withTestImages(run, options, false, async ({ models: { student: model }, pixels, runtime, source }) => {
-    const loaded = await loadModel(runtime, model, plan.compile);
-    const parameters = await run.parameters('student', loaded.layout);
-    const answers = await allAnswers(loaded, pixelInputs(pixels.student, model), parameters, {
-      of: test,
-      onProgress: (done, total) => options.onProgress?.({ kind: 'evaluate', done, total, split: test }),
-      signal: options.signal,
-    });
-    if (!answers) throw new IdatError('run.interrupted', 'stopped before all images were seen');
-    const confusion = confusionMatrix(answers);
-    const correct = confusion.reduce((sum, row, k) => sum + row[k]!, 0);
-    const total = pixels.student.count;
-    const byClass = confusion.map((row, k) => ({
-      correct: row[k]!,
-      total: row.reduce((sum, count) => sum + count, 0),
-    }));
-    return {
-      ...{ correct, total, accuracy: correct / total, byClass },
-      classes: run.classes,
-      split: test,
-      data: source,
-      protocol: plan.protocol.name,
-      finished: run.result !== null,
-      leftOut: pixels.student.skipped.length,
-      balancedAccuracy: balancedAccuracy(classScores(confusion)),
-      top5: model.classes > 5 ? topAccuracy(answers, 5) : null,
-      ece: calibration(answers).ece,
-    };
-  });
+  return withTestImages(
+    run,
+    options,
+    false,
+    async ({ models: { student: model }, pixels, runtime, source, compile }) => {
+      const loaded = await loadModel(runtime, model, compile);
+      const parameters = await run.parameters('student', loaded.layout);
+      const answers = await allAnswers(loaded, pixelInputs(pixels.student, model), parameters, {
+        of: test,
+        onProgress: (done, total) => options.onProgress?.({ kind: 'evaluate', done, total, split: test }),
+        signal: options.signal,
+      });
+      if (!answers) throw new IdatError('run.interrupted', 'stopped before all images were seen');
+      const confusion = confusionMatrix(answers);
+      const correct = confusion.reduce((sum, row, k) => sum + row[k]!, 0);
+      const total = pixels.student.count;
+      const byClass = confusion.map((row, k) => ({
+        correct: row[k]!,
+        total: row.reduce((sum, count) => sum + count, 0),
+      }));
+      return {
+        ...{ correct, total, accuracy: correct / total, byClass },
+        classes: run.classes,
+        split: test,
+        data: source,
+        protocol: plan.protocol.name,
+        finished: run.result !== null,
+        leftOut: pixels.student.skipped.length,
+        balancedAccuracy: balancedAccuracy(classScores(confusion)),
+        top5: model.classes > 5 ? topAccuracy(answers, 5) : null,
+        ece: calibration(answers).ece,
+      };
+    },
+  );
 }

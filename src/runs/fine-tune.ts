@@ -16,6 +16,7 @@ import { planOf, type RunPlan } from '../settings/plan.js';
 import type { RunRecord, RunResult } from '../settings/record.js';
 import { loadPrograms } from '../train/compiled.js';
 import type { OnCalls } from '../train/fit.js';
+import { int8Record, withInt8Range } from '../train/int8-range.js';
 import type { RunControl } from '../train/progress.js';
 import { type RunParts, runProtocol, withSplits } from '../train/protocol.js';
 import { splitOf } from '../train/run-split.js';
@@ -80,22 +81,23 @@ export interface FineTuneResult extends RunResult {
  */
 export async function fineTune(request: FineTuneRequest, control: FineTuneControl = {}): Promise<FineTuneResult> {
   const settings = storedSettingsOf(request);
-  const plan = planOf(settings);
+  const planned = planOf(settings);
   const onNote = (text: string) => control.onProgress?.({ kind: 'note', text });
   const host = tuningHost(onNote);
   if (settings.out !== undefined) await refuseExisting(settings.out);
-  const fetch = plan.offline ? undefined : fetching(nameOfData(request.data), control);
-  const dataset = await openData(request.data, { seed: plan.splitSeed }, fetch); // before weights are fetched in vain
+  const fetch = planned.offline ? undefined : fetching(nameOfData(request.data), control);
+  const dataset = await openData(request.data, { seed: planned.splitSeed }, fetch); // before weights are fetched in vain
   if (request.student === undefined)
     control.onProgress?.({ kind: 'note', text: PRESET_STUDENT, code: 'student.preset' });
-  const backbones = await openBackbones(plan.models, plan, control).catch(async (error: unknown) => {
+  const backbones = await openBackbones(planned.models, planned, control).catch(async (error: unknown) => {
     await dataset.close();
     throw error;
   });
   const checkSources = await watchWeights(backbones);
-  return withPixels(dataset, plan.protocol.splits, backbones, plan, control, async (pixels) => {
+  return withPixels(dataset, planned.protocol.splits, backbones, planned, control, async (pixels) => {
     const note = await tellOfData(dataset, pixels, control);
-    return withRuntime(plan.engine, async (started) => {
+    return withRuntime(planned.engine, async (started) => {
+      const plan = await withInt8Range(planned, started);
       const specs = modelSpecs(plan.models, backbones, dataset.classes.length);
       const prefixes = prefixesOf(specs, plan);
       const images = pixels[plan.protocol.train]!.student.count;
@@ -107,7 +109,7 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
       const runtime = started.withThreads(threads, replicas);
       // records of a lasting folder are of so many threads, and not found by others
       const prefixThreads = plan.cache.folder === null ? tuned.freeCores : started.threads;
-      const resolved = { device: runtime.device, threads, microBatch, replicas, prefixThreads };
+      const resolved = { device: runtime.device, threads, microBatch, replicas, prefixThreads, ...int8Record(plan) };
       const compiled = await loadPrograms(runtime, plan, specs, prefixes, resolved);
       const record: RunRecord = {
         format: 'idat-run-1',
@@ -164,7 +166,7 @@ export async function resume(runDir: string, control: ResumeControl = {}): Promi
 
 async function goOn(run: OpenedRun, control: ResumeControl): Promise<FineTuneResult> {
   const { dir, classes, result } = run;
-  const plan = { ...run.plan, cache: await cacheOfRun(run, control.cacheDir, control) };
+  const planned = { ...run.plan, cache: await cacheOfRun(run, control.cacheDir, control) };
   if (result && control.data === undefined) return { runDir: dir, classes, ...result };
   const data = dataOfRun(run, control.data);
   const record = goingOn(run.record, control);
@@ -172,14 +174,15 @@ async function goOn(run: OpenedRun, control: ResumeControl): Promise<FineTuneRes
   tellOfThreads(run, resolved, control);
   const backbones = {
     student: await run.backbone('student', control),
-    teacher: plan.models.teacher && (await run.backbone('teacher', control)),
+    teacher: planned.models.teacher && (await run.backbone('teacher', control)),
   };
   const checkSources = await watchWeights(backbones);
   const dataset = await openRunData(run, data, control);
-  return withPixels(dataset, plan.protocol.splits, backbones, plan, control, async (pixels) => {
+  return withPixels(dataset, planned.protocol.splits, backbones, planned, control, async (pixels) => {
     checkData(dir, record, fingerprints(pixels));
     if (result) return { runDir: dir, classes, ...result };
     return withRuntime(resolved, async (started) => {
+      const plan = await withInt8Range(planned, started);
       const runtime = started.withThreads(resolved.threads, control.replicas ?? replicasHere(resolved));
       const specs = modelSpecs(plan.models, backbones, record.classes);
       const compiled = await loadPrograms(runtime, plan, specs, prefixesOf(specs, plan), resolved);

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { Backbone } from '../backbones/backbone.js';
 import { IdatError } from '../errors.js';
 import { usableCores } from '../files/node/usable-cores.js';
-import { planOf, type RunPlan } from '../settings/plan.js';
+import { planOfRun, type RunPlan } from '../settings/plan.js';
 import type { EpochMetrics, RunRecord, RunResult } from '../settings/record.js';
 import type { ModelSpec, TrainableLayout } from '../step/model.js';
 import type { Role } from '../step/roles.js';
@@ -47,7 +47,7 @@ export type MovedWeights = Partial<Record<Role, string>>;
 export async function openRun(runDir: string, moved: MovedWeights = {}): Promise<OpenedRun> {
   const dir = resolve(runDir);
   const record = await readRecord(dir);
-  const plan = planOf(record.settings);
+  const plan = planOfRun(record);
   const classes = await readClasses(dir, record.classes);
   const result = await readResult(dir, record);
   const planned = (role: Role) => {

@@ -132,5 +132,9 @@ function differences(then: RunRecord, now: RunRecord, changes: RepeatChanges): s
   if (others.length > 0 && changes.data === undefined && changes.splitSeed === undefined) {
     sentences.push(`${then.data.source}: its images are others than that run had (${others.join(', ')})`);
   }
+  const [range, rangeNow] = [then, now].map(({ resolved }) => resolved.int8Largest);
+  if (range !== rangeNow && range !== undefined && rangeNow !== undefined) {
+    sentences.push(`8-bit weights are rounded to ±${rangeNow} on this processor, and that run's were to ±${range}`);
+  }
   return sentences.map((sentence) => `${sentence}; what comes out need not be what it came to`);
 }

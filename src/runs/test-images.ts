@@ -1,11 +1,12 @@
 /** The test images of a run, or others to measure it on, ready to be read by its models. */
 import type { Dataset } from '../data/node/index.js';
 import { IdatError } from '../errors.js';
-import { checkInt8 } from '../runtime/check-int8.js';
 import { withRuntime } from '../runtime/node/start.js';
 import type { Runtime } from '../runtime/runtime.js';
+import type { CompilePlan } from '../settings/plan.js';
 import type { ModelSpec } from '../step/model.js';
 import type { Pair } from '../step/roles.js';
+import { withInt8RangeHere } from '../train/int8-range.js';
 import { trainedOn } from '../train/run-split.js';
 import type { SplitPixels } from '../train/splits.js';
 import { fetching } from './backbones.js';
@@ -31,6 +32,8 @@ export interface TestImages {
   /** At the size of each model. */
   readonly pixels: SplitPixels;
   readonly runtime: Runtime;
+  /** How the run's programs are compiled here. */
+  readonly compile: CompilePlan;
   /** The data set looked at: its path, or what it is called in memory. */
   readonly source: string;
 }
@@ -76,8 +79,9 @@ export async function withTestImages<T>(
       threads: options.threads ?? threadsOf(record),
     };
     return withRuntime(engine, async (runtime) => {
-      if (plan.compile.frozen !== 'float32') await checkInt8(runtime);
-      return action({ models, pixels, runtime, source });
+      const onNote = (text: string) => options.onProgress?.({ kind: 'note', text });
+      const { compile } = await withInt8RangeHere(plan, runtime, onNote);
+      return action({ models, pixels, runtime, source, compile });
     });
   });
 }

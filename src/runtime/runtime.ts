@@ -2,13 +2,16 @@
  * Running programs: what the rest of idat sees of the engine underneath. Each platform has one in a folder of its own.
  */
 import type { Program, WeightSink } from '../graph/emit.js';
-import type { Shape } from '../graph/tensor.js';
+import type { OnnxForms, Shape } from '../graph/tensor.js';
 import type { ProfiledRun } from './kernel-times.js';
 
 export const DEVICES = ['auto', 'cpu', 'cuda', 'webgpu'] as const;
 export type Device = (typeof DEVICES)[number];
 /** What a device comes to. */
 export type Provider = Exclude<Device, 'auto'>;
+
+/** The ONNX operators that it runs best, or at all. */
+export const formsOf = (device: Provider): OnnxForms => (device === 'webgpu' ? 'webgpu' : 'usual');
 
 export type Feed = Float32Array | BigInt64Array | Uint8Array;
 

@@ -6,6 +6,7 @@
 import type { Augmentation } from '../data/augment.js';
 import type { Balance } from '../data/balance.js';
 import type { WeightSchedule } from '../distill/index.js';
+import { INT8_LARGEST, type Int8Largest } from '../graph/passes/quantise-frozen.js';
 import { type ImageSize, parseImageSize } from '../image-size.js';
 import { methodByName } from '../methods/index.js';
 import type { Device } from '../runtime/runtime.js';
@@ -18,6 +19,7 @@ import { type FineTuneSettings, variantName } from './config.js';
 import type { Scratch } from './fields.js';
 import type { MethodOptions } from './method-settings.js';
 import { PROTOCOLS, type Protocol } from './protocols.js';
+import type { RunRecord } from './record.js';
 import { selfDepth } from './self-teacher.js';
 
 /** One model: a backbone and how it is tuned. */
@@ -84,6 +86,8 @@ export interface BatchPlan {
 /** How programs are rewritten. */
 export interface CompilePlan {
   readonly frozen: FrozenPrecision;
+  /** Of the 8-bit weights of a run that has begun (`int8-range.ts` of train/); undefined in float32, or where it is yet to be found. */
+  readonly int8Largest?: Int8Largest | undefined;
   /** Names of passes to leave out. */
   readonly disable: readonly string[];
 }
@@ -211,6 +215,13 @@ export function planOf(settings: FineTuneSettings): RunPlan {
     cache: { folder: settings.cacheDir ?? null, prefixBytes: settings.prefixMemory * 2 ** 20 },
     offline: settings.offline,
   };
+}
+
+/** The plan of a run that has begun: what its machine came to is kept to. Runs of versions without a record of it had all of a byte. */
+export function planOfRun({ settings, resolved }: Pick<RunRecord, 'settings' | 'resolved'>): RunPlan {
+  const plan = planOf(settings);
+  if (plan.compile.frozen === 'float32') return plan;
+  return { ...plan, compile: { ...plan.compile, int8Largest: resolved.int8Largest ?? INT8_LARGEST } };
 }
 
 /** The student's where nothing else is said, and where the teacher's method has a use for them. */

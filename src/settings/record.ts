@@ -3,6 +3,7 @@
  * have been edited by hand, so each has its schema here.
  */
 import { z } from 'zod';
+import { INT8_LARGEST, INT8_LARGEST_ANYWHERE } from '../graph/passes/quantise-frozen.js';
 import { FAMILIARITY_SHARES } from '../statistics/energy.js';
 import { canonical, type FineTuneSettings, resolveConfig, resultSettings } from './config.js';
 import { PROTOCOL_NAMES } from './protocols.js';
@@ -42,6 +43,11 @@ const Resolved = z.object({
    * of versions without frozen prefixes.
    */
   prefixThreads: threads.optional(),
+  /**
+   * What the largest number of each column of an 8-bit weight became: all of a byte, or half of it where the processor's
+   * products of larger ones overflow. Missing in float32, and in runs of versions that refused such processors.
+   */
+  int8Largest: z.union([z.literal(INT8_LARGEST), z.literal(INT8_LARGEST_ANYWHERE)]).optional(),
   why: z.string().optional(),
 });
 /** What `auto` and the defaults came to; a resumed run keeps to it. */

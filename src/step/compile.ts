@@ -2,7 +2,7 @@
 import { emit, type Program, type WeightSink } from '../graph/emit.js';
 import { unpackParameters } from '../graph/pack.js';
 import { applyPasses, FINAL_PASSES } from '../graph/passes/index.js';
-import { quantiseFrozen } from '../graph/passes/quantise-frozen.js';
+import { type Int8Largest, quantiseFrozen } from '../graph/passes/quantise-frozen.js';
 import { type Tensor, within } from '../graph/tensor.js';
 import type { TracedModel } from './model.js';
 
@@ -16,6 +16,8 @@ export interface CompileOptions {
   readonly disable?: readonly string[] | undefined;
   /** Precision of products with frozen weights: `int8-forward` forward only, `int8` also backward. Default float32. */
   readonly frozen?: FrozenPrecision | undefined;
+  /** What the largest number of each column of an 8-bit weight becomes; default 127. Smaller ones overflow nowhere. */
+  readonly int8Largest?: Int8Largest | undefined;
   /** Takes weights that compiling computes; without it they become part of the program. */
   readonly sink?: WeightSink | undefined;
 }
@@ -24,11 +26,11 @@ export interface CompileOptions {
 export function compile(
   outputs: Record<string, Tensor>,
   models: readonly TracedModel[],
-  { disable, frozen = 'float32', sink }: CompileOptions,
+  { disable, frozen = 'float32', int8Largest, sink }: CompileOptions,
 ): Program {
   const groups = models.map((m) => ({ inputName: m.parametersInput, parameters: m.parameters }));
   const graph = within({ part: 'train.parameters' }, () => unpackParameters(outputs, groups));
   let final = applyPasses(FINAL_PASSES, Object.values(graph), disable);
-  if (frozen !== 'float32') final = quantiseFrozen(final, frozen === 'int8' ? 'both' : 'forward');
+  if (frozen !== 'float32') final = quantiseFrozen(final, frozen === 'int8' ? 'both' : 'forward', int8Largest);
   return emit(Object.fromEntries(Object.keys(graph).map((name, i) => [name, final[i]!])), sink);
 }

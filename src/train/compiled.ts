@@ -1,6 +1,5 @@
 /** The programs of a run, loaded. */
 import { costOf, type ProgramCost } from '../graph/emit.js';
-import { checkInt8 } from '../runtime/check-int8.js';
 import type { Runtime, Session } from '../runtime/runtime.js';
 import type { RunPlan } from '../settings/plan.js';
 import type { Resolved } from '../settings/record.js';
@@ -54,7 +53,6 @@ export async function loadPrograms(
     compile.frozen === 'float32' ? evaluationPrefix(specs[role]!, prefixes[role], compile.disable) : null;
   const evaluation = evaluationOf('student');
   let loadedStudent: Promise<LoadedModel> | undefined;
-  if (compile.frozen !== 'float32') await checkInt8(runtime);
   const load = async (of: Pair<ModelSpec>) => {
     let step: TrainStep | undefined;
     const session = await runtime.load((sink) => {

@@ -3,13 +3,14 @@
  */
 import type { z } from 'zod';
 import { blocks } from '../backbones/architecture.js';
+import type { WeightSink } from '../graph/emit.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Losses } from '../settings/record.js';
 import type { Distillation } from '../step/distillation.js';
 import { buildForward } from '../step/forward.js';
 import type { ModelSpec, TrainableLayout } from '../step/model.js';
 import { mapPair, ROLES, type Role } from '../step/roles.js';
-import { buildTrainStep } from '../step/train-step.js';
+import { buildTrainStep, type TrainStep } from '../step/train-step.js';
 import { AdamW, decayRanges, decays } from '../train/adamw.js';
 import { dropPathMultipliers } from '../train/drop-path.js';
 import { learningRate } from '../train/schedule.js';
@@ -64,22 +65,25 @@ export async function replayOneStep(
   const multipliers = json.drop_path_rate === undefined ? {} : await dropPath(replay, json.drop_path_rate, tensors);
   for (const [variant, expected] of Object.entries(json.variants)) {
     const options = { hidden: json.adapter_hidden, dropPath: json.drop_path_rate };
-    const step = buildTrainStep({
-      student: models.student.spec(expected.tuning_mode, options),
-      teacher: models.teacher.spec(expected.tuning_mode, options),
-      distillation: distillation(expected.distill_loss, directory.temperature),
-      microBatch: batch.labels.length,
-      inspect: true,
-    });
-    const initial = (role: Role) =>
+    const build = (sink: WeightSink) =>
+      buildTrainStep({
+        student: models.student.spec(expected.tuning_mode, options),
+        teacher: models.teacher.spec(expected.tuning_mode, options),
+        distillation: distillation(expected.distill_loss, directory.temperature),
+        microBatch: batch.labels.length,
+        inspect: true,
+        sink,
+      });
+    const initial = (step: TrainStep, role: Role) =>
       parametersFrom(step[role]!, [
         { tensors, prefix: `adapters/${role}/` },
         { tensors: models[role].tensors, prefix: '' },
       ]);
-    const parameters = { student: initial('student'), teacher: initial('teacher') };
-    const outputs = await withSession(replay.runtime, step.program, (session) =>
-      runBatch(session, parameters, batch, everyIndex(batch), batch.labels.length, multipliers),
-    );
+    const { step, outputs } = await withSession(replay.runtime, build, async (session, step) => {
+      const parameters = { student: initial(step, 'student'), teacher: initial(step, 'teacher') };
+      const images = everyIndex(batch);
+      return { step, outputs: await runBatch(session, parameters, batch, images, batch.labels.length, multipliers) };
+    });
 
     const losses = LOSSES.map(([ours, theirs]) => ({
       value: absolute(outputs[`loss.${ours}`]!, [expected[theirs]]),
@@ -254,28 +258,29 @@ async function replayRun(replay: Replay, setting: Setting, run: Run): Promise<vo
   // The baselines run in micro-batches that do not divide the batch, which exercises sums and padding as well.
   const largest = Math.max(...json.batches.map((batch) => batch.length));
   const microBatch = run.distillLoss === null ? Math.floor(largest / 2) + 1 : largest;
-  const step = buildTrainStep({
-    ...specs,
-    distillation: run.distillLoss === null ? null : distillation(run.distillLoss, directory.temperature),
-    microBatch,
-  });
+  const build = (sink: WeightSink) =>
+    buildTrainStep({
+      ...specs,
+      distillation: run.distillLoss === null ? null : distillation(run.distillLoss, directory.temperature),
+      microBatch,
+      sink,
+    });
 
   const begin = async (layout: TrainableLayout, role: Role) => ({
     parameters: parametersFrom(layout, [{ tensors: (await directory.model(role)).tensors, prefix: '' }]),
   });
-  const layouts = { student: step.student, teacher: step.teacher };
-  const models = {
-    student: await begin(step.student, 'student'),
-    teacher: step.teacher && (await begin(step.teacher, 'teacher')),
-  };
-  const { betas, eps, weight_decay } = json.optimizer;
-  const optimizers = mapPair(
-    layouts,
-    ({ size, slots }) => new AdamW(size, { betas, eps, weightDecay: weight_decay, decayRanges: decayRanges(slots) }),
-  );
-
   const losses: Deviation[] = [];
-  await withSession(runtime, step.program, async (session) => {
+  const { step, models } = await withSession(runtime, build, async (session, step) => {
+    const layouts = { student: step.student, teacher: step.teacher };
+    const models = {
+      student: await begin(step.student, 'student'),
+      teacher: step.teacher && (await begin(step.teacher, 'teacher')),
+    };
+    const { betas, eps, weight_decay } = json.optimizer;
+    const optimizers = mapPair(
+      layouts,
+      ({ size, slots }) => new AdamW(size, { betas, eps, weightDecay: weight_decay, decayRanges: decayRanges(slots) }),
+    );
     const target = { session, models, optimizers, layouts };
     for (const [i, batch] of json.batches.entries()) {
       const options = { lr: json.lr[i]!, where: () => `${title}, ${variant}, step ${i}` };
@@ -284,6 +289,7 @@ async function replayRun(replay: Replay, setting: Setting, run: Run): Promise<vo
         losses.push({ value: absolute([found.losses[loss]], [values[i]!]), at: `${name} of step ${i}` });
       }
     }
+    return { step, models };
   });
   report(`${title}: per-step losses`, variant, worst(losses));
 
@@ -301,10 +307,9 @@ async function replayRun(replay: Replay, setting: Setting, run: Run): Promise<vo
 }
 
 async function forward(runtime: Runtime, model: ModelSpec, parameters: Float32Array, setting: Setting) {
-  const { program } = buildForward({ model, batch: setting.heldOutCount });
   return withSession(
     runtime,
-    program,
+    (sink) => buildForward({ model, batch: setting.heldOutCount, sink }),
     async (session) => (await session.run({ images: setting.heldOut, parameters })).logits!,
   );
 }
@@ -320,17 +325,19 @@ async function replayBaselineSteps(replay: Replay, json: z.infer<typeof baseline
     const [variant, role] = key.split('/') as [string, Role];
     const model = await directory.model(role);
     // Whichever model it is, it takes the student's place: it is alone.
-    const step = buildTrainStep({
-      student: model.spec(json.trajectories[variant]?.tuning_mode ?? variant),
-      teacher: null,
-      distillation: null,
-      microBatch: batch.labels.length,
-      inspect: true,
+    const build = (sink: WeightSink) =>
+      buildTrainStep({
+        student: model.spec(json.trajectories[variant]?.tuning_mode ?? variant),
+        teacher: null,
+        distillation: null,
+        microBatch: batch.labels.length,
+        inspect: true,
+        sink,
+      });
+    const { step, outputs } = await withSession(replay.runtime, build, async (session, step) => {
+      const parameters = { student: parametersFrom(step.student, [{ tensors: model.tensors, prefix: '' }]) };
+      return { step, outputs: await runBatch(session, parameters, batch, everyIndex(batch), batch.labels.length) };
     });
-    const parameters = { student: parametersFrom(step.student, [{ tensors: model.tensors, prefix: '' }]) };
-    const outputs = await withSession(replay.runtime, step.program, (session) =>
-      runBatch(session, parameters, batch, everyIndex(batch), batch.labels.length),
-    );
     const title = variant === 'full' ? 'full fine-tuning step' : 'baseline step';
     const theirs = (part: string) => tensors.floats(`${variant}/one_step/${part}/${role}`);
     const gradients = compareTensors(

@@ -1,5 +1,5 @@
 /** Running a compiled step on the reference's batches, and holding its gradients against the reference's. */
-import type { Program } from '../graph/emit.js';
+import type { Program, WeightSink } from '../graph/emit.js';
 import type { Feed, Runtime, Session } from '../runtime/runtime.js';
 import { addInto, pieces } from '../step/micro-batch.js';
 import type { TrainableLayout } from '../step/model.js';
@@ -65,14 +65,19 @@ export async function runBatch(
   return sums!;
 }
 
-export async function withSession<T>(
+/** Compiles for the runtime, and closes the session when `work` has ended. */
+export async function withSession<Built extends { readonly program: Program }, T>(
   runtime: Runtime,
-  program: Program,
-  work: (session: Session) => Promise<T>,
+  build: (sink: WeightSink) => Built,
+  work: (session: Session, built: Built) => Promise<T>,
 ): Promise<T> {
-  const session = await runtime.load(() => program);
+  let built: Built | undefined;
+  const session = await runtime.load((sink) => {
+    built = build(sink);
+    return built.program;
+  });
   try {
-    return await work(session);
+    return await work(session, built!);
   } finally {
     await session.close();
   }

@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import type { Backbone, SwinConfig } from '../backbones/backbone.js';
 import { relativePositions, shiftMask } from '../backbones/windows.js';
+import type { WeightSink } from '../graph/emit.js';
 import { constant } from '../graph/ops/index.js';
 import { type Shape, size } from '../graph/tensor.js';
 import { buildTrainStep } from '../step/train-step.js';
@@ -20,17 +21,19 @@ export async function replaySwin({ directory, runtime, report, absent }: Replay)
   report('Swin step: relative positions and masks', 'swin', worst(bufferDeviations(tensors)));
 
   const model = { method: 'full', methodOptions: {}, classes: json.num_classes, dropPath: 0 };
-  const step = buildTrainStep({
-    student: { ...model, backbone: backboneOf(json, tensors) },
-    teacher: null,
-    distillation: null,
-    microBatch: batch.labels.length,
-    inspect: true,
+  const build = (sink: WeightSink) =>
+    buildTrainStep({
+      student: { ...model, backbone: backboneOf(json, tensors) },
+      teacher: null,
+      distillation: null,
+      microBatch: batch.labels.length,
+      inspect: true,
+      sink,
+    });
+  const { step, outputs } = await withSession(runtime, build, async (session, step) => {
+    const parameters = { student: parametersFrom(step.student, [{ tensors, prefix: 'weight/' }]) };
+    return { step, outputs: await runBatch(session, parameters, batch, everyIndex(batch), batch.labels.length) };
   });
-  const parameters = { student: parametersFrom(step.student, [{ tensors, prefix: 'weight/' }]) };
-  const outputs = await withSession(runtime, step.program, (session) =>
-    runBatch(session, parameters, batch, everyIndex(batch), batch.labels.length),
-  );
   const gradients = compareTensors(step.student, 'student', outputs['student.gradient']!, tensors, 'grad/');
   report('Swin step: loss', 'swin', absolute(outputs['loss.student']!, [json.loss]));
   report('Swin step: logits', 'swin', relative(outputs['student.logits']!, tensors.floats('logits')));

@@ -49,7 +49,7 @@ export function subjectOf(run: OpenedRun, test: TestImages, choices: Choices): S
   const source = (role: Role): Source => ({
     runtime: test.runtime,
     model: test.models[role]!,
-    compile: run.plan.compile,
+    compile: test.compile,
     parameters: (layout) => run.parameters(role, layout),
   });
   const observe = (role: Role) =>

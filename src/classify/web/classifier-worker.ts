@@ -26,7 +26,7 @@ serveRequests<ClassifierRequest>(async (request) => {
 
 async function rgbOf({ image, orient, name }: ClassifierRequest & { kind: 'image' }): Promise<RgbImage> {
   if (image instanceof Uint8Array) return decodeImage(image, { orient, name });
-  if (image instanceof ImageBitmap) return rgbOfBitmap(image, name);
+  if (image instanceof ImageBitmap) return rgbOfBitmap(image, name, 'paint a background first');
   if (!(image instanceof Blob)) return toRgb(image, name);
   if (image.size > MAX_IMAGE_BYTES) {
     const what = `${image.size.toLocaleString('en')} bytes are more than idat reads of one image`;

@@ -1,6 +1,7 @@
 /** idat doctor: what this machine can do. */
 import { Command } from 'commander';
 import { type Diagnosis, diagnose, type FolderFacts } from '../../bench/doctor.js';
+import { INT8_LARGEST } from '../../graph/passes/quantise-frozen.js';
 import { shortPath } from '../describe-run.js';
 import { terminalWidth, wrapped } from '../fit-table.js';
 import { print } from '../terminal.js';
@@ -64,9 +65,10 @@ function coresInWords({ machine, available, quota }: Diagnosis['machine']['cores
 }
 
 function instructionsInWords({ machine: { instructions }, devices }: Diagnosis): string {
-  const exact = devices[0]!.int8;
-  const int8 =
-    exact === null ? 'not known' : exact ? 'exact (--frozen int8 works)' : 'overflow (--frozen int8 is refused)';
+  const largest = devices[0]!.int8;
+  const exact =
+    largest === INT8_LARGEST ? 'exact' : `overflow beyond ±${largest} (--frozen int8 rounds weights to that)`;
+  const int8 = largest === null ? 'not known' : exact;
   const listed = instructions === null ? 'not listed by this system' : instructions.join(', ') || 'no vectors';
   return `${listed}; 8-bit products: ${int8}`;
 }

@@ -3,11 +3,19 @@ import { basename, dirname, join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { parse as parseYaml } from 'yaml';
 import { estimateSweep, type SweepEstimate } from '../../experiments/estimate.js';
-import { prepareSweep, runSweep, type SweepControl, type SweepOutcome } from '../../experiments/sweep.js';
+import {
+  type PreparedSweep,
+  prepareSweep,
+  runSweep,
+  type SweepControl,
+  type SweepOutcome,
+} from '../../experiments/sweep.js';
+import { type QueueSweepOptions, runQueueSweep, withdrawSweep } from '../../queue/queue-sweep.js';
 import { sweepTable } from '../../report/sweep-table.js';
 import { wholeNumber } from '../arguments.js';
 import { shortPath } from '../describe-run.js';
 import { interruptible } from '../interrupt.js';
+import { queueView } from '../queue-view.js';
 import { sweepView } from '../sweep-view.js';
 import { print, tell } from '../terminal.js';
 
@@ -17,9 +25,17 @@ interface SweepFlags extends Pick<SweepControl, 'out' | 'dataRoot' | 'parallel'>
   mini?: true;
   dryRun?: true;
   json?: true;
+  queue?: string;
+  priority?: number;
+  carry?: number;
+  withdraw?: true;
 }
 
 const autoOrNumber = (text: string): 'auto' | number => (text === 'auto' ? text : wholeNumber(text));
+
+function mebibytes(text: string): number {
+  return text === '0' ? 0 : wholeNumber(text);
+}
 
 /** Adds `epochs=5` to what was given before it; values are read as in a plan. */
 function setting(text: string, before: Record<string, unknown> = {}): Record<string, unknown> {
@@ -46,21 +62,41 @@ export const sweep = new Command('sweep')
     setting,
   )
   .option('--reuse <folders...>', 'folders of other runs, of which none is made again')
+  .option(
+    '--queue <url>',
+    'let workers make the runs (idat worker): redis://HOST:PORT or rediss://… of Redis or Valkey',
+  )
+  .option('--priority <number>', 'with --queue: sweeps with lower ones come first (default: 100)', wholeNumber)
+  .option(
+    '--carry <MiB>',
+    'with --queue: data sets and checkpoints up to so large reach workers through it (default: 64; 0: none)',
+    mebibytes,
+  )
+  .option('--withdraw', 'with --queue: take out of it what this sweep has there, and make nothing')
   .option('--json', 'print the outcome as one JSON object')
-  .action(async (file: string, { mini, dryRun, json, ...options }: SweepFlags) => {
+  .action(async (file: string, flags: SweepFlags) => {
+    const { mini, dryRun, json, queue, priority, carry, withdraw, ...options } = flags;
     const plan = mini ? join(dirname(file), 'mini', basename(file)) : file;
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-    const prepared = await prepareSweep(plan, given);
+    const prepared = await prepareSweep(plan, { ...given, ...(queue !== undefined && { oneThread: true }) });
     if (dryRun) {
       const estimate = await estimateSweep(prepared, options.reuse);
       print(json ? `${JSON.stringify(estimate)}\n` : `${describeEstimate(estimate)}\n`);
       return;
     }
-    const view = sweepView(prepared.limit);
-    const outcome = await interruptible(
-      (signal) => runSweep(prepared, { ...view, signal }),
-      'stopping after these steps',
-    ).finally(view.clear);
+    const queued: QueueSweepOptions | null =
+      queue === undefined
+        ? null
+        : {
+            queue,
+            ...(priority !== undefined && { priority }),
+            ...(carry !== undefined && { carryBytes: carry * 2 ** 20 }),
+          };
+    if (queued && withdraw) {
+      print(`${await withdrawSweep(prepared, queued)} runs taken out of the queue\n`);
+      return;
+    }
+    const outcome = queued ? await fromQueue(prepared, queued) : await here(prepared);
     // elsewhere than on a terminal, each was told when it failed
     if (process.stderr.isTTY)
       tell(
@@ -74,6 +110,18 @@ export const sweep = new Command('sweep')
     print(json ? `${JSON.stringify(outcome)}\n` : `${describeOutcome(outcome)}\n`);
     if (outcome.failed.length > 0) process.exitCode = 1;
   });
+
+async function here(prepared: PreparedSweep): Promise<SweepOutcome> {
+  const view = sweepView(prepared.limit);
+  const work = (signal: AbortSignal) => runSweep(prepared, { ...view, signal });
+  return interruptible(work, 'stopping after these steps').finally(view.clear);
+}
+
+async function fromQueue(prepared: PreparedSweep, options: QueueSweepOptions): Promise<SweepOutcome> {
+  const view = queueView();
+  const work = (signal: AbortSignal) => runQueueSweep(prepared, options, { ...view, signal });
+  return interruptible(work, 'leaving the runs in the queue').finally(view.clear);
+}
 
 function describeOutcome(outcome: SweepOutcome): string {
   const { out, results, failed } = outcome;

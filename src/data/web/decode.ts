@@ -75,33 +75,34 @@ async function byBrowser(
     const what = `truncated or corrupt image (${(error as Error).message})`;
     throw new IdatError('image.unreadable', `${name}: ${what}`, { cause: error });
   }
-  return rgbOfBitmap(bitmap, name);
+  return rgbOfBitmap(bitmap, name, 'save it as PNG');
 }
 
 /**
  * The pixels of a bitmap, which is closed.
+ * @param advice where some are transparent
  * @throws IdatError `image.unreadable` where some are transparent, or the page may not read them; `image.too-large`
  */
-export function rgbOfBitmap(bitmap: ImageBitmap, name: string): RgbImage {
+export function rgbOfBitmap(bitmap: ImageBitmap, name: string, advice: string): RgbImage {
   try {
     checkSize(bitmap, name);
     const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
     const context = canvas.getContext('2d', { willReadFrequently: true, colorSpace: 'srgb' })!;
     context.drawImage(bitmap, 0, 0);
     const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
-    return { width: bitmap.width, height: bitmap.height, pixels: withoutAlpha(data, name) };
+    return { width: bitmap.width, height: bitmap.height, pixels: withoutAlpha(data, name, advice) };
   } finally {
     bitmap.close();
   }
 }
 
 /** Of transparent pixels a canvas has lost the colour. @throws IdatError `image.unreadable` where there are any */
-function withoutAlpha(rgba: Uint8ClampedArray, name: string): Uint8Array {
+function withoutAlpha(rgba: Uint8ClampedArray, name: string, advice: string): Uint8Array {
   const pixels = new Uint8Array((rgba.length / 4) * 3);
   for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
     if (rgba[from + 3] !== 255) {
       const what = 'has transparent pixels, whose colours a browser does not tell';
-      throw new IdatError('image.unreadable', `${name}: ${what}; save it as PNG`);
+      throw new IdatError('image.unreadable', `${name}: ${what}; ${advice}`);
     }
     pixels[to] = rgba[from]!;
     pixels[to + 1] = rgba[from + 1]!;

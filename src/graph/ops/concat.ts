@@ -1,6 +1,16 @@
 /** concat and split: each is the other's inverse and the other's gradient, so they share a file. */
 import { forEachIndex, ndarray } from '../ndarray.js';
-import { apply, apply1, formatShape, normaliseAxis, type Op, shapeError, strides, type Tensor } from '../tensor.js';
+import {
+  apply,
+  apply1,
+  formatShape,
+  normaliseAxis,
+  type OnnxBuilder,
+  type Op,
+  shapeError,
+  strides,
+  type Tensor,
+} from '../tensor.js';
 import { zeros } from './zeros.js';
 
 /** Joins tensors along an existing axis. */
@@ -77,7 +87,10 @@ export const splitOp: Op<{ readonly axis: number; readonly sizes: readonly numbe
     }
     return sizes.map((n) => ({ shape: x!.shape.map((m, i) => (i === axis ? n : m)), dtype: x!.dtype }));
   },
-  onnx: (builder, [x], { axis, sizes }) => builder.node('Split', [x!, builder.ints(sizes)], { axis }, sizes.length),
+  onnx: (builder, [x], { axis, sizes }) =>
+    builder.forms === 'webgpu'
+      ? nestedSplit(builder, x!, axis, sizes)
+      : builder.node('Split', [x!, builder.ints(sizes)], { axis }, sizes.length),
   evaluate([x], { axis, sizes }) {
     const from = strides(x!.shape);
     let start = 0;
@@ -102,8 +115,29 @@ export const splitOp: Op<{ readonly axis: number; readonly sizes: readonly numbe
   cases: [
     { inputs: [[6, 2]], attrs: { axis: 0, sizes: [1, 3, 2] } },
     { inputs: [[2, 9]], attrs: { axis: 1, sizes: [3, 3, 3] } },
+    {
+      inputs: [[60]],
+      attrs: { axis: 0, sizes: Array.from({ length: 51 }, (_, i) => (i % 5 === 0 && i < 45 ? 2 : 1)) },
+    },
   ],
 };
+
+/** A WebGPU kernel binds 10 buffers at most, and some adapters 8: the input and 7 outputs. */
+const WEBGPU_PIECES = 7;
+
+/** In pieces of several, which are split again. */
+function nestedSplit(builder: OnnxBuilder, x: string, axis: number, sizes: readonly number[]): string[] {
+  if (sizes.length <= WEBGPU_PIECES) return builder.node('Split', [x, builder.ints(sizes)], { axis }, sizes.length);
+  const share = Math.ceil(sizes.length / WEBGPU_PIECES);
+  const groups = Array.from({ length: Math.ceil(sizes.length / share) }, (_, i) =>
+    sizes.slice(i * share, (i + 1) * share),
+  );
+  const lengths = groups.map((group) => group.reduce((a, b) => a + b, 0));
+  const pieces = builder.node('Split', [x, builder.ints(lengths)], { axis }, groups.length);
+  return groups.flatMap((group, i) =>
+    group.length === 1 ? pieces[i]! : nestedSplit(builder, pieces[i]!, axis, group),
+  );
+}
 
 export function split(x: Tensor, axis: number, sizes: readonly number[]): readonly Tensor[] {
   if (sizes.length === 1) return [x];

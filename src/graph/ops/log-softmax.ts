@@ -9,7 +9,13 @@ import { sub } from './sub.js';
 export const logSoftmaxOp: Op<null> = {
   name: 'logSoftmax',
   infer: ([x]) => [x!],
-  onnx: (builder, inputs) => builder.node('LogSoftmax', inputs, { axis: -1 }),
+  onnx(builder, [x]) {
+    if (builder.forms !== 'webgpu') return builder.node('LogSoftmax', [x!], { axis: -1 });
+    const last = builder.ints([-1]);
+    const shifted = builder.node('Sub', [x!, builder.node('ReduceMax', [x!, last])[0]!])[0]!;
+    const sums = builder.node('ReduceSum', [builder.node('Exp', [shifted])[0]!, last])[0]!;
+    return builder.node('Sub', [shifted, builder.node('Log', [sums])[0]!]);
+  },
   evaluate: ([x]) => [
     mapRows(x!, (row) => {
       const top = Math.max(...row);

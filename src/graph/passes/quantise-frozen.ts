@@ -17,7 +17,7 @@ import type { Node, Tensor } from '../tensor.js';
 export function quantiseFrozen(
   outputs: readonly Tensor[],
   which: 'forward' | 'both',
-  largest: number = INT8_LARGEST,
+  largest: Int8Largest = INT8_LARGEST,
 ): Tensor[] {
   return rewrite(outputs, (node, inputs) => {
     const [x, weight, bias] = inputs as [Tensor, Tensor, Tensor?];
@@ -37,6 +37,7 @@ export function quantiseFrozen(
 export const INT8_LARGEST = 127;
 /** The largest that never overflows there: 2·255·63 < 2¹⁵. */
 export const INT8_LARGEST_ANYWHERE = 63;
+export type Int8Largest = typeof INT8_LARGEST | typeof INT8_LARGEST_ANYWHERE;
 
 /** Both sides of a weight must have this many numbers. */
 const SMALLEST_SIDE = 32;
@@ -59,7 +60,7 @@ function isFrozenProduct({ op, inputs: [x, weight], attrs }: Node): boolean {
  * A weight [rows, columns] as int8 with a scale for each column of what is multiplied by: its own columns, or its rows
  * when it is to be turned around first, as a linear layer does.
  */
-function quantise(weight: Tensor, turned: boolean, largest: number): { weight: Tensor; scales: Tensor } {
+function quantise(weight: Tensor, turned: boolean, largest: Int8Largest): { weight: Tensor; scales: Tensor } {
   const [rows, columns] = weight.shape as [number, number];
   const [K, N] = turned ? [columns, rows] : [rows, columns];
   // both are asked for once, one soon after the other: the large source is computed once and not kept

@@ -6,14 +6,15 @@ import { loadWebPixels } from '../../data/web/pixels.js';
 import { IdatError } from '../../errors.js';
 import { bytesOf, type WebFile } from '../../files/web/fetch.js';
 import { type ImageSize, sameImageSize } from '../../image-size.js';
-import type { Runtime } from '../../runtime/runtime.js';
+import type { Device, Provider, Runtime } from '../../runtime/runtime.js';
 import type { Connection } from '../../runtime/web/protocol.js';
 import { startWebRuntime } from '../../runtime/web/start.js';
 import { type FineTuneInput, parseConfig } from '../../settings/config.js';
-import { planOf, type RunPlan } from '../../settings/plan.js';
+import { planOf, planOfRun, type RunPlan } from '../../settings/plan.js';
 import type { RunRecord, RunResult } from '../../settings/record.js';
-import { mapPair, type Pair, type Role } from '../../step/roles.js';
+import { mapPair, type Pair, ROLES, type Role } from '../../step/roles.js';
 import { loadPrograms } from '../../train/compiled.js';
+import { int8Record, withInt8Range } from '../../train/int8-range.js';
 import type { RunControl } from '../../train/progress.js';
 import { runProtocol } from '../../train/protocol.js';
 import { readClasses, readRecord, readResult, storeIn, writeRecord } from '../../train/run-files.js';
@@ -39,6 +40,8 @@ export interface WebSources {
   readonly data: WebData | string;
   /** The weights of the models that the settings name. */
   readonly weights: { readonly student: WebFile; readonly teacher?: WebFile | undefined };
+  /** Address of the folder `dist` of onnxruntime-web on the page's own origin: what device webgpu is loaded from. */
+  readonly onnxruntime?: string;
 }
 
 /** What to train: settings as `idat train` has them, less what names folders, and the files. */
@@ -77,23 +80,28 @@ const WEIGHTS_OF_ALL_REPLICAS = 2 ** 29;
  * @throws IdatError for every refusal; `run.interrupted` when the signal stopped it, with all saved
  */
 export async function fineTune(request: WebRequest, control: RunControl, host: WebHost): Promise<WebResult> {
-  const { data, weights, dataName, run: wanted, ...rest } = request;
+  const { data, weights, onnxruntime, dataName, run: wanted, ...rest } = request;
   const source = dataName ?? (data instanceof File ? data.name : typeof data === 'string' ? data : 'data');
   const settings = parseConfig({ ...rest, data: source });
-  const plan = planOf(settings);
-  const name = wanted ?? (await freeName(`${source.replace(/^.*\//, '').replace(/\.zip$/i, '')}-${plan.variant}`));
+  const planned = planOf(settings);
+  const name = wanted ?? (await freeName(`${source.replace(/^.*\//, '').replace(/\.zip$/i, '')}-${planned.variant}`));
   await refuseStored(name);
-  const backbones = await openBackbones(plan, weights, control, null);
-  const dataset = await openWebDataset(await dataOf(data, source, control), source, { seed: plan.splitSeed });
-  const pixels = await openPixels(dataset, plan, backbones.models, control);
-  const note = await tellOfData(dataset, pixels, control);
-  const runtime = await start(plan, backbones.files, host);
-  try {
-    const specs = modelSpecs(plan.models, backbones.models, dataset.classes.length);
+  const files = new Map<string, Uint8Array>();
+  return withRuntimeBeside(start(planned.engine.device, files, onnxruntime, host), async (started) => {
+    const [backbones, given] = await Promise.all([
+      openBackbones(planned, weights, files, control, null),
+      dataOf(data, source, control),
+    ]);
+    const dataset = await openWebDataset(given, source, { seed: planned.splitSeed });
+    const pixels = await openPixels(dataset, planned, backbones, control);
+    const note = await tellOfData(dataset, pixels, control);
+    const runtime = await started;
+    const plan = await withInt8Range(planned, runtime);
+    const specs = modelSpecs(plan.models, backbones, dataset.classes.length);
     const prefixes = prefixesOf(specs, plan);
     const microBatch = microBatchOf(plan.batch, specs, prefixes, pixels[plan.protocol.train]!.student.count);
-    const replicas = plan.engine.replicas ?? replicasHere(backbones.files, host);
-    const resolved = { device: runtime.device, threads: 1, microBatch, replicas };
+    const replicas = plan.engine.replicas ?? replicasHere(runtime.device, files, host);
+    const resolved = { device: runtime.device, threads: 1, microBatch, replicas, ...int8Record(plan) };
     const record: RunRecord = {
       format: 'idat-run-1',
       versions: { idat: host.version, onnxruntime: runtime.engine.onnxruntime, node: 'browser' },
@@ -101,8 +109,8 @@ export async function fineTune(request: WebRequest, control: RunControl, host: W
       resolved,
       data: { source: dataset.source, kind: dataset.kind, note, fingerprints: fingerprints(pixels) },
       classes: dataset.classes.length,
-      student: backboneRecord(backbones.models.student),
-      teacher: backbones.models.teacher && backboneRecord(backbones.models.teacher),
+      student: backboneRecord(backbones.student),
+      teacher: backbones.teacher && backboneRecord(backbones.teacher),
     };
     const compiled = await loadPrograms(runtime.withThreads(1, replicas), plan, specs, prefixes, resolved);
     return await withRunLock(name, async () => {
@@ -116,9 +124,7 @@ export async function fineTune(request: WebRequest, control: RunControl, host: W
       }
       return train(stored, record, dataset.classes, { plan, compiled, microBatch, pixels, control });
     });
-  } finally {
-    await runtime.close();
-  }
+  });
 }
 
 /**
@@ -135,30 +141,39 @@ export function resume(name: string, sources: WebSources, control: RunControl, h
     const classes = await readClasses(stored, record.classes);
     const ended = await readResult(stored, record);
     if (ended) return { run: name, classes, ...ended };
-    const settings = planOf(record.settings);
-    const plan: RunPlan = { ...settings, cache: { ...settings.cache, folder: null } };
-    if (plan.models.student.scratch) {
+    const settings = planOfRun(record);
+    const planned: RunPlan = { ...settings, cache: { ...settings.cache, folder: null } };
+    if (planned.models.student.scratch) {
       throw new IdatError('run.scratch', `${name}: began with random weights; go on with it in a terminal`);
     }
     const { source } = record.data;
-    const backbones = await openBackbones(plan, sources.weights, control, record);
-    for (const [role, model] of Object.entries(backbones.models) as [Role, Backbone | null][]) {
-      const change = model && backboneChange(record[role]!, model);
-      if (!change) continue;
-      const what = `the ${role}'s weights are not those the run began with (${change})`;
-      throw new IdatError('run.changed', `${name}: ${what}; give the old file, or start a new run`);
-    }
-    const opened = await openWebDataset(await dataOf(sources.data, source, control), source, { seed: plan.splitSeed });
-    const split = await stored.text(SPLIT_FILE);
-    const dataset =
-      split === null ? opened : withSplitOf(name, opened, parseSplit(split, stored.pathOf(SPLIT_FILE))).dataset;
-    const pixels = await openPixels(dataset, plan, backbones.models, control);
-    checkData(name, record, fingerprints(pixels));
-    const runtime = await start({ ...plan, engine: { ...plan.engine, device: 'auto' } }, backbones.files, host);
-    try {
-      const specs = modelSpecs(plan.models, backbones.models, record.classes);
+    const files = new Map<string, Uint8Array>();
+    // a GPU of another kind than WebGPU's is none of a tab's
+    const device = record.resolved.device === 'webgpu' ? 'webgpu' : 'cpu';
+    return withRuntimeBeside(start(device, files, sources.onnxruntime, host), async (started) => {
+      const [backbones, given] = await Promise.all([
+        openBackbones(planned, sources.weights, files, control, record),
+        dataOf(sources.data, source, control),
+      ]);
+      for (const [role, model] of Object.entries(backbones) as [Role, Backbone | null][]) {
+        const change = model && backboneChange(record[role]!, model);
+        if (!change) continue;
+        const what = `the ${role}'s weights are not those the run began with (${change})`;
+        throw new IdatError('run.changed', `${name}: ${what}; give the old file, or start a new run`);
+      }
+      const opened = await openWebDataset(given, source, {
+        seed: planned.splitSeed,
+      });
+      const split = await stored.text(SPLIT_FILE);
+      const dataset =
+        split === null ? opened : withSplitOf(name, opened, parseSplit(split, stored.pathOf(SPLIT_FILE))).dataset;
+      const pixels = await openPixels(dataset, planned, backbones, control);
+      checkData(name, record, fingerprints(pixels));
+      const runtime = await started;
+      const plan = await withInt8Range(planned, runtime);
+      const specs = modelSpecs(plan.models, backbones, record.classes);
       const { microBatch } = record.resolved;
-      const replicas = Math.min(record.resolved.replicas ?? MAX_REPLICAS, replicasHere(backbones.files, host));
+      const replicas = Math.min(record.resolved.replicas ?? MAX_REPLICAS, replicasHere(device, files, host));
       const resolved = { microBatch };
       const compiled = await loadPrograms(
         runtime.withThreads(1, replicas),
@@ -168,9 +183,7 @@ export function resume(name: string, sources: WebSources, control: RunControl, h
         resolved,
       );
       return await train(stored, record, classes, { plan, compiled, microBatch, pixels, control });
-    } finally {
-      await runtime.close();
-    }
+    });
   });
 }
 
@@ -191,39 +204,34 @@ async function train(
   return { run: stored.name, classes, ...result };
 }
 
-interface OpenedBackbones {
-  readonly models: Pair<Backbone>;
-  /** Their bytes, by the path that programs call them by. */
-  readonly files: ReadonlyMap<string, Uint8Array>;
-}
-
+/** @param files gets their bytes, by the path that programs call them by */
 async function openBackbones(
-  { models: { student, teacher } }: RunPlan,
+  { models }: RunPlan,
   weights: WebSources['weights'],
+  files: Map<string, Uint8Array>,
   control: RunControl,
   record: RunRecord | null,
-): Promise<OpenedBackbones> {
-  const files = new Map<string, Uint8Array>();
-  const models = { student, teacher };
-  const opened: Partial<Record<Role, Backbone | null>> = { teacher: null };
-  for (const role of ['student', 'teacher'] as const) {
-    const model = models[role];
-    if (!model) continue;
-    if (model.firstBlocks !== null) {
-      opened[role] = taken(opened.student!, model);
-      continue;
-    }
-    const file = weights[role];
-    if (file === undefined) {
-      const what = `weights.${role}: the file of ${model.name} is missing`;
-      throw new IdatError('backbone.absent', `${what}; give its bytes or its address`);
-    }
-    const path = pathOf(model.name);
-    const bytes = files.get(path) ?? (await bytesOf(file, path, control));
-    files.set(path, bytes);
-    opened[role] = taken(await openBackbone(bytes, model, record?.[role] ?? null), model);
+): Promise<Pair<Backbone>> {
+  const own = ROLES.filter((role) => models[role] && models[role].firstBlocks === null);
+  for (const role of own) {
+    if (weights[role] !== undefined) continue;
+    const what = `weights.${role}: the file of ${models[role]!.name} is missing`;
+    throw new IdatError('backbone.absent', `${what}; give its bytes or its address`);
   }
-  return { models: { student: opened.student!, teacher: opened.teacher! }, files };
+  const fetching = new Map<string, Promise<Uint8Array>>(); // both may be of the same file
+  for (const role of own) {
+    const path = pathOf(models[role]!.name);
+    if (!fetching.has(path)) fetching.set(path, bytesOf(weights[role]!, path, control));
+  }
+  await Promise.all([...fetching].map(async ([path, bytes]) => files.set(path, await bytes)));
+  const open = async (role: Role) => {
+    const model = models[role]!;
+    return taken(await openBackbone(files.get(pathOf(model.name))!, model, record?.[role] ?? null), model);
+  };
+  const student = await open('student');
+  if (!models.teacher) return { student, teacher: null };
+  const shares = models.teacher.firstBlocks !== null;
+  return { student, teacher: shares ? taken(student, models.teacher) : await open('teacher') };
 }
 
 async function openPixels(
@@ -260,11 +268,32 @@ async function openPixels(
   }
 }
 
-const start = (plan: RunPlan, files: ReadonlyMap<string, Uint8Array>, { connect }: WebHost): Promise<Runtime> =>
-  startWebRuntime({ connect, files, device: plan.engine.device });
+/**
+ * Starts the runtime while files are fetched and pictures are decoded, none of which waits for it, and closes it in the end.
+ * @param action is given the runtime to come
+ */
+async function withRuntimeBeside<T>(
+  starting: Promise<Runtime>,
+  action: (started: Promise<Runtime>) => Promise<T>,
+): Promise<T> {
+  starting.catch(() => {}); // told where it is waited for
+  try {
+    return await action(starting);
+  } finally {
+    void starting.then((runtime) => runtime.close()).catch(() => {});
+  }
+}
+
+const start = (
+  device: Device,
+  files: ReadonlyMap<string, Uint8Array>,
+  onnxruntime: string | undefined,
+  { connect }: WebHost,
+): Promise<Runtime> => startWebRuntime({ connect, files, device, onnxruntime });
 
 /** As many copies as there are processors for and as small weights allow; they change no number. */
-function replicasHere(files: ReadonlyMap<string, Uint8Array>, { cores }: WebHost): number {
+function replicasHere(device: Provider, files: ReadonlyMap<string, Uint8Array>, { cores }: WebHost): number {
+  if (device === 'webgpu') return 1; // all would wait for the same adapter
   const bytes = [...files.values()].reduce((sum, { length }) => sum + length, 0);
   return Math.max(1, Math.min(cores, MAX_REPLICAS, Math.floor(WEIGHTS_OF_ALL_REPLICAS / bytes)));
 }

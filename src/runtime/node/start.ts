@@ -13,7 +13,15 @@ import { usableCores } from '../../files/node/usable-cores.js';
 import type { Program } from '../../graph/emit.js';
 import { checkFeeds, replicated } from '../copies.js';
 import type { ProfiledRun } from '../kernel-times.js';
-import type { Compile, Device, ProfiledSession, Provider, Runtime, Session } from '../runtime.js';
+import {
+  type Compile,
+  type Device,
+  formsOf,
+  type ProfiledSession,
+  type Provider,
+  type Runtime,
+  type Session,
+} from '../runtime.js';
 import { checkWebGpu } from './check-webgpu.js';
 import type { Reply, Request, RunOutcome } from './protocol.js';
 import { onnxruntimeVersion } from './versions.js';
@@ -71,9 +79,12 @@ function runtimeOf(workers: Workers, device: Provider, threads: number, replicas
       withWeightFile(async (sink) => {
         const program = await compile(sink);
         return program && loadCopies(await workers.first(replicas), program, threads);
-      })) as Runtime['load'],
+      }, formsOf(device))) as Runtime['load'],
     loadProfiled: (compile) =>
-      withWeightFile(async (sink) => load((await workers.first(1))[0]!, await compile(sink), threads, true)),
+      withWeightFile(
+        async (sink) => load((await workers.first(1))[0]!, await compile(sink), threads, true),
+        formsOf(device),
+      ),
     close: () => workers.close(),
   };
 }

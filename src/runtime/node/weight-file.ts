@@ -5,16 +5,21 @@ import { join } from 'node:path';
 import { IdatError } from '../../errors.js';
 import { identityText, thisProcess } from '../../files/node/process-identity.js';
 import type { WeightSink } from '../../graph/emit.js';
+import type { OnnxForms } from '../../graph/tensor.js';
 
 /** Weights start at multiples of this: what the runtime asks of a file it maps into memory. */
 const ALIGNMENT_BYTES = 4096;
 
 /**
  * Lends a file to compile into. It is removed in the end: a program that has been loaded keeps what it needs.
+ * @param forms what the device asks of programs
  * @throws IdatError `runtime.weights` when the temporary folder takes no more
  */
-export async function withWeightFile<T>(action: (sink: WeightSink) => Promise<T>): Promise<T> {
-  const file = createWeightFile();
+export async function withWeightFile<T>(
+  action: (sink: WeightSink) => Promise<T>,
+  forms: OnnxForms = 'usual',
+): Promise<T> {
+  const file = createWeightFile(forms);
   try {
     return await action(file);
   } finally {
@@ -22,7 +27,7 @@ export async function withWeightFile<T>(action: (sink: WeightSink) => Promise<T>
   }
 }
 
-function createWeightFile(): WeightSink & { remove(): void } {
+function createWeightFile(forms: OnnxForms): WeightSink & { remove(): void } {
   const folder = tmpdir();
   const fail = (error: unknown): never => {
     const { code } = error as NodeJS.ErrnoException;
@@ -42,6 +47,7 @@ function createWeightFile(): WeightSink & { remove(): void } {
   let end = 0;
   return {
     path,
+    forms,
     append(bytes) {
       const offset = Math.ceil(end / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
       try {

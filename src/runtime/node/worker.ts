@@ -88,8 +88,8 @@ async function load({ program, threads, profile }: Request & { kind: 'load' }): 
       interOpNumThreads: 1,
       executionMode: 'sequential',
       graphOptimizationLevel: 'all',
-      // one block planned for a whole run is much larger than what lives at any moment, and no faster
-      enableMemPattern: false,
+      // one block planned for a whole run is much larger than what lives at any moment, and no faster for the step of training
+      enableMemPattern: program.planned ?? false,
       logSeverityLevel: 3,
       ...(profileFolder !== null && { enableProfiling: true, profileFilePrefix: join(profileFolder, 'kernels') }),
       extra: { session: { model_external_initializers_file_folder_path: root } },

@@ -1,8 +1,11 @@
-/** ONNX Runtime for the Web: WebAssembly on one thread. The only file that imports it. */
-import { env, InferenceSession, Tensor } from 'onnxruntime-web/wasm';
+/** ONNX Runtime for the Web: WebAssembly on one thread, or WebGPU. The only file that imports it. */
+import * as wasmRuntime from 'onnxruntime-web/wasm';
 import { IdatError } from '../../errors.js';
 import type { Program } from '../../graph/emit.js';
 import type { Connection, Request, RunOutcome } from './protocol.js';
+import { loadWebGpu, type OnnxRuntimeWeb } from './webgpu.js';
+
+type InferenceSession = Awaited<ReturnType<OnnxRuntimeWeb['InferenceSession']['create']>>;
 
 interface Loaded {
   readonly session: InferenceSession;
@@ -17,18 +20,20 @@ export function openEngine(wasm?: string): Connection {
   const files = new Map<string, Uint8Array>();
   const sessions = new Map<number, Loaded>();
   let next = 0;
+  let ort: OnnxRuntimeWeb = wasmRuntime;
+  let executionProviders = ['wasm'];
   const load = async ({ program, computed }: Request & { kind: 'load' }): Promise<number> => {
     const externalData = program.files.map(({ location, path }) => {
       const data = path === computed?.path ? computed.bytes : files.get(path);
       if (data) return { path: location, data };
       throw new IdatError('runtime.load', `the program reads weights from ${path}, which the runtime was not given`);
     });
-    const session = await InferenceSession.create(program.model, {
-      executionProviders: ['wasm'],
+    const session = await ort.InferenceSession.create(program.model, {
+      executionProviders,
       executionMode: 'sequential',
       graphOptimizationLevel: 'all',
-      // one block planned for a whole run is much larger than what lives at any moment, and no faster
-      enableMemPattern: false,
+      // one block planned for a whole run is much larger than what lives at any moment, and no faster for the step of training
+      enableMemPattern: program.planned ?? false,
       logSeverityLevel: 3,
       externalData,
     });
@@ -38,17 +43,20 @@ export function openEngine(wasm?: string): Connection {
   const answer = async (request: Request): Promise<unknown> => {
     switch (request.kind) {
       case 'start':
+        if (request.device === 'webgpu') {
+          ort = await loadWebGpu(request.onnxruntime);
+          executionProviders = ['webgpu'];
+        } else if (wasm !== undefined) ort.env.wasm.wasmPaths = { wasm };
         // more threads would need a page that is isolated from others, and are slower than copies of a program
-        env.wasm.numThreads = 1;
-        if (wasm !== undefined) env.wasm.wasmPaths = { wasm };
-        return env.versions.web ?? env.versions.common;
+        ort.env.wasm.numThreads = 1;
+        return ort.env.versions.web ?? ort.env.versions.common;
       case 'file':
         files.set(request.path, request.bytes);
         return null;
       case 'load':
         return load(request);
       case 'run':
-        return run(sessions.get(request.session)!, request);
+        return run(ort, sessions.get(request.session)!, request);
       case 'release': {
         const loaded = sessions.get(request.session);
         sessions.delete(request.session);
@@ -73,8 +81,12 @@ export function openEngine(wasm?: string): Connection {
   };
 }
 
-async function run({ session, program }: Loaded, { feeds, shapes }: Request & { kind: 'run' }): Promise<RunOutcome> {
-  const inputs: Record<string, Tensor> = {};
+async function run(
+  { Tensor }: OnnxRuntimeWeb,
+  { session, program }: Loaded,
+  { feeds, shapes }: Request & { kind: 'run' },
+): Promise<RunOutcome> {
+  const inputs: Record<string, InstanceType<typeof Tensor>> = {};
   for (const [name, { shape, dtype }] of Object.entries(program.inputs)) {
     inputs[name] = new Tensor(dtype, feeds[name] as Float32Array, shapes[name] ?? shape);
   }

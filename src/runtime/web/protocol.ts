@@ -1,9 +1,10 @@
 /** What goes between the thread of the training loop and the Worker in which ONNX Runtime for the Web runs. */
 import type { Program } from '../../graph/emit.js';
-import type { Feed, Shapes } from '../runtime.js';
+import type { Feed, Provider, Shapes } from '../runtime.js';
 
 export type Request =
-  | { kind: 'start' }
+  /** @param onnxruntime address of onnxruntime-web's files, for a device that idat's own do not serve */
+  | { kind: 'start'; device: Provider; onnxruntime?: string | undefined }
   /** Hands over a file of weights, once for all programs that refer to it. */
   | { kind: 'file'; path: string; bytes: Uint8Array }
   /** @param computed the weights that compiling computed, which the program's files call `path` */

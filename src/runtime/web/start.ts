@@ -5,7 +5,16 @@
 import { IdatError } from '../../errors.js';
 import type { Program } from '../../graph/emit.js';
 import { checkFeeds, replicated } from '../copies.js';
-import type { Compile, Device, Engine, Runtime, Session } from '../runtime.js';
+import {
+  type Compile,
+  type Device,
+  type Engine,
+  formsOf,
+  type Provider,
+  type Runtime,
+  type Session,
+} from '../runtime.js';
+import { moved, moves, wrongMoves } from '../webgpu-check.js';
 import type { Connection, RunOutcome } from './protocol.js';
 import { computedWeights } from './weights.js';
 
@@ -15,37 +24,51 @@ export interface WebRuntimeOptions {
   /** The bytes of the files that programs refer to, by the path the backbones have. */
   readonly files: ReadonlyMap<string, Uint8Array>;
   readonly device?: Device;
+  /** Address of onnxruntime-web's files, which WebGPU needs. */
+  readonly onnxruntime?: string | undefined;
 }
 
 /**
  * Starts the runtime with one engine.
- * @throws IdatError `runtime.device` for a device that a tab does not have; `runtime.unloadable`
+ * @throws IdatError `runtime.device` for a device that the tab does not have, or that computes wrong numbers; `runtime.unloadable`
  */
 export async function startWebRuntime(options: WebRuntimeOptions): Promise<Runtime> {
-  const { device = 'auto' } = options;
-  if (device !== 'auto' && device !== 'cpu') {
-    const what = `device ${device}: idat trains on the processor in a browser tab`;
+  const { device: asked = 'auto' } = options;
+  if (asked === 'cuda') {
+    const what = 'device cuda: a browser tab has the processor and WebGPU';
     throw new IdatError('runtime.device', `${what}; the device cpu is always there`);
   }
-  const engines = new Engines(options);
+  const device = asked === 'auto' ? 'cpu' : asked;
+  const engines = new Engines(options, device);
   try {
     const onnxruntime = await engines.start();
-    return runtimeOf(engines, { onnxruntime, arch: 'wasm32', cpu: undefined }, 1);
+    const runtime = runtimeOf(engines, { onnxruntime, arch: 'wasm32', cpu: undefined }, device, 1);
+    await checkMoves(runtime);
+    return runtime;
   } catch (error) {
     engines.close();
     throw error;
   }
 }
 
-function runtimeOf(engines: Engines, engine: Engine, replicas: number): Runtime {
+/** Runs a first small program, for which the engine gets ready: its WebAssembly is fetched and compiled. */
+async function checkMoves(runtime: Runtime): Promise<void> {
+  const session = await runtime.load(moves);
+  const wrong = wrongMoves(await session.run({ x: moved() }));
+  await session.close();
+  if (wrong)
+    throw new IdatError('runtime.device', `device ${runtime.device}: ${wrong}; take another device or browser`);
+}
+
+function runtimeOf(engines: Engines, engine: Engine, device: Provider, replicas: number): Runtime {
   return {
     engine,
-    device: 'cpu',
+    device,
     threads: 1,
     replicas,
-    withThreads: (_, copies = 1) => runtimeOf(engines, engine, copies),
+    withThreads: (_, copies = 1) => runtimeOf(engines, engine, device, copies),
     load: (async (compile: Compile<Program | null>) => {
-      const sink = computedWeights();
+      const sink = computedWeights(formsOf(device));
       const program = await compile(sink);
       return program && loadCopies(engines, await engines.first(replicas), program, sink.bytes(), sink.path);
     }) as Runtime['load'],
@@ -63,15 +86,17 @@ async function loadCopies(
   bytes: Uint8Array | null,
   path: string,
 ): Promise<Session> {
-  const loaded: Session[] = [];
-  try {
-    for (const connection of connections) {
-      await engines.give(connection, program);
-      loaded.push(await load(connection, program, bytes && { path, bytes }));
-    }
-  } catch (error) {
+  // in several Workers at a time, as each is busy with its own
+  const loading = connections.map(async (connection) => {
+    await engines.give(connection, program);
+    return load(connection, program, bytes && { path, bytes });
+  });
+  const outcomes = await Promise.allSettled(loading);
+  const loaded = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed) {
     for (const session of loaded) await session.close();
-    throw error;
+    throw failed.reason;
   }
   return loaded.length === 1 ? loaded[0]! : replicated(loaded);
 }
@@ -102,21 +127,30 @@ async function load(
 /** The engines of a runtime, started when they are first needed, and which files each has. */
 class Engines {
   private readonly started: Connection[] = [];
+  /** The same, each when it has answered. */
+  private readonly ready: Promise<Connection>[] = [];
   private readonly given = new Map<Connection, Set<string>>();
 
-  constructor(private readonly options: WebRuntimeOptions) {}
+  constructor(
+    private readonly options: WebRuntimeOptions,
+    private readonly device: Provider,
+  ) {}
 
   /** Starts one more. @returns its version */
   async start(): Promise<string> {
     const connection = this.options.connect();
     this.started.push(connection);
     this.given.set(connection, new Set());
-    return (await connection.call({ kind: 'start' })) as string;
+    const { device } = this;
+    const version = connection.call({ kind: 'start', device, onnxruntime: this.options.onnxruntime });
+    this.ready.push(version.then(() => connection));
+    return (await version) as string;
   }
 
   async first(count: number): Promise<Connection[]> {
-    while (this.started.length < count) await this.start();
-    return this.started.slice(0, count);
+    const missing = Math.max(0, count - this.started.length);
+    await Promise.all(Array.from({ length: missing }, () => this.start()));
+    return Promise.all(this.ready.slice(0, count));
   }
 
   /** Hands over the files of a program that the engine does not have yet. */

@@ -1,5 +1,6 @@
 /** Weights that are computed when a program is compiled, in memory until the program is loaded. */
 import type { WeightSink } from '../../graph/emit.js';
+import type { OnnxForms } from '../../graph/tensor.js';
 
 /** What programs call them. No file has this name: the paths of weights in a tab end in an extension. */
 const PATH = 'idat-computed-weights';
@@ -10,11 +11,13 @@ export interface ComputedWeights extends WeightSink {
   bytes(): Uint8Array | null;
 }
 
-export function computedWeights(): ComputedWeights {
+/** @param forms what the device asks of programs */
+export function computedWeights(forms: OnnxForms): ComputedWeights {
   const parts: Uint8Array[] = [];
   let end = 0;
   return {
     path: PATH,
+    forms,
     append(bytes) {
       const offset = end;
       parts.push(bytes.slice()); // what is appended may be a view of something that goes on changing

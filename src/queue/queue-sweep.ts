@@ -1,0 +1,460 @@
+/**
+ * A sweep whose runs other machines make: each goes into the queue as a job, and comes back as a directory. The sweep may be
+ * stopped, killed and started again: what is in the queue stays there, and what has ended meanwhile is fetched.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { IdatError } from '../errors.js';
+import { finishedHere, type RunStatus } from '../experiments/schedule.js';
+import {
+  type PreparedSweep,
+  type SweepControl,
+  type SweepOutcome,
+  type SweepParts,
+  withResults,
+} from '../experiments/sweep.js';
+import { sha256OfFiles } from '../files/node/sha256.js';
+import { parseQueueUrl } from './address.js';
+import { dropBlob, putBlob, touchBlob } from './blobs.js';
+import { thisBuild } from './build.js';
+import { connect, type Engine, type JobQueue, loadEngine, PREFIX, type RedisClient } from './engine.js';
+import { mixedMachines, writeFetched } from './fetched-run.js';
+import { type Job, jobId, travelling } from './job.js';
+import { deviceOf, laneOf } from './lane.js';
+import { patiently, unless } from './patience.js';
+import { noteLane, type QueueSnapshot, SnapshotReader } from './snapshot.js';
+import { RunStore, storeKey } from './store.js';
+import { type Wanted, WantedSources } from './wanted.js';
+import { MAX_ATTEMPTS } from './worker.js';
+
+export interface QueueSweepOptions {
+  /** `redis://HOST:PORT` or `rediss://…`; user and password may stand in the environment. */
+  readonly queue: string;
+  /** Lower ones come first, among all sweeps of the queue; default 100. */
+  readonly priority?: number;
+  /** Data sets and checkpoints of up to so many bytes reach workers through the queue's store; default 64 MiB, 0: none. */
+  readonly carryBytes?: number;
+}
+
+export interface QueueSweepControl extends SweepControl {
+  /** Told every second how the whole queue stands. */
+  readonly onSnapshot?: (snapshot: QueueSnapshot) => void;
+  /** Told what is worth knowing, in a sentence. */
+  readonly onNote?: (text: string) => void;
+}
+
+const CARRY_BYTES = 64 * 2 ** 20;
+const PRIORITY = 100;
+/** So many jobs of a sweep lie in the queue at a time: a server's memory holds them all. */
+const WINDOW = 5000;
+const BULK = 500;
+/** A disk and a network are kept busy by a few. */
+const FETCHED_AT_ONCE = 8;
+const LOOK_MS = 1000;
+/** How often it is looked whether the server has lost jobs. */
+const RECONCILE_MS = 30_000;
+const REFRESH_MS = 3600_000;
+/** Before a run that failed is offered again; doubled each time. */
+const BACKOFF_MS = 5000;
+
+/** A run that lies in the queue. */
+interface Queued {
+  readonly status: RunStatus;
+  readonly job: Job;
+  readonly wanted: Wanted;
+  readonly id: string;
+  readonly lane: string;
+}
+
+/**
+ * Makes all runs of a sweep by the workers of a queue.
+ * @throws IdatError `config.queue`, `queue.missing`, `queue.connect`; `sweep.interrupted` when the signal stopped it
+ */
+export async function runQueueSweep(
+  prepared: PreparedSweep,
+  options: QueueSweepOptions,
+  control: QueueSweepControl = {},
+): Promise<SweepOutcome> {
+  const address = parseQueueUrl(options.queue, process.env);
+  const engine = await loadEngine();
+  const redis = await connect(engine, address);
+  const total = prepared.statuses.length;
+  const stopped = (done: number) =>
+    `stopped with ${done} of ${total} runs done; the others stay in the queue, and the same command fetches them`;
+  try {
+    return await withResults(prepared, control, stopped, async (parts) => {
+      const sweep = new QueueSweep(prepared, options, control, parts, engine, redis, address.name);
+      try {
+        await sweep.run();
+      } catch (error) {
+        if (!parts.signal.aborted) throw error;
+      } finally {
+        await sweep.close();
+      }
+    });
+  } finally {
+    redis.disconnect();
+  }
+}
+
+/**
+ * Takes what a sweep has in the queue out of it again; runs that are under way come to their end for nobody.
+ * @returns how many
+ */
+export async function withdrawSweep(prepared: PreparedSweep, options: QueueSweepOptions): Promise<number> {
+  const address = parseQueueUrl(options.queue, process.env);
+  const engine = await loadEngine();
+  const redis = await connect(engine, address);
+  try {
+    const id = await readSweepId(prepared.out);
+    return id === null ? 0 : await withdraw(engine, redis, address.name, id);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+class QueueSweep {
+  private readonly store: RunStore;
+  private readonly queues = new Map<string, JobQueue>();
+  private readonly queued = new Map<string, Queued>();
+  private readonly snapshots: SnapshotReader;
+  private readonly build = thisBuild();
+  private readonly carried = new Set<string>();
+  private sweep = '';
+  private sources!: WantedSources;
+  private folder = '';
+  private modules: Job['modules'] = [];
+  private waitsFor = '';
+
+  constructor(
+    private readonly prepared: PreparedSweep,
+    private readonly options: QueueSweepOptions,
+    private readonly control: QueueSweepControl,
+    private readonly parts: SweepParts,
+    private readonly engine: Engine,
+    private readonly redis: RedisClient,
+    private readonly queue: string,
+  ) {
+    this.store = new RunStore(redis, queue);
+    this.snapshots = new SnapshotReader(engine, redis, queue);
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.parts;
+    this.sweep = await sweepIdOf(this.prepared.out);
+    this.folder = await mkdtemp(join(tmpdir(), 'idat-sweep-'));
+    this.sources = new WantedSources(this.folder, this.options.carryBytes ?? CARRY_BYTES, {
+      signal,
+      onProgress: (event) => event.kind === 'note' && this.control.onNote?.(event.text),
+    });
+    for (const path of this.prepared.modules) {
+      this.modules.push({ name: basename(path), sha256: await sha256OfFiles([path]) });
+    }
+    const waiting = this.prepared.statuses.filter(({ state }) => state === 'waiting');
+    let [reconciled, refreshed] = [performance.now(), performance.now()];
+    while (!signal.aborted) {
+      await this.fill(waiting);
+      await this.fetchEnded();
+      await this.look();
+      if (waiting.length === 0 && this.queued.size === 0) break;
+      const now = performance.now();
+      if (now - reconciled > RECONCILE_MS) {
+        reconciled = now;
+        await this.reconcile();
+      }
+      if (now - refreshed > REFRESH_MS) {
+        refreshed = now;
+        for (const hash of this.carried) await touchBlob(this.redis, this.queue, hash).catch(() => {});
+      }
+      await sleep(LOOK_MS, undefined, { signal }).catch(() => {});
+    }
+    if (!signal.aborted) await this.clearUp();
+  }
+
+  async close(): Promise<void> {
+    await this.snapshots.close();
+    for (const queue of this.queues.values()) await queue.close().catch(() => {});
+    if (this.folder !== '') await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** Puts as many runs into the queue as it should hold. */
+  private async fill(waiting: RunStatus[]): Promise<void> {
+    while (waiting.length > 0 && this.queued.size < WINDOW && !this.parts.signal.aborted) {
+      const batch: Queued[] = [];
+      while (batch.length < BULK && waiting.length > 0 && this.queued.size + batch.length < WINDOW) {
+        const made = await this.queuedOf(waiting.shift()!);
+        if (made) batch.push(made);
+        if (this.parts.signal.aborted) break;
+      }
+      for (const one of batch) this.queued.set(one.id, one);
+      await this.submit(batch);
+    }
+  }
+
+  /** A run as a job; null where it is finished, or cannot be made. */
+  private async queuedOf(status: RunStatus): Promise<Queued | null> {
+    const { run } = status;
+    try {
+      const before = await finishedHere(status);
+      const refused = before ? null : await this.parts.refuse(run);
+      if (refused) throw refused;
+      const wanted = await this.sources.of(run);
+      const job: Job = {
+        ...{ format: 'idat-job-1' as const, sweep: this.sweep, name: run.name, modules: this.modules },
+        settings: travelling(run.request as unknown as Record<string, unknown>),
+        ...{ images: wanted.images, student: wanted.student, teacher: wanted.teacher },
+      };
+      const lane = laneOf(this.queue, this.build.key, deviceOf(run.settings));
+      const queued = { status, job, wanted, lane, id: jobId(job) };
+      if (!before) return queued;
+      this.settle(status, before);
+      await this.waiting(() => this.store.drop(queued.id, this.sweep));
+      return null;
+    } catch (error) {
+      if (!(error instanceof IdatError)) throw error;
+      if (this.parts.signal.aborted) return null;
+      this.fail(status, error);
+      return null;
+    }
+  }
+
+  /** A job that is there is not put there twice; one that was given up is opened again. */
+  private async submit(batch: readonly Queued[]): Promise<void> {
+    for (const { wanted } of batch) {
+      for (const { blob, path } of wanted.carried) {
+        if (this.carried.has(blob.sha256)) continue;
+        await this.waiting(() => putBlob(this.redis, this.queue, this.sweep, path, blob));
+        this.carried.add(blob.sha256);
+      }
+    }
+    const open: Queued[] = [];
+    for (const one of batch) {
+      const ending = await this.waiting(() => this.store.ending(one.id));
+      if (ending !== null && ending !== 'done') {
+        const queue = await this.queueOf(one.lane);
+        await this.waiting(() => queue.remove(one.id));
+      }
+      if (await this.waiting(() => this.store.reopen(one.id, this.sweep))) open.push(one);
+      else await this.fetch(one);
+    }
+    await this.add(open);
+  }
+
+  private async add(batch: readonly Queued[]): Promise<void> {
+    for (const lane of new Set(batch.map((one) => one.lane))) {
+      const queue = await this.queueOf(lane);
+      const jobs = batch
+        .filter((one) => one.lane === lane)
+        .map(({ id, job }) => ({
+          name: 'run',
+          data: job,
+          opts: {
+            jobId: id,
+            priority: this.options.priority ?? PRIORITY,
+            attempts: MAX_ATTEMPTS + 1, // who makes it decides when it is given up
+            backoff: { type: 'exponential' as const, delay: BACKOFF_MS },
+            removeOnComplete: true as const,
+          },
+        }));
+      await this.waiting(() => queue.addBulk(jobs));
+    }
+  }
+
+  private async queueOf(lane: string): Promise<JobQueue> {
+    const known = this.queues.get(lane);
+    if (known) return known;
+    const queue = new this.engine.Queue(lane, { connection: this.redis, prefix: PREFIX });
+    queue.on('error', () => {});
+    this.queues.set(lane, queue);
+    await this.waiting(() => noteLane(this.redis, this.queue, lane));
+    return queue;
+  }
+
+  private async fetchEnded(): Promise<void> {
+    const ended = await this.waiting(() => this.store.ended(this.sweep));
+    const own = ended.flatMap((id) => this.queued.get(id) ?? []);
+    for (let at = 0; at < own.length && !this.parts.signal.aborted; at += FETCHED_AT_ONCE) {
+      await Promise.all(own.slice(at, at + FETCHED_AT_ONCE).map((one) => this.fetch(one)));
+    }
+  }
+
+  /** Brings a run home, or its failure. */
+  private async fetch(one: Queued): Promise<void> {
+    const { status, id, job, wanted } = one;
+    const ending = await this.waiting(() => this.store.ending(id));
+    if (ending === null) return;
+    this.queued.delete(id);
+    try {
+      if (ending !== 'done') {
+        const { code, message, worker } = ending.parked;
+        throw new IdatError(
+          code,
+          worker === '' ? message : `${message} (worker ${worker}; the same command tries again)`,
+        );
+      }
+      const files = await this.waiting(() => this.store.files(id));
+      const history = await this.waiting(() => this.store.history(id));
+      const result = await writeFetched(status, job, wanted, files, history);
+      const mixed = mixedMachines(history);
+      if (mixed !== null) this.control.onNote?.(`${status.run.name}: ${mixed}`);
+      this.settle(status, result);
+      await this.waiting(() => this.store.forget(id, this.sweep));
+    } catch (error) {
+      if (!(error instanceof IdatError)) throw error;
+      this.fail(status, error);
+      // what could not be written here stays there for the next start; what is not the run goes
+      const isOurs = /^(files\.|run\.(directory|locked))/.test(error.code);
+      if (ending === 'done' && !isOurs) await this.waiting(() => this.store.drop(id, this.sweep));
+    }
+  }
+
+  /** What workers say of this sweep's runs, and of themselves. */
+  private async look(): Promise<void> {
+    try {
+      const snapshot = await this.snapshots.read();
+      const signs = snapshot.workers;
+      const going = new Map(signs.flatMap(({ runs }) => runs.map((run) => [run.id, run] as const)));
+      for (const { status, id } of this.queued.values()) {
+        const run = going.get(id);
+        const state = run ? 'running' : 'waiting';
+        if (!run && status.state === state) continue;
+        Object.assign(status, { state, ...(run && { fraction: run.fraction, secondsLeft: run.secondsLeft }) });
+        this.parts.onChange(status);
+      }
+      this.control.onSnapshot?.(snapshot);
+      this.tellOfWorkers(signs);
+    } catch {
+      // a server that is away is waited for where something depends on it
+    }
+  }
+
+  private tellOfWorkers(signs: QueueSnapshot['workers']): void {
+    const lanes = new Set([...this.queued.values()].map(({ lane }) => lane));
+    const own = signs.filter(({ lane }) => lanes.has(lane));
+    const lacks = [...new Set(own.flatMap((sign) => sign.lacks))].sort();
+    let text = '';
+    if (this.queued.size > 0 && own.length === 0) {
+      const others = [...new Set(signs.map(({ build, device }) => `${build} for ${device}`))];
+      const there = others.length === 0 ? 'none is there' : `those that are there have ${others.join('; ')}`;
+      text = `waiting for a worker with ${this.build.says}: ${there}`;
+    } else if (lacks.length > 0 && !own.some(({ runs }) => runs.length > 0)) text = `workers lack: ${lacks.join('; ')}`;
+    if (text !== '' && text !== this.waitsFor) this.control.onNote?.(text);
+    this.waitsFor = text;
+  }
+
+  /**
+   * A server that was restarted without all it had is given the jobs again; those that are there are left. What another
+   * process of this sweep has fetched meanwhile is done.
+   */
+  private async reconcile(): Promise<void> {
+    const byLane = new Map<string, Queued[]>();
+    for (const one of this.queued.values()) byLane.set(one.lane, [...(byLane.get(one.lane) ?? []), one]);
+    for (const [lane, own] of byLane) {
+      const counts = await (await this.queueOf(lane))
+        .getJobCounts('waiting', 'prioritized', 'active', 'delayed', 'failed')
+        .catch(() => null);
+      if (!counts || Object.values(counts).reduce((a, b) => a + b, 0) >= own.length) continue;
+      const missing: Queued[] = [];
+      for (const one of own) if (!(await this.isFetched(one))) missing.push(one);
+      for (let at = 0; at < missing.length; at += BULK) await this.add(missing.slice(at, at + BULK));
+    }
+  }
+
+  private async isFetched({ id, status }: Queued): Promise<boolean> {
+    if (!(await this.waiting(() => this.store.isFetched(id)))) return false;
+    const result = await finishedHere(status);
+    if (!result) {
+      await this.waiting(() => this.store.reopen(id, this.sweep));
+      return false;
+    }
+    this.queued.delete(id);
+    this.settle(status, result);
+    return true;
+  }
+
+  /** What only this sweep had put there. */
+  private async clearUp(): Promise<void> {
+    for (const hash of this.carried) await dropBlob(this.redis, this.queue, this.sweep, hash).catch(() => {});
+    await this.redis.call('DEL', storeKey(this.queue, 'ended', this.sweep)).catch(() => {});
+  }
+
+  private get patience() {
+    return {
+      signal: this.parts.signal,
+      onWait: (why: string) => this.control.onNote?.(`the queue's server does not obey (${why}); waiting for it`),
+    };
+  }
+  private waiting<T>(action: () => Promise<T>): Promise<T> {
+    return unless(this.parts.signal, patiently(action, this.patience));
+  }
+
+  private settle(status: RunStatus, result: NonNullable<RunStatus['result']>): void {
+    Object.assign(status, { state: 'done', result, fraction: 1, secondsLeft: 0 });
+    this.parts.onChange(status);
+  }
+  private fail(status: RunStatus, error: IdatError): void {
+    Object.assign(status, { state: 'failed', error, secondsLeft: null });
+    this.parts.onChange(status);
+  }
+}
+
+const FILE = 'queue.json';
+const SweepFile = z.object({ format: z.literal('idat-queue-sweep-1'), sweep: z.uuid() });
+
+async function readSweepId(out: string): Promise<string | null> {
+  const text = await readFile(join(out, FILE), 'utf8').catch(() => '');
+  try {
+    return SweepFile.safeParse(JSON.parse(text)).data?.sweep ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** By which a sweep finds its jobs again. Of two processes that begin at once the first one's holds. */
+async function sweepIdOf(out: string): Promise<string> {
+  const known = await readSweepId(out);
+  if (known !== null) return known;
+  const sweep = randomUUID();
+  const text = `${JSON.stringify({ format: 'idat-queue-sweep-1', sweep })}\n`;
+  try {
+    await writeFile(join(out, FILE), text, { flag: 'wx' });
+    return sweep;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const other = await readSweepId(out);
+    if (other !== null) return other;
+    throw new IdatError(
+      'queue.sweep',
+      `${join(out, FILE)}: is no file of a sweep; remove it, or choose another folder`,
+    );
+  }
+}
+
+/** All jobs of a sweep, whatever has become of them. */
+async function withdraw(engine: Engine, redis: RedisClient, queue: string, sweep: string): Promise<number> {
+  let count = 0;
+  const store = new RunStore(redis, queue);
+  const lanes = (await redis.call('SMEMBERS', storeKey(queue, 'lanes'))) as string[];
+  for (const lane of lanes) {
+    const jobs = new engine.Queue(lane, { connection: redis, prefix: PREFIX });
+    jobs.on('error', () => {});
+    let cursor = '0';
+    do {
+      const scan = ['SCAN', cursor, 'MATCH', `${PREFIX}:${lane}:${sweep}-*`, 'COUNT', '1000'] as const;
+      const [next, keys] = (await redis.call(...scan)) as [string, string[]];
+      cursor = next;
+      for (const key of keys) {
+        const id = key.slice(`${PREFIX}:${lane}:`.length);
+        if (id.includes(':')) continue; // what belongs to a job
+        count += await jobs.remove(id);
+        await store.drop(id, sweep);
+      }
+    } while (cursor !== '0');
+    await jobs.close().catch(() => {});
+  }
+  return count;
+}
