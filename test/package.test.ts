@@ -86,6 +86,15 @@ describe('the packed files', () => {
     expect(licences).toContain('Copyright (c) Microsoft Corporation');
   });
 
+  it('hold the page of idat serve, each of its files once', () => {
+    const page = JSON.parse(readFileSync(join(installed, 'dist/page/files.json'), 'utf8')) as { from: string }[];
+    expect(page.map(({ from }) => from).filter((from) => !paths.includes(from))).toEqual([]);
+    expect(readFileSync(join(installed, 'dist/page/LICENSES.txt'), 'utf8')).toMatch(/^preact, MIT$/m);
+    const written = idat('serve', '--write', 'site');
+    expect(written.stderr).toBe('');
+    expect(readdirSync(join(project, 'site')).sort()).toContain('index.html');
+  });
+
   it('lie in known places', () => {
     const places = new Set(paths.map((path) => path.split('/')[0]));
     expect([...places].sort()).toEqual(
@@ -111,12 +120,14 @@ describe('the packed files', () => {
   });
 
   it('are built from the sources, and all of them', () => {
-    const compiled = (path: string) => /^dist\/(?!browser\/|studio\/assets\/).*\.js$/.test(path);
+    const compiled = (path: string) => /^dist\/(?!browser\/|studio\/assets\/|page\/(?!node\/)).*\.js$/.test(path);
     const built = paths.filter(compiled).map((path) => path.slice(5, -3));
     const sources = (readdirSync(join(repository, 'src'), { recursive: true }) as string[])
       .map((path) => path.replaceAll('\\', '/'))
-      // the studio's page is handed on as it is bundled
-      .filter((path) => /\.ts$/.test(path) && !/\.test\.ts$|(^|\/)testing\/|^studio\/page\//.test(path));
+      // pages are handed on as they are bundled
+      .filter(
+        (path) => /\.ts$/.test(path) && !/\.test\.ts$|(^|\/)testing\/|^studio\/page\/|^page\/(?!node\/)/.test(path),
+      );
     expect(paths.filter((path) => path.startsWith('dist/studio/assets/'))).toHaveLength(2);
     expect(built.sort()).toEqual(sources.map((path) => path.slice(0, -3)).sort());
   });

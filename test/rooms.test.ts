@@ -44,6 +44,8 @@ const ORDER = [
   'experiments',
   'analysis',
   'analysis/node',
+  'page',
+  'page/node',
   'export',
   'verify',
   'bench',
@@ -85,6 +87,7 @@ const TAB = [
   'browser.ts',
   'analysis',
   'studio/page',
+  'page',
 ];
 /** Packages that run anywhere. */
 const ANYWHERE = /^(pure-rand|zod|@bufbuild\/protobuf|echarts|umap-js|onnxruntime-web|fflate|preact)(\/|$)/;

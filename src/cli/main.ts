@@ -23,6 +23,7 @@ import { recipes } from './commands/recipes.js';
 import { reportOf } from './commands/report.js';
 import { resumeRun } from './commands/resume.js';
 import { runs } from './commands/runs.js';
+import { servePictures } from './commands/serve.js';
 import { studio } from './commands/studio.js';
 import { sweep } from './commands/sweep.js';
 import { train } from './commands/train.js';
@@ -47,6 +48,7 @@ const commands = [
   runs,
   compare,
   data,
+  servePictures,
   sweep,
   worker,
   studio,

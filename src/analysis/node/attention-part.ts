@@ -5,11 +5,11 @@ import { preprocess } from '../../data/preprocess.js';
 import { IdatError } from '../../errors.js';
 import { argmax, probabilities } from '../../statistics/index.js';
 import type { Role } from '../../step/roles.js';
+import { type ObservedImage, observeAttention } from '../observe-images.js';
 import { overlay, pictureOf } from '../pictures.js';
 import { drawSheet, type Tile } from '../sheet.js';
 import { ending } from '../style.js';
 import { addressOf } from './encode.js';
-import { type ObservedImage, observeAttention } from './observe-images.js';
 import type { Found, Subject } from './subject.js';
 
 /** Test images that are shown where none are chosen. */

@@ -5,7 +5,7 @@ import type { TestImages } from '../../runs/test-images.js';
 import type { Answers } from '../../statistics/index.js';
 import { ROLES, type Role } from '../../step/roles.js';
 import { pixelInputs } from '../../train/inputs.js';
-import { observeAll, type Source } from './observe-images.js';
+import { observeAll, type Source } from '../observe-images.js';
 
 /** What one analysis found. */
 export interface Found {

@@ -1,16 +1,16 @@
 /** What a run's models make of images: logits, features, and for chosen ones their attention. */
-import { blocks } from '../../backbones/architecture.js';
-import { normaliseInto } from '../../data/preprocess.js';
-import { IdatError } from '../../errors.js';
-import type { Shape } from '../../graph/tensor.js';
-import { pixelsOf } from '../../image-size.js';
-import type { Runtime, Session } from '../../runtime/runtime.js';
-import type { Answers } from '../../statistics/index.js';
-import type { CompileOptions } from '../../step/compile.js';
-import type { ModelSpec, TrainableLayout } from '../../step/model.js';
-import { attentionOutput, buildObserved } from '../../step/observe.js';
-import { evaluationBatch, refuseDiverged } from '../../train/evaluate.js';
-import type { ModelInputs } from '../../train/inputs.js';
+import { blocks } from '../backbones/architecture.js';
+import { normaliseInto } from '../data/preprocess.js';
+import { IdatError } from '../errors.js';
+import type { Shape } from '../graph/tensor.js';
+import { pixelsOf } from '../image-size.js';
+import type { Runtime, Session } from '../runtime/runtime.js';
+import type { Answers } from '../statistics/index.js';
+import type { CompileOptions } from '../step/compile.js';
+import type { ModelSpec, TrainableLayout } from '../step/model.js';
+import { attentionOutput, buildObserved } from '../step/observe.js';
+import { evaluationBatch, refuseDiverged } from '../train/evaluate.js';
+import type { ModelInputs } from '../train/inputs.js';
 import {
   type AttentionMaps,
   attentionMaps,
@@ -18,7 +18,7 @@ import {
   type BlockAttention,
   type Reader,
   readerOf,
-} from '../attention.js';
+} from './attention.js';
 
 /** A loaded program that shows what is inside. */
 interface Observed {

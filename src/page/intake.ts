@@ -1,0 +1,131 @@
+/** Pictures coming in: from folders, archives and files to what is kept, and where they belong. */
+import { imageFormat } from '../data/image-format.js';
+import { jpegFacts } from '../data/jpeg-header.js';
+import { turnOfPng } from '../data/png.js';
+import { sha256 } from '../files/sha256.js';
+import type { Picture } from './project.js';
+import type { Unpacked } from './run-protocol.js';
+
+/** Files up to this are kept as they are; larger ones are made smaller, so that a hundred photographs fit. */
+const KEPT_BYTES = 500_000;
+/** What idat reads as this browser does; the rest is written anew. */
+const KEPT_TYPES: Readonly<Record<string, (bytes: Uint8Array) => boolean>> = {
+  'image/jpeg': (bytes) => {
+    const facts = imageFormat(bytes) === 'jpeg' ? jpegFacts(bytes) : null;
+    return facts?.ends === true && facts.components !== 4;
+  },
+  'image/png': (bytes) => imageFormat(bytes) === 'png' && turnOfPng(bytes) <= 1,
+};
+const LONGER_SIDE = 640;
+const QUALITY = 0.92;
+
+const isPicture = (name: string): boolean => /\.(jpe?g|png|webp|gif|avif|bmp|jfif)$/i.test(name);
+const isZip = ({ name, type }: File): boolean => /\.zip$/i.test(name) || type === 'application/zip';
+
+/** What was dropped or chosen, by the folder that directly holds it. */
+export interface Incoming {
+  readonly folder: string;
+  readonly name: string;
+  readonly blob: Blob;
+}
+
+export interface Gathered {
+  readonly files: Incoming[];
+  /** Sentences about what could not be taken. */
+  readonly problems: string[];
+}
+
+/** Files that were chosen in a dialogue, a folder's among them. */
+export async function fromFiles(files: readonly File[], unpack: Unpack): Promise<Gathered> {
+  const placed = files.map((file) => ({ file, folder: file.webkitRelativePath.split('/').at(-2) ?? '' }));
+  return gather(placed, unpack);
+}
+
+type Unpack = (zip: Blob) => Promise<readonly Unpacked[]>;
+
+/** What was dropped, with all that lies in its folders. */
+export async function fromDrop(transfer: DataTransfer, unpack: Unpack): Promise<Gathered> {
+  // entries are gone once the event is over: they are asked for before anything is waited for
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.() ?? null);
+  const loose = [...transfer.files];
+  if (entries.every((entry) => entry === null)) return fromFiles(loose, unpack);
+  const found: { file: File; folder: string }[] = [];
+  for (const entry of entries) if (entry) await walk(entry, '', found);
+  return gather(found, unpack);
+}
+
+async function walk(entry: FileSystemEntry, folder: string, found: { file: File; folder: string }[]): Promise<void> {
+  if (entry.name.startsWith('.') || entry.name === '__MACOSX') return;
+  if (entry.isFile) {
+    const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
+    found.push({ file, folder });
+    return;
+  }
+  const reader = (entry as FileSystemDirectoryEntry).createReader();
+  for (;;) {
+    // a reader gives a hundred at a time
+    const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
+    if (some.length === 0) return;
+    for (const one of some) await walk(one, entry.name, found);
+  }
+}
+
+async function gather(found: readonly { file: File; folder: string }[], unpack: Unpack): Promise<Gathered> {
+  const files: Incoming[] = [];
+  const problems: string[] = [];
+  let others = 0;
+  for (const { file, folder } of found) {
+    if (isZip(file)) {
+      try {
+        const unpacked = await unpack(file);
+        if (unpacked.length === 0) problems.push(`${file.name} holds no pictures.`);
+        const own = file.name.replace(/\.zip$/i, '');
+        files.push(...unpacked.map((one) => ({ ...one, folder: one.folder || own })));
+      } catch (error) {
+        problems.push(`${file.name}: ${(error as Error).message}.`);
+      }
+    } else if (isPicture(file.name) || file.type.startsWith('image/'))
+      files.push({ folder, name: file.name, blob: file });
+    else others++;
+  }
+  if (others > 0)
+    problems.push(
+      `${others} ${others === 1 ? 'file is no picture and was' : 'files are no pictures and were'} passed over.`,
+    );
+  return { files, problems };
+}
+
+/** @returns the picture as it is kept; null where this browser cannot read it */
+export async function prepared(
+  { name, blob }: Pick<Incoming, 'name' | 'blob'>,
+  classId: string,
+  recording: string | null = null,
+): Promise<Picture | null> {
+  const kept = await fitting(blob);
+  if (!kept) return null;
+  const id = await sha256(`${classId} ${await sha256(new Uint8Array(await kept.arrayBuffer()))}`);
+  return { id, classId, name, recording, blob: kept, added: Date.now() };
+}
+
+async function fitting(blob: Blob): Promise<Blob | null> {
+  const bitmap = await createImageBitmap(blob).catch(() => null);
+  if (!bitmap) return null;
+  try {
+    if (blob.size <= KEPT_BYTES) {
+      const bytes = new Uint8Array(await blob.arrayBuffer());
+      const [type] = Object.entries(KEPT_TYPES).find(([, fits]) => fits(bytes)) ?? [];
+      if (type !== undefined) return new Blob([bytes], { type });
+    }
+    const scale = Math.min(1, LONGER_SIDE / Math.max(bitmap.width, bitmap.height));
+    const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
+    const canvas = new OffscreenCanvas(width!, height!);
+    const context = canvas.getContext('2d', { alpha: false })!;
+    context.fillStyle = '#fff';
+    context.fillRect(0, 0, width!, height!);
+    context.imageSmoothingQuality = 'high';
+    context.drawImage(bitmap, 0, 0, width!, height!);
+    return await canvas.convertToBlob({ type: 'image/jpeg', quality: QUALITY });
+  } finally {
+    bitmap.close();
+  }
+}

@@ -1,0 +1,51 @@
+/** What goes between the page and the Worker that opens runs. */
+import type { RunResult } from '../settings/record.js';
+
+/** Pixels of a canvas, as `getImageData` gives them. */
+export interface Rgba {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8ClampedArray;
+}
+
+/** A run that is open: what it tells apart and what it came to. */
+export interface OpenedRun {
+  readonly classes: readonly string[];
+  /** Null where it has not ended. */
+  readonly result: RunResult | null;
+  /** Name of the frozen model. */
+  readonly student: string;
+}
+
+/** What a model makes of a picture. */
+export interface Seen {
+  /** Of each class. */
+  readonly probabilities: readonly number[];
+  /** log Σ exp(logit): the less, the stranger the picture. */
+  readonly familiarity: number;
+  /** How what the head reads shares its attention over the picture, row by row. */
+  readonly attention: { readonly grid: readonly [rows: number, columns: number]; readonly shares: readonly number[] };
+}
+
+/** A file of an archive, by the folder that directly holds it; `''` where none does. */
+export interface Unpacked {
+  readonly folder: string;
+  readonly name: string;
+  readonly blob: Blob;
+}
+
+/** What the Worker does, by name. */
+export interface RunCalls {
+  /** @param student its weights, or their address */
+  open: { args: [run: string, student: Blob | string]; value: OpenedRun };
+  see: { args: [picture: Blob | Rgba]; value: Seen };
+  /** The student as ONNX, held against the engine on these pictures. */
+  onnx: { args: [pictures: readonly Blob[]]; value: Blob };
+  unpack: { args: [zip: Blob]; value: readonly Unpacked[] };
+}
+export type RunCallName = keyof RunCalls;
+
+export type RunRequest = {
+  [Name in RunCallName]: { id: number; name: Name; args: RunCalls[Name]['args'] };
+}[RunCallName];
+export type RunReply = { id: number; value: unknown } | { id: number; code: string | null; error: string };
