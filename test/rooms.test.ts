@@ -120,7 +120,7 @@ const sourceOf = (path: string): string => {
 function importsOf(file: string, text: string): Import[] {
   const found = [
     ...text.matchAll(/^\s*(?:import|export)\s+(type\s+)?(?:[\w*$\s{},]*?\sfrom\s+)?'([^']+)'/gm),
-    ...text.matchAll(/()\bimport\(\s*['"`]([^'"`]+)['"`]/g),
+    ...text.matchAll(/()(?<!\btypeof )\bimport\(\s*['"`]([^'"`]+)['"`]/g),
   ];
   return found.map(([, type, name]) => {
     const inner = name!.startsWith('.');
@@ -212,6 +212,7 @@ describe('this test itself', () => {
     ]);
     expect(imports("const d = await import('node:fs');")).toEqual(['node:fs']);
     expect(imports("export type { E } from '../e.js';")).toEqual(['e.ts']);
+    expect(imports("type F = typeof import('f');")).toEqual([]);
   });
   it('sees what Node alone has, but not words of that name', () => {
     for (const bad of ['process.env', 'Buffer.from(x)', 'f(setImmediate)']) expect(bad).toMatch(NODE_GLOBALS);
