@@ -47,9 +47,9 @@ interface Gpu {
 
 /** Why WebGPU cannot be used; null where it can. */
 async function noAdapter(): Promise<string | null> {
-  const { gpu } = navigator as { gpu?: Gpu };
+  const { gpu } = (globalThis.navigator ?? {}) as { gpu?: Gpu };
   if (!gpu)
-    return isSecureContext
+    return globalThis.isSecureContext !== false
       ? 'this browser has no WebGPU'
       : 'browsers offer WebGPU to pages from https or localhost alone';
   const adapter = await gpu.requestAdapter().catch(() => null);
