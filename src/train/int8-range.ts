@@ -9,7 +9,7 @@ type Compiled = { readonly compile: CompilePlan };
 
 /**
  * The plan with the range that a new run begins with, or that the run it is of began with.
- * @throws IdatError `runtime.int8` where the run has weights whose products overflow here: with others it would not be the same run
+ * @throws IdatError `runtime.int8`; `runtime.int8-range` where the run has weights whose products overflow here: with others it would not be the same run
  */
 export async function withInt8Range<P extends Compiled>(plan: P, runtime: Runtime): Promise<P> {
   const { frozen, int8Largest: begun } = plan.compile;
@@ -18,7 +18,7 @@ export async function withInt8Range<P extends Compiled>(plan: P, runtime: Runtim
   if (begun === undefined) return withRange(plan, here);
   if (begun <= here) return plan;
   const what = `the run's 8-bit weights reach ±${begun}, and products of more than ±${here} overflow on this processor`;
-  throw new IdatError('runtime.int8', `${what}; it can go on where it began, or a new run begin here`);
+  throw new IdatError('runtime.int8-range', `${what}; it can go on where it began, or a new run begin here`);
 }
 
 /**

@@ -3,8 +3,10 @@ import * as wasmRuntime from 'onnxruntime-web/wasm';
 import { IdatError } from '../../errors.js';
 import type { Program } from '../../graph/emit.js';
 import type { Connection, Request, RunOutcome } from './protocol.js';
-import { loadWebGpu, type OnnxRuntimeWeb } from './webgpu.js';
+import { loadWebGpu } from './webgpu.js';
 
+/** What of ONNX Runtime for the Web an engine needs; all its builds have it. */
+type OnnxRuntimeWeb = Pick<typeof wasmRuntime, 'env' | 'InferenceSession' | 'Tensor'>;
 type InferenceSession = Awaited<ReturnType<OnnxRuntimeWeb['InferenceSession']['create']>>;
 
 interface Loaded {
@@ -44,7 +46,7 @@ export function openEngine(wasm?: string): Connection {
     switch (request.kind) {
       case 'start':
         if (request.device === 'webgpu') {
-          ort = await loadWebGpu(request.onnxruntime);
+          ort = (await loadWebGpu(request.onnxruntime)) as OnnxRuntimeWeb;
           executionProviders = ['webgpu'];
         } else if (wasm !== undefined) ort.env.wasm.wasmPaths = { wasm };
         // more threads would need a page that is isolated from others, and are slower than copies of a program

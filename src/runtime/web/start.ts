@@ -143,7 +143,9 @@ class Engines {
     this.given.set(connection, new Set());
     const { device } = this;
     const version = connection.call({ kind: 'start', device, onnxruntime: this.options.onnxruntime });
-    this.ready.push(version.then(() => connection));
+    const ready = version.then(() => connection);
+    ready.catch(() => {}); // told below
+    this.ready.push(ready);
     return (await version) as string;
   }
 

@@ -1,9 +1,6 @@
 /** ONNX Runtime's build with WebGPU, from where the page has it: with its 27 MB of WebAssembly it is no part of idat's package. */
 import { IdatError } from '../../errors.js';
 
-/** What of ONNX Runtime for the Web an engine needs; all its builds have it. */
-export type OnnxRuntimeWeb = Pick<typeof import('onnxruntime-web/wasm'), 'env' | 'InferenceSession' | 'Tensor'>;
-
 /** In the folder `dist` of onnxruntime-web, beside the WebAssembly that it fetches. */
 const BUILD = 'ort.webgpu.min.mjs';
 /** Others compute wrong numbers on WebGPU without a word: they have older kernels. */
@@ -13,10 +10,11 @@ const refused = (what: string, cause?: unknown) =>
   new IdatError('runtime.device', `device webgpu: ${what}; the device cpu is always there`, { cause });
 
 /**
+ * @returns its module, which has what all builds have
  * @param address of the folder `dist` of onnxruntime-web, or of its build for WebGPU
  * @throws IdatError `runtime.device` where the browser has no adapter, or the address is none; `runtime.unloadable`
  */
-export async function loadWebGpu(address: string | undefined): Promise<OnnxRuntimeWeb> {
+export async function loadWebGpu(address: string | undefined): Promise<unknown> {
   const problem = await noAdapter();
   if (problem !== null) throw refused(problem);
   if (address === undefined) {
@@ -26,7 +24,7 @@ export async function loadWebGpu(address: string | undefined): Promise<OnnxRunti
   }
   const url = scriptOf(address);
   try {
-    return (await import(/* @vite-ignore */ url)) as OnnxRuntimeWeb;
+    return await import(/* @vite-ignore */ url);
   } catch (error) {
     const what = `ONNX Runtime's build for WebGPU could not be loaded from ${url} (${(error as Error).message})`;
     const advice = "serve the folder dist of onnxruntime-web from the page's own origin, and give its address";
@@ -47,9 +45,9 @@ interface Gpu {
 
 /** Why WebGPU cannot be used; null where it can. */
 async function noAdapter(): Promise<string | null> {
-  const { gpu } = navigator as { gpu?: Gpu };
+  const { gpu } = (globalThis.navigator ?? {}) as { gpu?: Gpu };
   if (!gpu)
-    return isSecureContext
+    return globalThis.isSecureContext !== false
       ? 'this browser has no WebGPU'
       : 'browsers offer WebGPU to pages from https or localhost alone';
   const adapter = await gpu.requestAdapter().catch(() => null);
