@@ -59,7 +59,8 @@ export class App {
       );
     }
     if (!project.run) return;
-    const there = await listRuns().catch((): string[] => []);
+    const there = await listRuns().catch((error: unknown) => this.problem(error));
+    if (!there) return;
     if (!there.includes(project.run.name)) {
       const { before } = project.run;
       const run = before && there.includes(before.name) ? before : null;
