@@ -34,8 +34,8 @@ describe('the server', () => {
       (await ask(server.url, ...asked)).status;
     expect(await status('/')).toBe(200);
     expect(await status('/', { host: `localhost:${port}`, origin: `http://localhost:${port}` })).toBe(200);
-    expect(await status('/', { host: 'evil.example' })).toBe(421);
-    expect(await status('/', { host: `evil.example:${port}` })).toBe(421);
+    expect(await status('/', { host: 'evil.example' })).toBe(403);
+    expect(await status('/', { host: `evil.example:${port}` })).toBe(403);
     expect(await status('/page.js', { origin: 'http://evil.example' })).toBe(403);
     expect(await status('/page.js', { origin: 'null' })).toBe(403);
     for (const path of ['/../../package.json', '/%2e%2e/package.json', '/files.json', '/node/server.js', '/models']) {

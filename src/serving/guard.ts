@@ -39,7 +39,7 @@ export interface GuardOptions {
   readonly hosts: () => ReadonlySet<string>;
   /** What must be known to be let in; null lets everybody in who reaches the server. */
   readonly token: string | null;
-  /** Name of the cookie that keeps the token; one for each server, as ports of one machine share their cookies. */
+  /** Name of the cookie that keeps the token, if there is one; one for each server, as ports of one machine share their cookies. */
   readonly cookie: () => string;
   /** `Content-Security-Policy` of all answers that say nothing else. */
   readonly policy: string;

@@ -2,10 +2,8 @@
 import { type ServerType, serve } from '@hono/node-server';
 import { Hono } from 'hono';
 import { IdatError } from '../../errors.js';
+import { guard, knownHosts, LOOPBACK } from '../../serving/guard.js';
 import { contentOf, siteFiles } from './site.js';
-
-/** Nobody from another machine reaches it. */
-const LOOPBACK = '127.0.0.1';
 
 const TYPES: Readonly<Record<string, string>> = {
   html: 'text/html; charset=utf-8',
@@ -18,26 +16,23 @@ const TYPES: Readonly<Record<string, string>> = {
   webmanifest: 'application/manifest+json',
 };
 
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "style-src 'self'",
+  "img-src 'self' blob: data:",
+  "media-src 'self' blob:",
+  "connect-src 'self'",
+  "worker-src 'self'",
+  "manifest-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
 const HEADERS = {
-  'content-security-policy': [
-    "default-src 'none'",
-    "script-src 'self' 'wasm-unsafe-eval'",
-    "style-src 'self'",
-    "img-src 'self' blob: data:",
-    "media-src 'self' blob:",
-    "connect-src 'self'",
-    "worker-src 'self'",
-    "manifest-src 'self'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ].join('; '),
-  'cross-origin-opener-policy': 'same-origin',
   'cross-origin-embedder-policy': 'require-corp',
-  'cross-origin-resource-policy': 'same-origin',
   'permissions-policy': 'camera=(self), microphone=(), geolocation=()',
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
   'cache-control': 'no-cache',
 } as const;
 
@@ -55,14 +50,9 @@ export interface PageServer {
 export async function servePage(port: number): Promise<PageServer> {
   const files = new Map((await siteFiles()).map((file) => [file.path, file]));
   const app = new Hono();
-  let own = new Set<string>();
+  let own: ReadonlySet<string> = new Set();
+  app.use(guard({ hosts: () => own, token: null, cookie: () => '', policy: POLICY }));
   app.use(async (context, next) => {
-    const { host = '', origin } = { host: context.req.header('host'), origin: context.req.header('origin') };
-    // another name for this machine is how a stranger's page would reach it
-    if (!own.has(host)) return context.text('This server answers to its own address alone.', 421);
-    if (origin !== undefined && !own.has(origin.replace(/^http:\/\//, ''))) {
-      return context.text('This server answers no other pages.', 403);
-    }
     await next();
     for (const [name, value] of Object.entries(HEADERS)) context.res.headers.set(name, value);
   });
@@ -89,7 +79,7 @@ export async function servePage(port: number): Promise<PageServer> {
       throw noPort(error);
     }));
   const address = started.address() as { port: number };
-  own = new Set([LOOPBACK, 'localhost'].map((name) => `${name}:${address.port}`));
+  own = knownHosts(LOOPBACK, address.port);
   return {
     url: `http://${LOOPBACK}:${address.port}/`,
     asAsked: wanted !== null,
