@@ -116,6 +116,8 @@ export interface RunDetail {
   /** The command that does it again; null where none does. */
   readonly command: string | null;
   readonly resumeCommand: string;
+  /** The command that has another process of this machine save and stop; null where none is at work. */
+  readonly stopCommand: string | null;
   /** Settings as the form takes them. */
   readonly settings: Readonly<Record<string, unknown>>;
   readonly analyses: readonly ShownAnalysis[];

@@ -38,6 +38,12 @@ export function RunsView() {
   const [selection, setSelection] = useState(keptSelection);
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
   const [most, setMost] = useState(PAGE_ROWS);
+  const [, tick] = useState(0);
+  // how long ago something was goes on by itself
+  useEffect(() => {
+    const timer = setInterval(() => tick((n) => n + 1), 30_000);
+    return () => clearInterval(timer);
+  }, []);
   const change = (part: Partial<Selection>) => setSelection((before) => ({ ...before, ...part }));
   useEffect(() => sessionStorage.setItem(KEY, JSON.stringify(selection)), [selection]);
   const all = rows();
@@ -83,7 +89,10 @@ export function RunsView() {
               </button>
             </div>
           ) : (
-            <Table groups={groups} selection={selection} picked={picked} pick={pick} change={change} most={most} />
+            <Table
+              {...{ groups, selection, picked, pick, change, most }}
+              pickAll={(names) => setPicked(new Set(names))}
+            />
           )}
           {all.length > most && groups.length > 0 && (
             <p class="note">
@@ -225,6 +234,7 @@ interface TableProps {
   readonly selection: Selection;
   readonly picked: ReadonlySet<string>;
   readonly pick: (name: string) => void;
+  readonly pickAll: (names: readonly string[]) => void;
   readonly change: (part: Partial<Selection>) => void;
   readonly most: number;
 }
@@ -239,7 +249,8 @@ const HEADS: readonly (readonly [order: Order, title: string])[] = [
   ['changed', 'changed'],
 ];
 
-function Table({ groups, selection, picked, pick, change, most }: TableProps) {
+function Table({ groups, selection, picked, pick, pickAll, change, most }: TableProps) {
+  const all = groups.flatMap(({ rows: own }) => own.map(({ run }) => run.name));
   const { order, descending } = selection;
   const sortBy = (by: Order) =>
     change({ order: by, descending: by === order ? !descending : by === 'changed' || by === 'accuracy' });
@@ -251,7 +262,12 @@ function Table({ groups, selection, picked, pick, change, most }: TableProps) {
         <thead>
           <tr>
             <th scope="col">
-              <span class="hidden">choose</span>
+              <input
+                type="checkbox"
+                aria-label="Choose all that are shown"
+                checked={all.length > 0 && all.every((name) => picked.has(name))}
+                onChange={(event) => pickAll(event.currentTarget.checked ? all : [])}
+              />
             </th>
             {HEADS.map(([by, title]) => (
               <th scope="col" key={by} aria-sort={order === by ? (descending ? 'descending' : 'ascending') : 'none'}>
