@@ -112,7 +112,11 @@ function importsOf(file: string, text: string): Import[] {
   ];
   return found.map(([, type, name]) => {
     const inner = name!.startsWith('.');
-    const path = inner ? relative(src, normalize(join(src, dirname(file), name!))).split(sep).join('/') : name!;
+    const path = inner
+      ? relative(src, normalize(join(src, dirname(file), name!)))
+          .split(sep)
+          .join('/')
+      : name!;
     return { target: inner ? sourceOf(path) : path, inner, typeOnly: type !== undefined };
   });
 }
