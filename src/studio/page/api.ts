@@ -28,8 +28,7 @@ export interface ShownRun {
   readonly changed: string;
 }
 
-export const JOB_KINDS = ['train', 'resume', 'sweep', 'analyse', 'export', 'report'] as const;
-export type JobKind = (typeof JOB_KINDS)[number];
+export type JobKind = 'train' | 'resume' | 'sweep' | 'analyse' | 'export' | 'report';
 
 /** Something that was begun from the page. */
 export interface ShownJob {
