@@ -211,6 +211,12 @@ describe('the form', () => {
     expect(plan).toMatch(/name: alone\n.*name: taught\n {4}teacher: vit_nano/s);
     const alone = await check({ data: pictures, settings: {}, sweep });
     expect(alone.issues).toMatchObject([{ field: 'teacher' }]);
+    mkdirSync(join(runs, 'both'));
+    writeFileSync(join(runs, 'both', 'plan.yaml'), plan!);
+    expect((await check({ data: pictures, settings, sweep })).issues).toEqual([]);
+    const other = await check({ data: pictures, settings, sweep: { ...sweep, seeds: [3] } });
+    expect(other.issues).toMatchObject([{ field: 'sweep.name' }]);
+    rmSync(join(runs, 'both'), { recursive: true });
   });
 
   it('reads what is typed as the settings’ types', () => {

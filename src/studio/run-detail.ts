@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IdatError } from '../errors.js';
 import { madeAnalyses, madePictures } from '../export/run-pictures.js';
+import { holderHere } from '../files/node/lock.js';
 import { sidesOf } from '../image-size.js';
 import { fullAccuracy, worstClasses } from '../report/accuracy.js';
 import { inlineDrawing } from '../report/drawing.js';
@@ -10,6 +11,7 @@ import { recipe } from '../report/recipe.js';
 import { lastName, repeatCommand, shellWord } from '../report/repeat-command.js';
 import type { Picture } from '../report/run-page.js';
 import { PageColours } from '../report/theme.js';
+import { RUN_LOCK } from '../runs/claim-directory.js';
 import type { ListedRun } from '../runs/list-runs.js';
 import { type OpenedRun, openRun } from '../runs/open-run.js';
 import { canonical } from '../settings/config.js';
@@ -41,10 +43,17 @@ export async function runDetail(listed: ListedRun, typed: (path: string) => stri
     card: cardOf(run),
     command: repeatCommand(record.settings, typed),
     resumeCommand: `idat resume ${shellWord(typed(listed.dir))}`,
+    stopCommand: await stopCommand(listed.dir),
     settings: formSettings(run),
     analyses: await madeAnalyses(run),
     hasReport: await isReport(run),
   };
+}
+
+/** A training that is asked to end by the system saves first. */
+async function stopCommand(dir: string): Promise<string | null> {
+  const pid = await holderHere(join(dir, RUN_LOCK));
+  return pid === null ? null : `kill ${pid}`;
 }
 
 const number = (value: number): string => value.toLocaleString('en');

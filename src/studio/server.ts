@@ -50,7 +50,12 @@ export async function serveStudio(folder: string, options: ServeStudioOptions = 
     guard({ hosts: () => knownHosts(host, bound, names), token, cookie: () => `idat-studio-${bound}`, policy: POLICY }),
   );
   app.route('/', routesOf(studio));
-  const server = createAdaptorServer({ fetch: app.fetch, serverOptions: { headersTimeout: HEADERS_MS } }) as Server;
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    // other code of this process has the platform's own
+    overrideGlobalObjects: false,
+    serverOptions: { headersTimeout: HEADERS_MS },
+  }) as Server;
   try {
     bound = await listen(server, host, port);
   } catch (error) {

@@ -22,7 +22,7 @@ import { OpenClassifiers } from './open-classifiers.js';
 import type { ExportForm, LiveStep, Predicted, ShownJob, ShownRun, StudioEvent, TrainForm } from './page/api.js';
 import { StudioFolder, shownRun } from './studio-folder.js';
 import type { Task } from './task-process.js';
-import { askedBy, freePlace, planPath } from './train-form.js';
+import { askedBy, planPath, takePlace } from './train-form.js';
 import { type UploadLimits, Uploads } from './uploads.js';
 
 export interface StudioOptions {
@@ -128,8 +128,7 @@ export class Studio {
       await writeFileAtomic(planPath(asked.out), asked.text);
       return this.startSweep(planPath(asked.out));
     }
-    const dir = await freePlace(this.folder, asked.base);
-    await mkdir(dir); // so that the next one is called otherwise
+    const dir = await takePlace(this.folder, asked.base);
     return this.jobs.add({
       ...{ kind: 'train', about: this.folder.nameOf(dir)!, command: asked.command(this.folder.typed(dir)) },
       work: async (control) => {

@@ -156,6 +156,8 @@ td.wide .strip{height:26px}
 .notes .tools{margin:0 0 .5rem}
 .written{white-space:pre-wrap;max-width:46rem}
 .notes form .actions{margin-top:.5rem}
+.jumps{display:flex;flex-wrap:wrap;gap:0 .4rem;margin:.9rem 0 -.3rem -.5rem}
+.two+.stack,.stack+.stack{margin-top:1rem}
 .aside-title{margin-bottom:.6rem}
 .removed{margin-top:2rem}
 .wide-table td,.wide-table th{white-space:nowrap}

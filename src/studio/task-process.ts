@@ -25,7 +25,7 @@ answerParent(async (task: Task, control): Promise<string> => {
     case 'export': {
       const { checked, licence } = await exportRun(task.dir, { ...task.options, ...control });
       const { same, images, on } = checked;
-      return `names the same class as the training engine on ${same} of ${images} images of ${on}. ${licence.join(' ')}`;
+      return `Names the same class as the training engine on ${same} of ${images} images of ${on}. ${licence.join(' ')}`;
     }
   }
 });

@@ -1,4 +1,5 @@
 /** The form of a training: the settings' own records as fields, and what is asked for as a run or a sweep. */
+import { mkdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { stringify } from 'yaml';
 import { z } from 'zod';
@@ -180,8 +181,13 @@ async function askedSweep(
     ...(alone && { rows: [{ name: 'alone' }, { name: 'taught', ...taught }], against: 'alone' }),
     grid: { ...vary, seed: seeds },
   };
-  const runs = expandPlan(checkPlan(plan)).length;
-  return { kind: 'sweep', plan, out, runs, text: stringify(plan) };
+  const text = stringify(plan);
+  const before = await readFile(planPath(out), 'utf8').catch(() => text);
+  if (before !== text) {
+    const message = 'a sweep of this name has another plan; choose another name, or go on with it as it is';
+    throw wrong([{ path: ['sweep', 'name'], code: 'taken', message }]);
+  }
+  return { kind: 'sweep', plan, out, runs: expandPlan(checkPlan(plan)).length, text };
 }
 
 const isTaught = (name: string): boolean => {
@@ -228,6 +234,21 @@ function fieldOfCode(code: string): string | null {
 }
 
 export const planPath = (out: string): string => join(out, 'plan.yaml');
+
+/** Makes the first folder of the kind that is not there. */
+export async function takePlace(folder: StudioFolder, base: string): Promise<string> {
+  for (;;) {
+    const out = await freePlace(folder, base);
+    try {
+      await mkdir(out);
+      return out;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EEXIST') continue; // somebody else was faster
+      throw new IdatError('run.directory', `${out}: cannot make this folder (${code}); check its access rights`);
+    }
+  }
+}
 
 /** The first folder of the kind that is not there. */
 export async function freePlace(folder: StudioFolder, base: string): Promise<string> {

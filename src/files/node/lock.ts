@@ -73,6 +73,12 @@ export async function isHeld(path: string): Promise<boolean> {
   return last !== null && Date.now() - last < (isHere(identity) ? SILENCE_MS.here : SILENCE_MS.away);
 }
 
+/** The process that seems to hold a lock, where it is one of this machine's; null where nobody does, or somebody elsewhere. */
+export async function holderHere(path: string): Promise<number | null> {
+  const identity = parseIdentity(await readHolder(path).catch(() => ''));
+  return identity && fateOf(identity) === 'alive' ? identity.pid : null;
+}
+
 /** @returns false when there is one already */
 async function create(path: string): Promise<boolean> {
   const handle = await open(path, 'wx').catch((error: NodeJS.ErrnoException) => {

@@ -28,8 +28,7 @@ export interface ShownRun {
   readonly changed: string;
 }
 
-export const JOB_KINDS = ['train', 'resume', 'sweep', 'analyse', 'export', 'report'] as const;
-export type JobKind = (typeof JOB_KINDS)[number];
+export type JobKind = 'train' | 'resume' | 'sweep' | 'analyse' | 'export' | 'report';
 
 /** Something that was begun from the page. */
 export interface ShownJob {
@@ -116,6 +115,8 @@ export interface RunDetail {
   /** The command that does it again; null where none does. */
   readonly command: string | null;
   readonly resumeCommand: string;
+  /** The command that has another process of this machine save and stop; null where none is at work. */
+  readonly stopCommand: string | null;
   /** Settings as the form takes them. */
   readonly settings: Readonly<Record<string, unknown>>;
   readonly analyses: readonly ShownAnalysis[];

@@ -7,19 +7,10 @@ import { ask, messageOf } from './ask.js';
 import { clock, percent } from './format.js';
 import { store } from './store.js';
 
-const STATES: Readonly<Record<ShownState, string>> = {
-  finished: 'finished',
-  running: 'running',
-  stopped: 'stopped',
-  damaged: 'damaged',
-  waiting: 'waiting',
-  failed: 'failed',
-};
-
 export const State = ({ state }: { state: ShownState }) => (
   <span class={`state ${state}`}>
     <i aria-hidden="true" />
-    {STATES[state]}
+    {state}
   </span>
 );
 

@@ -23,6 +23,7 @@ export function RunTry({ run }: { run: ShownRun }) {
       const named = await ask<Predicted>('api/run/predict', { method: 'POST', query: { run: run.name }, body: blob });
       setProblem(named.error);
       setAnswer(named.error === null ? named : null);
+      if (named.error !== null) setPicture(null); // it is none
     } catch (error) {
       setProblem(messageOf(error));
       setAnswer(null);

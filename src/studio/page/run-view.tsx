@@ -42,11 +42,36 @@ export function RunView({ name }: { name: string }) {
     <>
       <Head run={run} detail={detail} />
       <Hero run={run} detail={detail} job={job} step={own?.step ?? null} left={own?.secondsLeft ?? null} />
+      {detail && <Jumps run={run} detail={detail} />}
       {problem !== null && run.state !== 'damaged' && <p class="note warn">{problem}</p>}
       <RunNotes key={name} run={run} />
       <Curves epochs={own?.epochs ?? []} step={own?.step ?? null} />
       {detail && <Below run={run} detail={detail} />}
     </>
+  );
+}
+
+/** To the parts of a long page. */
+function Jumps({ run, detail }: { run: ShownRun; detail: RunDetail }) {
+  const parts: (readonly [id: string, title: string] | false)[] = [
+    (run.progress?.epochs ?? 0) > 0 && ['curves', 'Curves'],
+    ['repeat', 'Command'],
+    (run.progress?.epochs ?? 0) > 0 && ['pictures', 'Pictures'],
+    run.result !== null && ['try', 'Try it'],
+    detail.byClass.length > 0 && ['classes', 'Classes'],
+    run.result !== null && ['export', 'Export'],
+    ['card', 'Model card'],
+  ];
+  return (
+    <nav class="jumps" aria-label="Parts of this page">
+      {parts
+        .filter((part) => part !== false)
+        .map(([id, title]) => (
+          <button key={id} type="button" class="quiet" onClick={() => document.getElementById(id)?.scrollIntoView()}>
+            {title}
+          </button>
+        ))}
+    </nav>
   );
 }
 
@@ -283,7 +308,9 @@ function withStep(
 }
 
 function Below({ run, detail }: { run: ShownRun; detail: RunDetail }) {
-  const { command, resumeCommand, byClass, card, facts } = detail;
+  const { command, resumeCommand, stopCommand, byClass, card, facts } = detail;
+  const job = jobOn(run.name);
+  const elsewhere = run.state === 'running' && job?.state !== 'running';
   return (
     <>
       <Section id="repeat" title="How to do it again">
@@ -299,6 +326,14 @@ function Below({ run, detail }: { run: ShownRun; detail: RunDetail }) {
               <Command text={resumeCommand} label="Command that goes on with the run" />
             </>
           )}
+          {elsewhere && (
+            <p class="note">
+              {stopCommand === null
+                ? 'Another machine is at work on it: stop it where it was started.'
+                : 'Another process of this machine is at work on it, which saves when it is asked to stop:'}
+            </p>
+          )}
+          {elsewhere && stopCommand !== null && <Command text={stopCommand} label="Command that stops the run" />}
           <Facts facts={facts} />
         </div>
       </Section>
