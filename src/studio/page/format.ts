@@ -26,6 +26,7 @@ export function ago(iso: string, now = Date.now()): string {
 
 /** The last step of a run's name, and those before it. */
 export function nameParts(name: string): { readonly last: string; readonly before: string } {
-  const at = name.lastIndexOf('/');
+  const end = name.replace(/\/seed-\d+$/, ''); // a seed alone tells nothing of a run
+  const at = end.lastIndexOf('/');
   return { last: name.slice(at + 1), before: at < 0 ? '' : name.slice(0, at) };
 }
