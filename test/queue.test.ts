@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { queueLines } from '../src/cli/queue-view.js';
 import type { SweepPlan } from '../src/experiments/plan.js';
 import { prepareSweep, sweep } from '../src/experiments/sweep.js';
 import { parseQueueUrl } from '../src/queue/address.js';
@@ -98,6 +99,30 @@ it('the pace is that of the last quarter of an hour', () => {
   const ends = [100, 99, 98, 97, 50].map((at_) => ({ at: at_ * minute, ms: 1000 }));
   expect(paceOf(ends, 100 * minute)).toBeCloseTo(60);
   expect(paceOf(ends.slice(0, 1), 100 * minute)).toBe(null);
+});
+
+it('a queue is told in lines as wide as the terminal', () => {
+  const run = { id: 'x', name: 'pets/kl/seed-1', fraction: 0.5, secondsLeft: 60 };
+  const worker = {
+    name: 'ada',
+    lane: 'l',
+    build: 'b',
+    device: 'cpu',
+    cores: 2,
+    slots: 2,
+    done: 3,
+    runs: [run],
+    lacks: [],
+  };
+  const idle = { ...worker, name: 'bob', runs: [], lacks: ['the images of \u001b[31mpets'] };
+  const counts = { waiting: 7, running: 1, setAside: 2, parked: 1 };
+  const lines = queueLines({ counts, workers: [idle, worker], perHour: 12.3, secondsLeft: 3600 }, 100);
+  expect(lines[0]).toBe('queue: 1 running, 7 waiting, 2 set aside, 1 given up, 12 an hour, about 1:00:00 left');
+  expect(lines[1]).toBe('  ada (cpu, 1/2, 3 done)  pets/kl/seed-1 50%');
+  expect(lines[2]).toContain('bob (cpu, 0/2, 3 done)  lacks the images of');
+  for (const line of queueLines({ counts, workers: [worker], perHour: null, secondsLeft: null }, 30)) {
+    expect(line.length).toBeLessThanOrEqual(30);
+  }
 });
 
 if (SERVER === null) console.warn('neither redis-server nor valkey-server is installed: queues are not tried');
