@@ -19,7 +19,7 @@ import {
 } from '../experiments/sweep.js';
 import { sha256OfFiles } from '../files/node/sha256.js';
 import { parseQueueUrl } from './address.js';
-import { dropBlob, putBlob, touchBlob } from './blobs.js';
+import { blobsOf, dropBlob, putBlob, touchBlob } from './blobs.js';
 import { thisBuild } from './build.js';
 import { connect, type Engine, type JobQueue, loadEngine, PREFIX, type RedisClient } from './engine.js';
 import { mixedMachines, writeFetched } from './fetched-run.js';
@@ -469,5 +469,6 @@ async function withdraw(engine: Engine, redis: RedisClient, queue: string, sweep
     } while (cursor !== '0');
     await jobs.close().catch(() => {});
   }
+  for (const hash of await blobsOf(redis, queue)) await dropBlob(redis, queue, sweep, hash);
   return count;
 }
