@@ -266,13 +266,16 @@ describe.skipIf(SERVER === null)('with a server', () => {
     expect(failures.map((event) => event.kind === 'failed' && event.parked)).toEqual([false, true]);
     expect(failed[0]).toMatchObject({ code: 'data.all-unreadable', message: expect.stringContaining('worker ada') });
 
+    expect((await queued('parked', plan(bad))).failed.length).toBe(1); // the same sweep tries again
+    expect(there.events.filter(({ kind }) => kind === 'failed').length).toBe(4);
+
     const lane = ((await redis.call('SMEMBERS', 'idat-store:parked:lanes')) as string[])[0]!;
     const queue = new engine.Queue(lane, { connection: redis, prefix: PREFIX });
     const opts = { jobId: 'x/../y', priority: 1, attempts: 9, removeOnComplete: true as const };
     await queue.addBulk([
       { name: 'run', data: { exec: 'rm' }, opts: { ...opts, backoff: { type: 'exponential', delay: 1 } } },
     ]);
-    await until(() => there.events.filter(({ kind }) => kind === 'failed').length === 3);
+    await until(() => there.events.filter(({ kind }) => kind === 'failed').length === 5);
     await there.leave();
     expect((await queue.getJobCounts('failed')).failed).toBe(2);
     await queue.close();
