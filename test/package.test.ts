@@ -198,6 +198,14 @@ process.stdout.write(drawChart({ ...axes, series, title: { text: 'Bundled' } }, 
     expect(stdout).toMatch(/^<svg .*>Bundled<\/text>.*<\/svg>$/s);
   });
 
+  it('says in a sentence what a queue needs', () => {
+    const { status, stderr } = idat('worker', '--queue', 'redis://:hush@127.0.0.1:1');
+    expect([status, stderr]).toEqual([
+      1,
+      'a queue needs two packages that are not installed: npm install bullmq@6 ioredis@6\n',
+    ]);
+  });
+
   it('says in a sentence when the demo’s pictures are gone', () => {
     const assets = join(installed, 'assets');
     for (const name of readdirSync(assets)) if (name.endsWith('.zip')) rmSync(join(assets, name));

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { queueLines } from '../src/cli/queue-view.js';
 import type { SweepPlan } from '../src/experiments/plan.js';
 import { prepareSweep, sweep } from '../src/experiments/sweep.js';
 import { parseQueueUrl } from '../src/queue/address.js';
@@ -100,6 +101,30 @@ it('the pace is that of the last quarter of an hour', () => {
   expect(paceOf(ends.slice(0, 1), 100 * minute)).toBe(null);
 });
 
+it('a queue is told in lines as wide as the terminal', () => {
+  const run = { id: 'x', name: 'pets/kl/seed-1', fraction: 0.5, secondsLeft: 60 };
+  const worker = {
+    name: 'ada',
+    lane: 'l',
+    build: 'b',
+    device: 'cpu',
+    cores: 2,
+    slots: 2,
+    done: 3,
+    runs: [run],
+    lacks: [],
+  };
+  const idle = { ...worker, name: 'bob', runs: [], lacks: ['the images of \u001b[31mpets'] };
+  const counts = { waiting: 7, running: 1, setAside: 2, parked: 1 };
+  const lines = queueLines({ counts, workers: [idle, worker], perHour: 12.3, secondsLeft: 3600 }, 100);
+  expect(lines[0]).toBe('queue: 1 running, 7 waiting, 2 set aside, 1 given up, 12 an hour, about 1:00:00 left');
+  expect(lines[1]).toBe('  ada (cpu, 1/2, 3 done)  pets/kl/seed-1 50%');
+  expect(lines[2]).toContain('bob (cpu, 0/2, 3 done)  lacks the images of');
+  for (const line of queueLines({ counts, workers: [worker], perHour: null, secondsLeft: null }, 30)) {
+    expect(line.length).toBeLessThanOrEqual(30);
+  }
+});
+
 if (SERVER === null) console.warn('neither redis-server nor valkey-server is installed: queues are not tried');
 
 describe.skipIf(SERVER === null)('with a server', () => {
@@ -123,7 +148,7 @@ describe.skipIf(SERVER === null)('with a server', () => {
 
   const { data: _, out: __, ...quick } = settings('', '');
   const plan = (more: Partial<SweepPlan> = {}): SweepPlan => ({
-    base: { ...quick, epochs: 2, student: STUDENT, teacher: TEACHER, method: 'parallel' },
+    base: { ...quick, epochs: 10, student: STUDENT, teacher: TEACHER, method: 'parallel' },
     tasks: [{ name: 'colours', data }],
     grid: { distill: ['kl'], seed: [1] },
     ...more,
@@ -180,11 +205,10 @@ describe.skipIf(SERVER === null)('with a server', () => {
   };
 
   it('goes on elsewhere from the last epoch when a worker is killed or leaves, to the same bytes', async () => {
-    const long = plan({ base: { ...plan().base, epochs: 14 } });
     const store = new RunStore(redis, 'killed');
     const first = spawned('killed');
     const notes: string[] = [];
-    const coming = queued('killed', long, { onNote: (text) => notes.push(text) }, 0);
+    const coming = queued('killed', plan(), { onNote: (text) => notes.push(text) }, 0);
     const epochs = async () => {
       const [key] = (await redis.call('KEYS', 'idat-store:killed:run:*')) as string[];
       if (key === undefined) return 0;
@@ -205,9 +229,8 @@ describe.skipIf(SERVER === null)('with a server', () => {
     const { results, failed } = await coming;
     await third.leave();
     expect([results.length, failed]).toEqual([1, []]);
-    await sweep(long, { out: at('undisturbed'), oneThread: true });
     const name = results[0]!.run;
-    expect(runBytes(at('killed', name))).toEqual(runBytes(at('undisturbed', name)));
+    expect(runBytes(at('killed', name))).toEqual(runBytes(at('local', name))); // of the test before
     const { sittings } = JSON.parse(readFileSync(at('killed', name, 'queue.json'), 'utf8'));
     expect(sittings.length).toBe(3);
     expect(sittings[1].fromEpoch).toBeGreaterThanOrEqual(2);
@@ -217,7 +240,12 @@ describe.skipIf(SERVER === null)('with a server', () => {
   it('leaves runs to others whose images a worker lacks, and says which', async () => {
     const without = worker('lacking', { name: 'bob' });
     const notes: string[] = [];
-    const coming = queued('lacking', plan(), { onNote: (text) => notes.push(text) }, 0);
+    const coming = queued(
+      'lacking',
+      plan({ base: { ...plan().base, epochs: 2 } }),
+      { onNote: (text) => notes.push(text) },
+      0,
+    );
     await until(() => without.events.some(({ kind }) => kind === 'lacks'));
     const has = worker('lacking', { data: [data] });
     expect((await coming).results.length).toBe(1);
@@ -238,13 +266,16 @@ describe.skipIf(SERVER === null)('with a server', () => {
     expect(failures.map((event) => event.kind === 'failed' && event.parked)).toEqual([false, true]);
     expect(failed[0]).toMatchObject({ code: 'data.all-unreadable', message: expect.stringContaining('worker ada') });
 
+    expect((await queued('parked', plan(bad))).failed.length).toBe(1); // the same sweep tries again
+    expect(there.events.filter(({ kind }) => kind === 'failed').length).toBe(4);
+
     const lane = ((await redis.call('SMEMBERS', 'idat-store:parked:lanes')) as string[])[0]!;
     const queue = new engine.Queue(lane, { connection: redis, prefix: PREFIX });
     const opts = { jobId: 'x/../y', priority: 1, attempts: 9, removeOnComplete: true as const };
     await queue.addBulk([
       { name: 'run', data: { exec: 'rm' }, opts: { ...opts, backoff: { type: 'exponential', delay: 1 } } },
     ]);
-    await until(() => there.events.filter(({ kind }) => kind === 'failed').length === 3);
+    await until(() => there.events.filter(({ kind }) => kind === 'failed').length === 5);
     await there.leave();
     expect((await queue.getJobCounts('failed')).failed).toBe(2);
     await queue.close();

@@ -57,6 +57,20 @@ export async function dropBlob(redis: RedisClient, queue: string, sweep: string,
   if (Number(await redis.call('SCARD', usersKey(queue, sha256))) === 0) await redis.call('UNLINK', key(queue, sha256));
 }
 
+/** The hashes of all files that the store holds for somebody. */
+export async function blobsOf(redis: RedisClient, queue: string): Promise<string[]> {
+  const front = usersKey(queue, '');
+  const found: string[] = [];
+  let cursor = '0';
+  do {
+    const answer = await redis.call('SCAN', cursor, 'MATCH', `${front}*`, 'COUNT', 1000);
+    const [next, keys] = answer as [string, string[]];
+    found.push(...keys.map((one) => one.slice(front.length)));
+    cursor = next;
+  } while (cursor !== '0');
+  return [...new Set(found)];
+}
+
 /**
  * A file of the store on this disk, fetched when it is not there yet.
  * @param path where it is to lie

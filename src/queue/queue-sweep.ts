@@ -19,7 +19,7 @@ import {
 } from '../experiments/sweep.js';
 import { sha256OfFiles } from '../files/node/sha256.js';
 import { parseQueueUrl } from './address.js';
-import { dropBlob, putBlob, touchBlob } from './blobs.js';
+import { blobsOf, dropBlob, putBlob, touchBlob } from './blobs.js';
 import { thisBuild } from './build.js';
 import { connect, type Engine, type JobQueue, loadEngine, PREFIX, type RedisClient } from './engine.js';
 import { mixedMachines, writeFetched } from './fetched-run.js';
@@ -102,8 +102,8 @@ export async function runQueueSweep(
 }
 
 /**
- * Takes what a sweep has in the queue out of it again; runs that are under way come to their end for nobody.
- * @returns how many
+ * Takes what a sweep has in the queue out of it again; runs that are under way stop after their epoch.
+ * @returns how many were waiting
  */
 export async function withdrawSweep(prepared: PreparedSweep, options: QueueSweepOptions): Promise<number> {
   const address = parseQueueUrl(options.queue, process.env);
@@ -124,6 +124,8 @@ class QueueSweep {
   private readonly snapshots: SnapshotReader;
   private readonly build = thisBuild();
   private readonly carried = new Set<string>();
+  /** Runs that another process of this sweep is fetching, or making. */
+  private readonly taken = new Set<string>();
   private sweep = '';
   private sources!: WantedSources;
   private folder = '';
@@ -276,7 +278,8 @@ class QueueSweep {
 
   private async fetchEnded(): Promise<void> {
     const ended = await this.waiting(() => this.store.ended(this.sweep));
-    const own = ended.flatMap((id) => this.queued.get(id) ?? []);
+    const own = [...new Set([...ended, ...this.taken])].flatMap((id) => this.queued.get(id) ?? []);
+    this.taken.clear();
     for (let at = 0; at < own.length && !this.parts.signal.aborted; at += FETCHED_AT_ONCE) {
       await Promise.all(own.slice(at, at + FETCHED_AT_ONCE).map((one) => this.fetch(one)));
     }
@@ -286,7 +289,10 @@ class QueueSweep {
   private async fetch(one: Queued): Promise<void> {
     const { status, id, job, wanted } = one;
     const ending = await this.waiting(() => this.store.ending(id));
-    if (ending === null) return;
+    if (ending === null) {
+      await this.isFetched(one);
+      return;
+    }
     this.queued.delete(id);
     try {
       if (ending !== 'done') {
@@ -305,6 +311,11 @@ class QueueSweep {
       await this.waiting(() => this.store.forget(id, this.sweep));
     } catch (error) {
       if (!(error instanceof IdatError)) throw error;
+      if (error.code === 'files.locked') {
+        this.queued.set(id, one);
+        this.taken.add(id);
+        return;
+      }
       this.fail(status, error);
       // what could not be written here stays there for the next start; what is not the run goes
       const isOurs = /^(files\.|run\.(directory|locked))/.test(error.code);
@@ -450,11 +461,14 @@ async function withdraw(engine: Engine, redis: RedisClient, queue: string, sweep
       for (const key of keys) {
         const id = key.slice(`${PREFIX}:${lane}:`.length);
         if (id.includes(':')) continue; // what belongs to a job
-        count += await jobs.remove(id);
-        await store.drop(id, sweep);
+        const removed = await jobs.remove(id).catch(() => 0);
+        count += removed;
+        // one that is under way stops when its worker next keeps its state, and is begun by nobody
+        await (removed > 0 ? store.drop(id, sweep) : store.forget(id, sweep));
       }
     } while (cursor !== '0');
     await jobs.close().catch(() => {});
   }
+  for (const hash of await blobsOf(redis, queue)) await dropBlob(redis, queue, sweep, hash);
   return count;
 }

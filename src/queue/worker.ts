@@ -114,6 +114,8 @@ class WorkerLoop {
   private readonly name: string;
   private readonly slots: number;
   private readonly cores = usableCores();
+  /** Threads at a time: as many as there are cores, or as its owner says. */
+  private readonly threads: number;
   private readonly lane: string;
   private readonly silenceMs: number;
   private readonly source: JobSource;
@@ -123,8 +125,6 @@ class WorkerLoop {
   private readonly lacks = new Map<string, number>();
   private readonly outcome = { done: 0, failed: 0, handedBack: 0 };
   private readonly timers: NodeJS.Timeout[] = [];
-  /** Resolved when the worker is to leave. */
-  private readonly leaving: Promise<void>;
   private readonly farewell: AbortSignal;
   private counting: JobQueue | null = null;
   /** A job that is looked at: its data may be large, and have to be read. */
@@ -139,10 +139,10 @@ class WorkerLoop {
     const { engine, redis, queue, build, device, silenceMs = SILENCE_OF_JOB_MS } = options;
     this.name = options.name ?? `${hostname()}-${process.pid}`;
     this.slots = options.slots ?? this.cores;
+    this.threads = Math.max(this.cores, this.slots);
     this.lane = laneOf(queue, build.key, device);
     this.silenceMs = silenceMs;
     this.store = new RunStore(redis, queue);
-    this.leaving = aborted(signal);
     this.farewell = farewellTo(signal);
     this.source = new engine.Worker(this.lane, null, {
       ...{ connection: redis, prefix: PREFIX, name: this.name, autorun: false, drainDelay: 5 },
@@ -167,7 +167,7 @@ class WorkerLoop {
     };
     this.signal.addEventListener('abort', onAbort);
     while (!this.signal.aborted) {
-      if (this.going.size >= this.slots || this.busyCores() >= this.cores) {
+      if (this.going.size >= this.slots || this.busyThreads() >= this.threads) {
         await this.untilChange();
         continue;
       }
@@ -191,7 +191,7 @@ class WorkerLoop {
     await inTime(this.source.close(true), 5000);
   }
 
-  private busyCores(): number {
+  private busyThreads(): number {
     let sum = 0;
     for (const { threads } of this.going.keys()) sum += threads;
     return sum;
@@ -199,27 +199,32 @@ class WorkerLoop {
 
   /** Until a run has ended, or the worker is to leave. */
   private async untilChange(): Promise<void> {
-    await Promise.race([...this.going.values(), this.leaving]);
+    await unless(this.signal, Promise.race(this.going.values())).catch(() => {});
+  }
+
+  /** A pause, which ends when the worker is to leave. */
+  private async rest(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.signal }).catch(() => {});
   }
 
   /** The next job; undefined where there is none, after a while of waiting for one. */
   private async next(token: string): Promise<HeldJob | undefined> {
     const asked = this.source.getNextJob(token, { block: !this.options.untilEmpty });
-    const late = Symbol('late');
     try {
-      const held = await Promise.race([asked, this.leaving.then((): typeof late => late)]);
-      if (held !== late) return held;
-      void asked.then((job) => job?.moveToWait(token)).catch(() => {});
+      return await unless(this.signal, asked);
     } catch (error) {
-      this.options.onEvent?.({ kind: 'waits', why: (error as Error).message });
-      await sleep(PAUSE_MS);
+      if (this.signal.aborted) void asked.then((job) => job?.moveToWait(token)).catch(() => {});
+      else {
+        this.options.onEvent?.({ kind: 'waits', why: (error as Error).message });
+        await this.rest(PAUSE_MS);
+      }
+      return undefined;
     }
-    return undefined;
   }
 
   private async nothingLeft(): Promise<boolean> {
     if (this.going.size > 0) {
-      await Promise.race([this.untilChange(), sleep(PAUSE_MS)]);
+      await this.rest(PAUSE_MS / 4);
       return false;
     }
     if (!this.counting) {
@@ -230,7 +235,7 @@ class WorkerLoop {
       .getJobCounts('waiting', 'prioritized', 'delayed', 'active')
       .catch(() => ({ unknown: 1 }));
     const left = Object.values(counts).reduce((a, b) => a + b, 0);
-    if (left > 0) await Promise.race([sleep(PAUSE_MS / 2), this.leaving]);
+    if (left > 0) await this.rest(PAUSE_MS / 2);
     return left === 0;
   }
 
@@ -250,12 +255,12 @@ class WorkerLoop {
       return;
     }
     const threads = threadsOf(settings);
-    const busy = this.busyCores();
+    const busy = this.busyThreads();
     if (threads > this.cores) {
       await this.refuse(held, token, new Lacking(`${job.name}: needs ${threads} cores, here are ${this.cores}`));
       return;
     }
-    if (busy > 0 && (busy + threads > this.cores || !(await this.memory.fits(settings)))) {
+    if (busy > 0 && (busy + threads > this.threads || !(await this.memory.fits(settings)))) {
       await this.giveBack(held, token, PAUSE_MS);
       await this.untilChange();
       return;
@@ -287,7 +292,7 @@ class WorkerLoop {
       if (!this.lacks.has(what)) this.options.onEvent?.({ kind: 'lacks', run: nameOf(held), what });
       this.lacks.set(what, Date.now());
       await this.giveBack(held, token, OFFERED_AGAIN_MS);
-      if (++this.passedOver >= PASSED_OVER) await Promise.race([sleep(PAUSE_MS), this.leaving]);
+      if (++this.passedOver >= PASSED_OVER) await this.rest(PAUSE_MS);
       return;
     }
     const failure = this.failureOf(error);

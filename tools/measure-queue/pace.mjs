@@ -3,9 +3,10 @@
  *
  *     node tools/measure-queue/pace.mjs [--workers 2] [--pairs 3] [--runs 4] [--epochs 60]
  *
- * The clock is told, and what all processes took of the processors together, which other programs on the machine disturb less.
+ * The clock is told, and besides what the processes that make no runs took of the processors (sweep, workers, server), which
+ * other programs on the machine disturb less: what the queue costs is the difference.
  */
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort, given, info, makeImages, median, scratch, start, startServer, writePlan } from './setting.mjs';
@@ -21,32 +22,53 @@ const url = `redis://127.0.0.1:${port}`;
 const serverSeconds = async () =>
   (await info(redis, 'cpu', 'used_cpu_user')) + (await info(redis, 'cpu', 'used_cpu_sys'));
 
-async function local(i) {
-  const { code, err, wall, cpu } = await start(
-    ['sweep', plan, '--parallel', `${workers}`, '--out', join(root, `local-${i}`)],
-    { cwd: root, timed: true },
-  ).ended;
+/** Seconds that a process itself took of the processors, without its children; those of which it has taken leave count in none. */
+const ticksOf = (pid) => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return 0;
+  }
+};
+
+/** What a sweep's own process took, by looks at it until it ends. */
+async function watched({ child, ended }) {
+  let own = 0;
+  const timer = setInterval(() => {
+    own = Math.max(own, ticksOf(child.pid));
+  }, 100);
+  const { code, err } = await ended;
+  clearInterval(timer);
   if (code !== 0) throw new Error(err);
-  return { wall, cpu };
+  return own;
+}
+
+async function local(i) {
+  const from = performance.now();
+  const args = ['sweep', plan, '--parallel', `${workers}`, '--out', join(root, `local-${i}`)];
+  const own = await watched(start(args, { cwd: root }));
+  return { wall: (performance.now() - from) / 1000, own };
 }
 
 async function queued(i) {
-  const before = await serverSeconds();
-  const args = ['worker', '--queue', url, '--data', root, '--parallel', '1', '--until-empty'];
-  // the sweep is first, so that workers find something to do
+  const args = ['worker', '--queue', url, '--data', root, '--parallel', '1'];
+  const hired = Array.from({ length: workers }, () => start(args, { cwd: root }));
+  while (hired.some(({ said }) => !said.err.includes('works with'))) await sleep(50);
+  const server = await serverSeconds();
+  const before = hired.map(({ child }) => ticksOf(child.pid));
+  const from = performance.now();
   const sweep = start(['sweep', plan, '--queue', url, '--carry', '0', '--out', join(root, `queued-${i}`)], {
     cwd: root,
-    timed: true,
   });
-  while (!/^queue: /m.test(sweep.said.err)) await sleep(50);
-  const from = performance.now();
-  const own = Array.from({ length: workers }, () => start(args, { cwd: root, timed: true }));
-  const { code, err, cpu } = await sweep.ended;
+  const own = await watched(sweep);
   const wall = (performance.now() - from) / 1000;
-  if (code !== 0) throw new Error(err);
-  const worked = await Promise.all(own.map(({ ended }) => ended));
-  const server = (await serverSeconds()) - before;
-  return { wall, cpu: cpu + server + worked.reduce((sum, one) => sum + one.cpu, 0), server };
+  const worked = hired.reduce((sum, { child }, n) => sum + ticksOf(child.pid) - before[n], 0);
+  const asked = (await serverSeconds()) - server;
+  for (const { child } of hired) child.kill('SIGTERM');
+  await Promise.all(hired.map(({ ended }) => ended));
+  return { wall, own: own + worked + asked };
 }
 
 const found = { local: [], queued: [] };
@@ -58,16 +80,14 @@ for (let i = 0; i < pairs; i++) {
     console.log(turn.padEnd(7), ...Object.entries(one).map(([name, value]) => `${name} ${value.toFixed(2)} s`));
   }
 }
-for (const what of ['wall', 'cpu']) {
+for (const what of ['wall', 'own']) {
   const [here, there] = [found.local, found.queued].map((list) => median(list.map((one) => one[what])));
-  const ratios = found.local.map((one, i) => found.queued[i][what] / one[what]);
-  const pace =
-    what === 'wall'
-      ? `; ${((3600 * runs) / here).toFixed(0)} and ${((3600 * runs) / there).toFixed(0)} runs an hour`
-      : '';
-  console.log(
-    `${what}: local ${here.toFixed(2)} s, queue ${there.toFixed(2)} s; of each pair ${(100 * (median(ratios) - 1)).toFixed(1)} % more${pace}`,
-  );
+  console.log(`${what}: local ${here.toFixed(2)} s, queue ${there.toFixed(2)} s`);
 }
+const ratios = found.local.map((one, i) => found.queued[i].wall / one.wall);
+const [here, there] = [found.local, found.queued].map((list) => (3600 * runs) / median(list.map((one) => one.wall)));
+console.log(
+  `${here.toFixed(0)} and ${there.toFixed(0)} runs an hour; the clock of each pair: ${ratios.map((one) => `${(100 * (one - 1)).toFixed(0)} %`).join(', ')} more`,
+);
 await kill();
 rmSync(root, { recursive: true, force: true });

@@ -96,13 +96,9 @@ export function writePlan(root, { runs, epochs }) {
   return path;
 }
 
-/** Runs the command line; `seconds` of the clock and of all processors, its children's included, as bash counts them. */
-export function start(args, { cwd, timed = false } = {}) {
-  const line = ['node', MAIN, ...args].map((part) => `'${part}'`).join(' ');
-  const shell = timed
-    ? ['bash', ['-c', `TIMEFORMAT='seconds %R %U %S'; time ${line}`]]
-    : [process.execPath, [MAIN, ...args]];
-  const child = spawn(...shell, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+/** Runs the command line. */
+export function start(args, { cwd } = {}) {
+  const child = spawn(process.execPath, [MAIN, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   const said = { out: '', err: '' };
   child.stdout.on('data', (chunk) => {
     said.out += chunk;
@@ -110,12 +106,7 @@ export function start(args, { cwd, timed = false } = {}) {
   child.stderr.on('data', (chunk) => {
     said.err += chunk;
   });
-  const ended = new Promise((resolve) =>
-    child.once('close', (code, signal) => {
-      const [, wall, user, system] = /seconds ([\d.]+) ([\d.]+) ([\d.]+)/.exec(said.err) ?? [];
-      resolve({ code, signal, ...said, wall: Number(wall), cpu: Number(user) + Number(system) });
-    }),
-  );
+  const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal, ...said })));
   return { child, said, ended };
 }
 

@@ -79,7 +79,7 @@ function lineOf(event: WorkerEvent): string {
     case 'lacks':
       return `lacks   ${event.what} (left to others: ${event.run})`;
     case 'lost':
-      return `lost    ${event.run}: it goes on elsewhere`;
+      return `lost    ${event.run}: it goes on elsewhere, or was withdrawn`;
     case 'waits':
       return `waits   the queue’s server does not obey (${event.why})`;
   }
