@@ -59,6 +59,10 @@ describe('a job', () => {
     ['a path on the hub', images({ hub: 'hf-hub-data:../../etc' })],
     ['a path for weights', student({ name: '/etc/passwd' })],
     ['a path for a file of weights', student({ name: '../w.safetensors', file: true })],
+    [
+      'a path in a name of the hub, for a file from the store',
+      student({ name: 'hf-hub:x/../../../evil', blob: { sha256: HASH, bytes: 1 } }),
+    ],
     ['a path for a module', { modules: [{ name: '../evil.js', sha256: HASH }] }],
     ['a setting that is a path', { settings: { epochs: 2, cacheDir: '/root' } }],
     ['another place for the run', { settings: { epochs: 2, out: '/root' } }],
@@ -74,6 +78,15 @@ describe('a job', () => {
     const asking = (more: object) => () => settingsOf(checkedJob(job(more)), { data: '/there' });
     expect(asking({ settings: { epochs: 2, threads: 64, replicas: 64 } })).toThrow(/4096 threads/);
     expect(asking({ settings: { epochs: 2, splitSeed: 7 } })).toThrow(/other splits/);
+  });
+
+  it('cannot name a file of code as method or loss', () => {
+    for (const name of ['./evil.js', '/tmp/evil.mjs']) {
+      for (const more of [{ method: name }, { distill: name }]) {
+        const asked = checkedJob(job({ settings: { epochs: 2, ...more } }));
+        expect(() => settingsOf(asked, { data: '/there', teacher: TEACHER })).toThrow(/evil/);
+      }
+    }
   });
 });
 

@@ -53,6 +53,7 @@ const Weights = z.strictObject({
   /** Whether it is a file's, which must be found by it. */
   file: z.boolean(),
   sha256: hash,
+  /** Of a file alone. */
   blob: Blob.nullable(),
 });
 export type WantedWeights = z.output<typeof Weights>;
@@ -112,6 +113,8 @@ export function checkedJob(data: unknown): Job {
     if (weights === null || typeof weights === 'number') continue;
     const isName = weights.file ? plainName.safeParse(weights.name).success : namedWeights(weights.name) !== null;
     if (!isName) throw wrong(`${printable(weights.name)} is no name of weights`);
+    // names of the hub hold slashes: no place on a disk may be made of one
+    if (!weights.file && weights.blob) throw wrong(`${printable(weights.name)} has a name, and comes with a file`);
   }
   return job;
 }

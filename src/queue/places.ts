@@ -146,7 +146,7 @@ export class PlaceFinder {
       if (found === sha256) return file ? resolve(candidate) : candidate;
       if (found !== null) seen = ` (${candidate} has others)`;
     }
-    const path = blob && (await this.fromStore(blob, join(blob.sha256, name)));
+    const path = file && blob && (await this.fromStore(blob, join(blob.sha256, name)));
     if (path && (await this.hashOf(path)) === sha256) return path;
     const places =
       this.options.models.length > 0 ? this.options.models.join(', ') : 'a folder of models: none is given';
@@ -168,7 +168,10 @@ export class PlaceFinder {
 
   private async fromStore(blob: Blob, place: string): Promise<string | null> {
     if (blob.bytes > this.options.limitBytes) return null;
-    const path = join(this.options.cache, place);
+    const cache = resolve(this.options.cache);
+    const path = resolve(cache, place);
+    if (!path.startsWith(join(cache, '/')))
+      throw new IdatError('queue.job', `${printable(place)} leads out of the cache`);
     return fetchBlob(this.redis, this.queue, blob, path).then(
       (there) => (there ? path : null),
       (error: unknown) => {
