@@ -160,7 +160,10 @@ describe('paths', () => {
         await studio.get(`api/upload?id=${id}&path=${label}/${n}.png`, { method: 'PUT', body });
       }
     }
+    const again = { method: 'PUT', body: Buffer.alloc(10) };
+    expect(await studio.refusal(`api/upload?id=${id}&path=red/0.png`, again)).toBe('400 upload.twice');
     const { path, says } = await studio.get(`api/upload/end?id=${id}`, { json: {} });
+    expect(readFileSync(join(path, 'red', '0.png'))).toEqual(readFileSync(join(pictures, 'red', '0.png')));
     expect(says).toMatch(/^2 classes, \d pictures to learn from and \d to be tested on$/);
     expect(path).toBe(join(runs, 'uploads', 'my-colours'));
     expect(await fieldsOf({ data: path, settings: {} })).toEqual([]);

@@ -108,9 +108,10 @@ export class Uploads {
     } catch (error) {
       upload.files--;
       upload.bytes -= own;
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EEXIST') throw refused('twice', `${path}: has come already`); // the first one stays
       await rm(file, { force: true });
       if (error instanceof IdatError) throw error;
-      const { code } = error as NodeJS.ErrnoException;
       throw refused('write', `${path}: cannot be kept (${code ?? 'the upload broke off'})`, error);
     } finally {
       upload.writing--;
