@@ -10,6 +10,7 @@ import { computedConstant } from '../src/graph/ops/constant.js';
 import { add, input } from '../src/graph/ops/index.js';
 import { startRuntime } from '../src/runtime/node/start.js';
 import type { Runtime } from '../src/runtime/runtime.js';
+import { checkMoves } from '../src/runtime/web/check-moves.js';
 import { openEngine } from '../src/runtime/web/engine.js';
 import type { Connection } from '../src/runtime/web/protocol.js';
 import { startWebRuntime } from '../src/runtime/web/start.js';
@@ -23,7 +24,7 @@ import { memoryStore } from '../src/train/store.js';
 import { both, expectExactResume, imagesInMemory, trainInMemory } from './memory-run.js';
 
 const web = (connect: () => Connection = () => openEngine(), files = new Map<string, Uint8Array>()) =>
-  startWebRuntime({ connect, files });
+  startWebRuntime({ connect, files, check: checkMoves });
 
 let runtime: Runtime;
 let native: Runtime;
@@ -131,7 +132,7 @@ describe('with the bundled pair', () => {
 
 describe('refuses, in a sentence,', () => {
   it.each(['cuda', 'webgpu'] as const)('the device %s', async (device) => {
-    const started = startWebRuntime({ connect: () => openEngine(), files: new Map(), device });
+    const started = startWebRuntime({ connect: () => openEngine(), files: new Map(), device, check: checkMoves });
     await expect(started).rejects.toMatchObject({ code: 'runtime.device', message: expect.stringContaining(device) });
   });
 

@@ -7,6 +7,7 @@ import { IdatError } from '../../errors.js';
 import { bytesOf, type WebFile } from '../../files/web/fetch.js';
 import { type ImageSize, sameImageSize } from '../../image-size.js';
 import type { Device, Provider, Runtime } from '../../runtime/runtime.js';
+import { checkMoves } from '../../runtime/web/check-moves.js';
 import type { Connection } from '../../runtime/web/protocol.js';
 import { startWebRuntime } from '../../runtime/web/start.js';
 import { type FineTuneInput, parseConfig } from '../../settings/config.js';
@@ -289,7 +290,7 @@ const start = (
   files: ReadonlyMap<string, Uint8Array>,
   onnxruntime: string | undefined,
   { connect }: WebHost,
-): Promise<Runtime> => startWebRuntime({ connect, files, device, onnxruntime });
+): Promise<Runtime> => startWebRuntime({ connect, files, device, onnxruntime, check: checkMoves });
 
 /** As many copies as there are processors for and as small weights allow; they change no number. */
 function replicasHere(device: Provider, files: ReadonlyMap<string, Uint8Array>, { cores }: WebHost): number {

@@ -14,7 +14,6 @@ import {
   type Runtime,
   type Session,
 } from '../runtime.js';
-import { moved, moves, wrongMoves } from '../webgpu-check.js';
 import type { Connection, RunOutcome } from './protocol.js';
 import { computedWeights } from './weights.js';
 
@@ -26,6 +25,8 @@ export interface WebRuntimeOptions {
   readonly device?: Device;
   /** Address of onnxruntime-web's files, which WebGPU needs. */
   readonly onnxruntime?: string | undefined;
+  /** What is run first, so that the engine gets ready, and is known to compute rightly. Devices other than `cpu` need it (`checkMoves`). */
+  readonly check?: (runtime: Runtime) => Promise<void>;
 }
 
 /**
@@ -39,25 +40,17 @@ export async function startWebRuntime(options: WebRuntimeOptions): Promise<Runti
     throw new IdatError('runtime.device', `${what}; the device cpu is always there`);
   }
   const device = asked === 'auto' ? 'cpu' : asked;
+  if (device !== 'cpu' && !options.check) throw new Error(`device ${device} is not used unchecked`);
   const engines = new Engines(options, device);
   try {
     const onnxruntime = await engines.start();
     const runtime = runtimeOf(engines, { onnxruntime, arch: 'wasm32', cpu: undefined }, device, 1);
-    await checkMoves(runtime);
+    await options.check?.(runtime);
     return runtime;
   } catch (error) {
     engines.close();
     throw error;
   }
-}
-
-/** Runs a first small program, for which the engine gets ready: its WebAssembly is fetched and compiled. */
-async function checkMoves(runtime: Runtime): Promise<void> {
-  const session = await runtime.load(moves);
-  const wrong = wrongMoves(await session.run({ x: moved() }));
-  await session.close();
-  if (wrong)
-    throw new IdatError('runtime.device', `device ${runtime.device}: ${wrong}; take another device or browser`);
 }
 
 function runtimeOf(engines: Engines, engine: Engine, device: Provider, replicas: number): Runtime {
