@@ -108,17 +108,14 @@ test('the note has the counts that are left', async () => {
 });
 
 describeWithShared('published splits have almost no such pairs, whatever their pictures', () => {
-  test.each(['eurosat', 'elpv', 'dsprites_loc', 'flowers5', 'caltech101', 'bloodcells', 'sign_digits'])(
-    '%s',
-    async (task) => {
-      const dataset = await openDataset(sharedPath(`data/${task}.zip`), { seed: 1 });
-      onTestFinished(() => dataset.close());
-      const load = (items: ImageItem[]) =>
-        loadPixels(items, { size: 64, orient: false, strict: false, cacheDir: null });
-      const [training, measured] = [await load(dataset.trainval), await load(dataset.test)];
-      const { sameFile, samePixels, alike } = await findOverlap(training, measured);
-      expect([sameFile.count, samePixels.count]).toEqual([0, 0]);
-      expect(alike.count).toBeLessThanOrEqual(8);
-    },
-  );
+  // grey, drawn, of many classes, of few: the other tasks' pictures are of these kinds
+  test.each(['elpv', 'dsprites_loc', 'caltech101', 'bloodcells'])('%s', async (task) => {
+    const dataset = await openDataset(sharedPath(`data/${task}.zip`), { seed: 1 });
+    onTestFinished(() => dataset.close());
+    const load = (items: ImageItem[]) => loadPixels(items, { size: 64, orient: false, strict: false, cacheDir: null });
+    const [training, measured] = [await load(dataset.trainval), await load(dataset.test)];
+    const { sameFile, samePixels, alike } = await findOverlap(training, measured);
+    expect([sameFile.count, samePixels.count]).toEqual([0, 0]);
+    expect(alike.count).toBeLessThanOrEqual(8);
+  });
 });
