@@ -80,6 +80,7 @@ describe('words', () => {
     [['train', 'x', '--student', model, '--epochs', 'many'], /epochs: expected .*many/],
     [['train', 'x', '--disable', 'simplify', 'few-query'], /did you mean few-queries\?/i],
     [['compare', 'x'], /required option '--teacher /],
+    [['sweep', 'x.yaml', '--withdraw'], /--withdraw .* name it with --queue/],
     [['compare', 'x', '--teacher', 'y', '--seed', '3'], /did you mean --seeds\?/i],
   ])('%j is a usage error that says what was meant', async (args, message) => {
     const { code, stderr, stdout } = await idat(...args);

@@ -2,6 +2,7 @@
 import { basename, dirname, join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { parse as parseYaml } from 'yaml';
+import { IdatError } from '../../errors.js';
 import { estimateSweep, type SweepEstimate } from '../../experiments/estimate.js';
 import {
   type PreparedSweep,
@@ -76,6 +77,10 @@ export const sweep = new Command('sweep')
   .option('--json', 'print the outcome as one JSON object')
   .action(async (file: string, flags: SweepFlags) => {
     const { mini, dryRun, json, queue, priority, carry, withdraw, ...options } = flags;
+    for (const [name, value] of Object.entries({ priority, carry, withdraw })) {
+      if (queue !== undefined || value === undefined) continue;
+      throw new IdatError('config.queue', `--${name} is for sweeps by way of a queue; name it with --queue`);
+    }
     const plan = mini ? join(dirname(file), 'mini', basename(file)) : file;
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
     const prepared = await prepareSweep(plan, { ...given, ...(queue !== undefined && { oneThread: true }) });
