@@ -1,6 +1,7 @@
 /** Where pictures to learn from are dropped. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { messageOf } from './ask.js';
+import { DropTarget } from './drop-target.js';
 import { Meter } from './parts.js';
 import { chosenFiles, type Dropped, droppedFiles, upload } from './upload.js';
 
@@ -9,7 +10,6 @@ export interface DropProps {
 }
 
 export function Drop({ onData }: DropProps) {
-  const [over, setOver] = useState(false);
   const [progress, setProgress] = useState<{ done: number; total: number } | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const stop = useRef<AbortController | null>(null);
@@ -34,21 +34,7 @@ export function Drop({ onData }: DropProps) {
     }
   };
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: the buttons within do the same
-    <div
-      class={`drop${over ? ' over' : ''}`}
-      onDragOver={(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={(event) => {
-        event.preventDefault();
-        setOver(false);
-        const data = event.dataTransfer;
-        if (data) void take(() => droppedFiles(data));
-      }}
-    >
+    <DropTarget onData={(data) => void take(() => droppedFiles(data))}>
       {progress ? (
         <>
           <p>
@@ -93,6 +79,6 @@ export function Drop({ onData }: DropProps) {
         </>
       )}
       {problem !== null && <p class="note warn">{problem}</p>}
-    </div>
+    </DropTarget>
   );
 }

@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Predicted, ShownRun } from './api.js';
 import { ask, messageOf } from './ask.js';
+import { DropTarget } from './drop-target.js';
 import { percent } from './format.js';
 import { Meter, Section } from './parts.js';
 
@@ -13,7 +14,6 @@ export function RunTry({ run }: { run: ShownRun }) {
   const [answer, setAnswer] = useState<Predicted | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
-  const [over, setOver] = useState(false);
   const [camera, setCamera] = useState(false);
   // an address of a picture holds it in memory until it is given back
   useEffect(() => () => (picture === null ? undefined : URL.revokeObjectURL(picture)), [picture]);
@@ -44,20 +44,7 @@ export function RunTry({ run }: { run: ShownRun }) {
           {camera ? (
             <Camera onFrame={name} onProblem={setProblem} />
           ) : (
-            // biome-ignore lint/a11y/noStaticElementInteractions: the button within does the same
-            <div
-              class={`drop${over ? ' over' : ''}`}
-              onDragOver={(event) => {
-                event.preventDefault();
-                setOver(true);
-              }}
-              onDragLeave={() => setOver(false)}
-              onDrop={(event) => {
-                event.preventDefault();
-                setOver(false);
-                take(event.dataTransfer?.files[0]);
-              }}
-            >
+            <DropTarget onData={({ files }) => take(files[0])}>
               {picture === null ? <p>Drop a picture here.</p> : <img src={picture} alt="What was asked about" />}
               <div class="actions">
                 <label class="button">
@@ -70,7 +57,7 @@ export function RunTry({ run }: { run: ShownRun }) {
                   />
                 </label>
               </div>
-            </div>
+            </DropTarget>
           )}
           <p>
             <button type="button" class="quiet" onClick={() => setCamera(!camera)}>
