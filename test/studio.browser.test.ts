@@ -329,6 +329,33 @@ describe.skipIf(BROWSER === null)(IN_BROWSER, () => {
     LONG,
   );
 
+  it('shows what it learns between the drawing of a view and the frame after it', async () => {
+    const context = await browser.newContext();
+    const other = await context.newPage();
+    let tell = (_: string) => {};
+    const told = new Promise<string>((resolve) => {
+      tell = resolve;
+    });
+    let asked = 0;
+    await other.route('**/api/events', async (route) => {
+      if (asked++ > 0) return; // what it asks when this stream has ended waits for ever
+      await route.fulfill({ contentType: 'text/event-stream', body: await told });
+    });
+    await other.clock.install();
+    await other.goto(served.address);
+    await other.clock.pauseAt(Date.now() + 60_000);
+    await other.getByText('Looking at the folder…').waitFor();
+    await other.evaluate(() => {
+      location.hash = '#/compare';
+    });
+    await other.locator('nav [aria-current][href="#/compare"]').waitFor();
+    tell(`data: ${JSON.stringify((await served.studio.beginning(null))[0])}\n\n`);
+    await other.waitForTimeout(500);
+    await other.clock.runFor(2000);
+    await other.getByRole('heading', { name: '0 runs side by side' }).waitFor();
+    await context.close();
+  });
+
   it(
     'fits a phone, light and dark, and leaves nothing behind',
     async () => {

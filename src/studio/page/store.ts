@@ -46,6 +46,8 @@ class Store {
   private readonly listeners = new Set<() => void>();
   private drawing = 0;
   private toastId = 0;
+  /** How often the page was drawn anew. */
+  drawn = 0;
 
   subscribe(listener: () => void): () => void {
     this.listeners.add(listener);
@@ -59,6 +61,7 @@ class Store {
       if (this.drawing === 0) return;
       window.clearTimeout(this.drawing);
       this.drawing = 0;
+      this.drawn++;
       for (const listener of [...this.listeners]) listener();
     };
     // a page that is not seen has no frames
@@ -164,7 +167,12 @@ export const store = new Store();
 /** The store, and a new drawing of the component whenever it has changed. */
 export function useStore(): Store {
   const [, again] = useState(0);
-  useEffect(() => store.subscribe(() => again((n) => n + 1)), []);
+  const { drawn } = store;
+  useEffect(() => {
+    // effects come a frame after the drawing: what the store learnt in between would not be seen until it learns more
+    if (store.drawn !== drawn) again((n) => n + 1);
+    return store.subscribe(() => again((n) => n + 1));
+  }, []);
   return store;
 }
 
