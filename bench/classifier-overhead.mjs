@@ -12,7 +12,8 @@
  * | numbers | run alone, on numbers that are ready | the same `classify` of pixels |
  * | an adapter each | run alone, the base with another adapter's numbers as input | `use(adapter)`, `classify` of pixels |
  *
- * The bare side blocks its thread while it runs; the classifier does not, as it runs in a Worker. In a tab (where there is
+ * The bare side blocks its thread while it runs; the classifier does not, as it runs in a Worker, but for the rows with
+ * `worker: false`. In a tab (where there is
  * Chromium: /usr/bin/chromium, or another named by IDAT_CHROMIUM) the rows are `pixels`, `numbers`, and a 640 × 480 canvas, which
  * both sides read (`getImageData`), resize and normalise.
  */
@@ -92,48 +93,34 @@ const pixels = {
 
 const options = { intraOpNumThreads: 1, interOpNumThreads: 1 };
 const session = await InferenceSession.create(join(at('plain'), 'model.onnx'), options);
-const classifier = await openClassifier(at('plain'), { threads: 1 });
-const ready = onNumbers(float(small));
-const file = async () =>
-  session.run(onNumbers(float(preprocess(await decodeImage(jpeg, { orient: true, name }), SIDE))));
-tell('Node', 'a file', await sideBySide(file, () => classifier.classify(jpeg)));
-tell(
-  'Node',
-  'pixels',
-  await sideBySide(
-    () => session.run(onNumbers(float(small))),
-    () => classifier.classify(pixels),
-  ),
-);
-tell(
-  'Node',
-  'numbers',
-  await sideBySide(
-    () => session.run(ready),
-    () => classifier.classify(pixels),
-  ),
-);
 const base = await InferenceSession.create(join(at('base'), 'model.onnx'), options);
-const switching = await openClassifier(at('base'), { threads: 1 });
+const ready = onNumbers(float(small));
 const adapters = [await openAdapter(at('run-1')), await openAdapter(at('run-2'))];
 const parameters = adapters.map(({ tensors }) => {
   const all = Float32Array.from([...tensors.values()].flatMap(({ values }) => Array.from(values)));
   return new Tensor('float32', all, [all.length]);
 });
-let turn = 0;
-tell(
-  'Node',
-  'an adapter each',
-  await sideBySide(
-    () => base.run({ ...ready, parameters: parameters[turn % 2] }),
-    () => {
-      void switching.use(adapters[turn++ % 2]);
-      return switching.classify(pixels);
-    },
-  ),
-);
-await classifier.close();
-await switching.close();
+const file = async () =>
+  session.run(onNumbers(float(preprocess(await decodeImage(jpeg, { orient: true, name }), SIDE))));
+
+for (const worker of [true, false]) {
+  const where = worker ? 'Node' : 'Node, in the caller’s thread';
+  const classifier = await openClassifier(at('plain'), { threads: 1, worker });
+  const switching = await openClassifier(at('base'), { threads: 1, worker });
+  const classify = () => classifier.classify(pixels);
+  tell(where, 'a file', await sideBySide(file, () => classifier.classify(jpeg)));
+  tell(where, 'pixels', await sideBySide(() => session.run(onNumbers(float(small))), classify));
+  tell(where, 'numbers', await sideBySide(() => session.run(ready), classify));
+  let turn = 0;
+  const bare = () => base.run({ ...ready, parameters: parameters[turn % 2] });
+  const own = () => {
+    void switching.use(adapters[turn++ % 2]);
+    return switching.classify(pixels);
+  };
+  tell(where, 'an adapter each', await sideBySide(bare, own));
+  await classifier.close();
+  await switching.close();
+}
 
 const executablePath = process.env.IDAT_CHROMIUM ?? '/usr/bin/chromium';
 if (existsSync(executablePath)) await inTab();

@@ -236,6 +236,19 @@ describe('while it is open', () => {
     expect(workers.started - before).toBe(1);
   });
 
+  it('without a worker they are the same, and none is started', async () => {
+    const usual = await open();
+    const before = workers.started;
+    const own = await open(finished, { worker: false });
+    const asked = noises(20);
+    expect(await Promise.all([own.logits(asked), own.logits(asked[0]!)])).toEqual(
+      await Promise.all([usual.logits(asked), usual.logits(asked[0]!)]),
+    );
+    expect(workers.started).toBe(before);
+    await own.close();
+    await expect(own.classify(asked[0]!)).rejects.toMatchObject({ code: 'classifier.closed' });
+  });
+
   it('many may ask at once, and two may be open', async () => {
     const before = workers.started;
     const [one, other] = [await open(), await open(stopped)];

@@ -108,6 +108,8 @@ export function classifierOf<Image, Source>(parts: ClassifierParts<Image, Source
   const { imageSize, mean, std, largest, shape } = parts;
   const length = mean.length * pixelsOf(imageSize);
   const underWay = new Set<Promise<unknown>>();
+  /** Adapters that were in use: who goes back and forth between some has each laid out once. */
+  const fitted = new WeakMap<Adapter, InUse>();
   let inUse = parts.first;
   let closing: Promise<void> | null = null;
   const closed = () => new IdatError('classifier.closed', 'this classifier has been closed; open it again');
@@ -203,7 +205,9 @@ export function classifierOf<Image, Source>(parts: ClassifierParts<Image, Source
         const what = 'what was trained is part of this model, so that no other adapter can take its place';
         throw new IdatError('classifier.adapter', `${what}; open a run, or export it with its adapter as an input`);
       }
-      inUse = fitAdapter(shape, isAdapter(given) ? given : await parts.openAdapter(given));
+      const adapter = isAdapter(given) ? given : await parts.openAdapter(given);
+      inUse = fitted.get(adapter) ?? fitAdapter(shape, adapter);
+      fitted.set(adapter, inUse);
     },
     close: () => {
       // a worker that is ended within a call takes the process with it

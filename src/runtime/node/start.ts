@@ -2,7 +2,7 @@
  * The runtime of Node.
  *
  * A session's `run` blocks whatever thread it is called on, so sessions live in workers and the thread of the caller stays
- * free for progress bars, signals and servers.
+ * free for progress bars, signals and servers; unless it asks to answer itself.
  */
 import { cpus, tmpdir } from 'node:os';
 import { Worker } from 'node:worker_threads';
@@ -44,22 +44,25 @@ export async function withRuntime<T>(
 }
 
 /**
- * Starts a runtime in a worker thread of its own.
+ * Starts a runtime, in a worker thread of its own where nothing else is asked for.
  *
  * @param device `auto` takes CUDA where the installed runtime has it and the CPU otherwise
  * @param threads threads for one operation; default: as many as there are cores for this process. Results are the same bytes for the
  *   same number of threads.
+ * @param worker false: in the thread of the caller, which each run blocks, and which nothing has to be handed to; one replica only
  * @throws IdatError `runtime.device` when the device is not to be had; `runtime.missing` without onnxruntime-node,
  *   `runtime.unloadable` where its library does not load
  */
-export async function startRuntime(options: { device?: Device; threads?: number } = {}): Promise<Runtime> {
-  const { device = 'auto', threads = usableCores() } = options;
+export async function startRuntime(
+  options: { device?: Device; threads?: number; worker?: boolean } = {},
+): Promise<Runtime> {
+  const { device = 'auto', threads = usableCores(), worker = true } = options;
   onnxruntimeVersion();
   tidied ??= removeAbandoned(tmpdir(), /^idat-(weights|profile)-/);
   await tidied;
   keepToItself();
   if (device === 'webgpu') await checkWebGpu();
-  const workers = new Workers(device);
+  const workers = new Workers(device, worker ? async () => new RpcWorker() : callerThread);
   try {
     return runtimeOf(workers, await workers.start(), threads, 1);
   } catch (error) {
@@ -89,7 +92,7 @@ function runtimeOf(workers: Workers, device: Provider, threads: number, replicas
   };
 }
 
-async function loadCopies(workers: readonly RpcWorker[], program: Program, threads: number): Promise<Session> {
+async function loadCopies(workers: readonly Connection[], program: Program, threads: number): Promise<Session> {
   const loaded: ProfiledSession[] = [];
   try {
     for (const worker of workers) loaded.push(await load(worker, program, threads, false));
@@ -100,7 +103,7 @@ async function loadCopies(workers: readonly RpcWorker[], program: Program, threa
   return loaded.length === 1 ? loaded[0]! : replicated(loaded);
 }
 
-async function load(worker: RpcWorker, program: Program, threads: number, profile: boolean): Promise<ProfiledSession> {
+async function load(worker: Connection, program: Program, threads: number, profile: boolean): Promise<ProfiledSession> {
   const session = (await worker.call({ kind: 'load', program, threads, profile })) as number;
   const spent = { calls: 0, ms: 0 };
   return {
@@ -120,20 +123,29 @@ async function load(worker: RpcWorker, program: Program, threads: number, profil
   };
 }
 
+/** What answers requests: a worker, or the thread of the caller. */
+interface Connection {
+  call(request: Request): Promise<unknown>;
+  close(): Promise<void>;
+}
+
 /** The workers of a runtime, started when they are first needed. */
 class Workers {
-  private readonly started: RpcWorker[] = [];
+  private readonly started: Connection[] = [];
 
-  constructor(private readonly device: Device) {}
+  constructor(
+    private readonly device: Device,
+    private readonly open: () => Promise<Connection>,
+  ) {}
 
   /** Starts one more. @returns its device */
   async start(): Promise<Provider> {
-    const worker = new RpcWorker();
+    const worker = await this.open();
     this.started.push(worker);
     return (await worker.call({ kind: 'start', device: this.device })) as Provider;
   }
 
-  async first(count: number): Promise<RpcWorker[]> {
+  async first(count: number): Promise<Connection[]> {
     while (this.started.length < count) await this.start();
     return this.started.slice(0, count);
   }
@@ -161,8 +173,28 @@ const unloadable = (cause: Error): IdatError =>
     { cause },
   );
 
+async function callerThread(): Promise<Connection> {
+  const { openEngine } = await import('./engine.js').catch((error: unknown) => {
+    throw unloadable(error as Error);
+  });
+  const answer = openEngine();
+  let ended = false;
+  return {
+    call: async (request) => {
+      if (ended) throw closed();
+      return (await answer(request)).value;
+    },
+    close: async () => {
+      if (!ended) await answer({ kind: 'stop' });
+      ended = true;
+    },
+  };
+}
+
+const closed = (): IdatError => new IdatError('runtime.ended', 'the runtime has been closed');
+
 /** Requests to a worker and their answers, matched by number. */
-class RpcWorker {
+class RpcWorker implements Connection {
   private readonly worker: Worker;
   private readonly waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   private next = 0;
@@ -182,7 +214,7 @@ class RpcWorker {
       else resolve(reply.value);
     });
     this.worker.on('error', (error) => this.fail(speaks ? (error as Error) : unloadable(error as Error)));
-    this.worker.on('exit', () => this.fail(new IdatError('runtime.ended', 'the runtime has been closed')));
+    this.worker.on('exit', () => this.fail(closed()));
     this.worker.unref();
   }
 
@@ -199,7 +231,7 @@ class RpcWorker {
   async close(): Promise<void> {
     if (this.ended) return;
     await this.call({ kind: 'stop' });
-    this.ended = new IdatError('runtime.ended', 'the runtime has been closed');
+    this.ended = closed();
     await this.worker.terminate();
   }
 
