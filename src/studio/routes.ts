@@ -65,7 +65,9 @@ export function routesOf(studio: Studio, page = packageFile('dist/studio/assets/
   });
   app.notFound((c) => c.json({ error: { code: 'studio.path', message: 'there is nothing here', issues: [] } }, 404));
 
-  app.get('/', (c) => c.html(shell(folder.typed(folder.root), idatVersion())));
+  app.get('/', (c) =>
+    c.html(shell({ folder: folder.typed(folder.root), version: idatVersion(), queue: studio.queue?.address ?? '' })),
+  );
   app.get('/studio.css', (c) => c.body(STUDIO_STYLE, 200, { 'Content-Type': 'text/css; charset=utf-8' }));
   app.get('/studio.js', async (c) => {
     const script = await readFile(page, 'utf8').catch(() => {
@@ -154,6 +156,10 @@ export function routesOf(studio: Studio, page = packageFile('dist/studio/assets/
     const out = await folder.writable(nameOf(c));
     if (!(await isFile(planPath(out)))) throw new IdatError('sweep.missing', 'there is no such sweep');
     return c.json({ job: studio.startSweep(planPath(out)) });
+  });
+  app.get('/api/queue', async (c) => {
+    if (studio.queue === null) throw new IdatError('queue.missing', 'the studio was started without a queue');
+    return c.json(await studio.queue.read());
   });
   app.post('/api/job/stop', json, (c) => c.json({ job: jobs.stop(c.req.query('id') ?? '') }));
 

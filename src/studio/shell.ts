@@ -18,7 +18,14 @@ export const POLICY = [
 export const REPORT_POLICY =
   "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox allow-top-navigation-by-user-activation";
 
-export const shell = (folder: string, version: string): string =>
+export interface ShellFacts {
+  readonly folder: string;
+  readonly version: string;
+  /** Address of the queue that may be looked at; empty without one. */
+  readonly queue: string;
+}
+
+export const shell = ({ folder, version, queue }: ShellFacts): string =>
   html`<!doctype html>
 <html lang="en">
 <head>
@@ -27,6 +34,7 @@ export const shell = (folder: string, version: string): string =>
 <meta name="color-scheme" content="light dark">
 <meta name="idat-folder" content="${folder}">
 <meta name="idat-version" content="${version}">
+<meta name="idat-queue" content="${queue}">
 <title>idat studio</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="studio.css">

@@ -20,6 +20,7 @@ import { EventHub } from './event-hub.js';
 import { type JobControl, Jobs } from './jobs.js';
 import { OpenClassifiers } from './open-classifiers.js';
 import type { ExportForm, LiveStep, Predicted, ShownJob, ShownRun, StudioEvent, TrainForm } from './page/api.js';
+import { QueueWatch } from './queue-watch.js';
 import { StudioFolder, shownRun } from './studio-folder.js';
 import type { Task } from './task-process.js';
 import { askedBy, planPath, takePlace } from './train-form.js';
@@ -31,6 +32,8 @@ export interface StudioOptions {
   readonly uploadLimits?: UploadLimits;
   /** Between two looks at the folder. */
   readonly intervalMs?: number;
+  /** Address of a queue that pages may look at. */
+  readonly queue?: string;
 }
 
 /** What was removed can be had again for so long. */
@@ -46,6 +49,7 @@ export class Studio {
 
   private constructor(
     readonly folder: StudioFolder,
+    readonly queue: QueueWatch | null,
     limits: UploadLimits | undefined,
   ) {
     this.uploads = new Uploads(folder.root, limits);
@@ -55,12 +59,16 @@ export class Studio {
     });
   }
 
-  /** @throws IdatError `run.folder` */
-  static async open(folder: string, { dataRoots = [], uploadLimits, intervalMs }: StudioOptions = {}): Promise<Studio> {
+  /** @throws IdatError `run.folder`, `config.queue` */
+  static async open(
+    folder: string,
+    { dataRoots = [], uploadLimits, intervalMs, queue }: StudioOptions = {},
+  ): Promise<Studio> {
+    const watch = queue === undefined ? null : new QueueWatch(queue);
     await mkdir(folder, { recursive: true }).catch(() => {}); // what is wrong with it shows when it is opened
     await forgetRemoved(folder, KEPT_MS);
     const opened = await StudioFolder.open(folder, { dataRoots, ...(intervalMs !== undefined && { intervalMs }) });
-    return new Studio(opened, uploadLimits);
+    return new Studio(opened, watch, uploadLimits);
   }
 
   /** Saves what is at work, and ends. */
@@ -70,6 +78,7 @@ export class Studio {
     this.folder.close();
     await this.uploads.close();
     await this.classifiers.close();
+    await this.queue?.close();
   }
 
   runs(): ShownRun[] {

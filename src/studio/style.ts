@@ -116,6 +116,11 @@ h1+form,h1+.card{margin-top:1rem}
 .bars li{display:grid;grid-template-columns:minmax(6rem,14rem) minmax(0,1fr) 4rem;gap:.75rem;align-items:center;font-size:.9375rem}
 .bars .meter{margin:0;height:9px}
 .bars b{text-align:right;font-variant-numeric:tabular-nums;font-weight:600}
+.doing{list-style:none;padding:0;margin:.4rem 0 0;display:grid;gap:.45rem}
+.doing li{display:grid;grid-template-columns:minmax(0,1.4fr) minmax(0,1fr) 9rem;gap:.2rem .9rem;align-items:center;font-size:.9375rem}
+.doing .meter{margin:0}
+.doing span{overflow-wrap:anywhere}
+@media (max-width:36rem){.doing li{grid-template-columns:minmax(0,1fr)}}
 .made{display:flex;flex-wrap:wrap;gap:.5rem;margin-bottom:1rem}
 .try{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:1.25rem}
 .try img,.try video{width:100%;max-height:20rem;object-fit:contain;border-radius:10px;background:var(--code);display:block}

@@ -1,5 +1,5 @@
 /** idat studio: the runs of a folder as a page, for people who would rather look than read. */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { serveStudio } from '../../studio/server.js';
 import { portNumber } from '../arguments.js';
 import { interruptible } from '../interrupt.js';
@@ -10,6 +10,7 @@ interface StudioFlags {
   port?: number;
   name?: string[];
   dataRoot?: string[];
+  queue?: string;
 }
 
 export const studio = new Command('studio')
@@ -19,12 +20,16 @@ export const studio = new Command('studio')
   .option('--host <address>', 'address to be reached at (default: 127.0.0.1, by this machine alone)')
   .option('--name <names...>', 'further names by which this machine is reached')
   .option('--data-root <folders...>', 'folders from which the page may name data and weights (default: this one)')
-  .action(async (folder: string, { dataRoot = ['.'], host, port, name }: StudioFlags) => {
+  .addOption(
+    new Option('--queue <url>', 'also show this queue: redis://HOST:PORT or rediss://HOST:PORT').env('IDAT_QUEUE'),
+  )
+  .action(async (folder: string, { dataRoot = ['.'], host, port, name, queue }: StudioFlags) => {
     const served = await serveStudio(folder, {
       dataRoots: dataRoot,
       ...(host !== undefined && { host }),
       ...(port !== undefined && { port }),
       ...(name !== undefined && { names: name }),
+      ...(queue !== undefined && { queue }),
     });
     print(`${served.address}\n`);
     tell(

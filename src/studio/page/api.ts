@@ -229,6 +229,50 @@ export interface ExportForm {
   readonly adapterInput: boolean;
 }
 
+/** A worker of the queue. */
+export interface ShownWorker {
+  readonly name: string;
+  /** Versions in words. */
+  readonly build: string;
+  readonly device: string;
+  readonly cores: number;
+  /** Runs at a time, at most. */
+  readonly slots: number;
+  /** Since it joined. */
+  readonly done: number;
+  readonly runs: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly fraction: number;
+    readonly secondsLeft: number | null;
+  }[];
+  /** What it would need for runs that it had to leave to others. */
+  readonly lacks: readonly string[];
+}
+
+/** The queue that the studio was started with. */
+export interface ShownQueue {
+  /** Without user and password. */
+  readonly address: string;
+  /** Why it cannot be read. */
+  readonly problem: string | null;
+  readonly snapshot: {
+    readonly counts: {
+      readonly waiting: number;
+      readonly running: number;
+      readonly setAside: number;
+      readonly parked: number;
+    };
+    readonly perHour: number | null;
+    readonly secondsLeft: number | null;
+    /** Of all workers together. */
+    readonly slots: number;
+    /** The busiest first; not all, where there are very many. */
+    readonly workers: readonly ShownWorker[];
+    readonly workersInAll: number;
+  } | null;
+}
+
 /** A refusal. */
 export interface Refused {
   readonly error: { readonly code: string; readonly message: string; readonly issues: readonly ShownIssue[] };

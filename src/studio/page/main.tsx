@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { CompareView, SweepView } from './compare-view.js';
 import { NewView } from './new-view.js';
 import { Dialog } from './parts.js';
+import { QueueView } from './queue-view.js';
 import { go, type Route, routeOf } from './route.js';
 import { RunView } from './run-view.js';
 import { RunsView } from './runs-view.js';
@@ -16,6 +17,7 @@ const TITLES: Readonly<Record<Route['view'], (route: Route) => string>> = {
   run: (route) => (route.view === 'run' ? route.name : ''),
   compare: () => 'Compare',
   sweep: (route) => (route.view === 'sweep' ? route.folder : ''),
+  queue: () => 'Queue',
   new: () => 'New run',
 };
 
@@ -49,6 +51,7 @@ function Studio() {
         {route.view === 'run' && <RunView key={route.name} name={route.name} />}
         {route.view === 'compare' && <CompareView names={route.names} />}
         {route.view === 'sweep' && <SweepView key={route.folder} folder={route.folder} />}
+        {route.view === 'queue' && <QueueView />}
         {route.view === 'new' && <NewView key={`${route.from} ${route.as}`} from={route.from} as={route.as} />}
       </main>
       <footer>
@@ -82,6 +85,7 @@ function Bar({ view }: { view: Route['view'] }) {
         <nav aria-label="Views">
           {link('runs', '#/', 'Runs')}
           {link('compare', '#/compare', 'Compare')}
+          {meta('idat-queue') !== '' && link('queue', '#/queue', 'Queue')}
           {link('new', '#/new', 'New run')}
         </nav>
       </div>

@@ -6,6 +6,7 @@ export type Route =
   | { readonly view: 'compare'; readonly names: readonly string[] }
   /** All runs below a folder. */
   | { readonly view: 'sweep'; readonly folder: string }
+  | { readonly view: 'queue' }
   | { readonly view: 'new'; readonly from: string | null; readonly as: FormStart };
 
 /** With what a form begins: nothing, the bundled pictures, or what was last asked for. */
@@ -21,6 +22,8 @@ export function routeOf(hash: string): Route {
       return { view, names: words.filter((name) => name !== '') };
     case 'sweep':
       return words[0] ? { view, folder: words[0] } : { view: 'runs' };
+    case 'queue':
+      return { view };
     case 'new':
       return { view, from: words[0] === 'from' ? (words[1] ?? null) : null, as: startOf(words[0]) };
     default:
