@@ -1,4 +1,6 @@
 /** What reports are made of: escaping, drawings in a page, colours, strips, the command that repeats a run, the sweep's page. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { inlineDrawing } from '../src/report/drawing.js';
@@ -144,7 +146,13 @@ describe('the page', () => {
 describe('a sweep as a page', () => {
   const run = (task: string, row: string, seed: number, correct: number, trainAccuracy = 1): StoryRun => ({
     ...{ name: `${task}/${row}/seed-${seed}`, task, row, seed, accuracy: correct / 100, correct, total: 100 },
-    ...{ trainAccuracy, protocol: 'last', seconds: 60, metrics: [] },
+    ...{
+      trainAccuracy,
+      protocol: 'last',
+      seconds: 60,
+      metrics: [],
+      imagesPerClass: Number(/\d+$/.exec(task)?.[0] ?? 10),
+    },
   });
   const results = [1, 2, 3].flatMap((seed) => [
     run('flowers', 'alone', seed, 60 + seed),
@@ -167,6 +175,24 @@ describe('a sweep as a page', () => {
   it('says what failed, in its sentence', () => {
     expect(text).toContain('<td class="words">no &lt;b&gt; memory</td>');
     expect(text).not.toMatch(/<script|no <b>/);
+  });
+  it('draws differences by images a class where data came in several sizes', () => {
+    expect(text).not.toContain('By images a class');
+    const sized = [5, 20, 80].flatMap((size, i) => [
+      run(`euro-${size}`, 'alone', 1, 50),
+      run(`euro-${size}`, 'taught', 1, 54 - 2 * i),
+      run(`signs_${size}`, 'alone', 1, 50),
+      run(`signs_${size}`, 'taught', 1, 51),
+      run('other-7', 'alone', 1, 50),
+      run('other-7', 'taught', 1, 50),
+    ]);
+    const results = sized.filter(({ name }, i) => sized.findIndex((one) => one.name === name) === i);
+    const page = sweepPage({ ...story, results, failed: [] });
+    expect(page).toContain(
+      'aria-label="taught − alone by images a class: euro 5: +4.0, 20: +2.0, 80: +0.0; signs 5: +1.0, 20: +1.0, 80: +1.0"',
+    );
+    expect(page).toContain('+2.0 (1)');
+    if (process.env.IDAT_SHOTS) writeFileSync(join(process.env.IDAT_SHOTS, 'sizes.html'), page);
   });
   it('says how little one pair and few pairs are', () => {
     const one = sweepPage({ ...story, results: results.slice(0, 2), failed: [] });

@@ -8,6 +8,7 @@ import { linesOf, type SweptRuns } from '../report/sweep-figures.js';
 import { type StoryRun, type SweepStory, sweepPage } from '../report/sweep-page.js';
 import { listRuns } from '../runs/list-runs.js';
 import { readMetrics } from '../runs/run-directory.js';
+import { readSplit } from '../runs/split-file.js';
 import type { EpochMetrics } from '../settings/record.js';
 
 /** What of a line of results.jsonl is told; the file may be a stranger's. */
@@ -45,7 +46,7 @@ export async function sweepReport(
   for (const { run, ...result } of read) {
     const metrics = await readMetrics(resolve(folder, run)).catch((): EpochMetrics[] => []);
     if (metrics.length === 0) missing.push(`${result.name}: its log is not there, so that its curves are not shown`);
-    results.push({ ...result, metrics });
+    results.push({ ...result, metrics, imagesPerClass: await imagesPerClass(resolve(folder, run)) });
   }
   const summary = await readSummary(folder);
   const plan = { ...summary?.plan, ...heldAgainst(results, against ?? summary?.plan.against) };
@@ -54,6 +55,14 @@ export async function sweepReport(
     failed: await withoutResult(folder, read, summary?.failed ?? []),
   };
   return { html: sweepPage(story), missing, runs: read.map(({ name, run }) => ({ name, dir: resolve(folder, run) })) };
+}
+
+/** Of those that the accuracy's model learned from; null where the run does not tell. */
+async function imagesPerClass(dir: string): Promise<number | null> {
+  const split = await readSplit(dir).catch(() => null);
+  const images = split?.splits.trainval ?? split?.splits.train;
+  if (!images) return null;
+  return Math.round(images.length / new Set(images.map(([, label]) => label)).size);
 }
 
 /** As asked for; where nobody says, the first row that is there, where there are several. */

@@ -107,6 +107,47 @@ export function pointChart(clouds: readonly Cloud[], x: PointAxis, y: PointAxis,
   return drawChart(option as ChartOption, WIDTH, HEIGHT);
 }
 
+/** What was measured at several sizes, several times each. */
+export interface SizeCurve {
+  readonly name: string;
+  readonly colour: string;
+  /** By size. */
+  readonly points: readonly { readonly size: number; readonly mean: number; readonly values: readonly number[] }[];
+}
+
+/** Lines of means with the values that they are of, over sizes that grow by factors; a line marks no difference. SVG text. */
+export function sizeChart(curves: readonly SizeCurve[]): string {
+  const sizes = curves.flatMap(({ points }) => points.map(({ size }) => size));
+  const option = {
+    grid: { left: 52, right: 22, top: 14, bottom: 44 },
+    xAxis: {
+      ...axisOf('plain'),
+      ...nameBelow('images a class'),
+      ...{ type: 'log', logBase: 2, min: Math.min(...sizes) / 1.2, max: Math.max(...sizes) * 1.2 },
+      axisLabel: { color: GREY, fontSize: 12, customValues: [...new Set(sizes)], formatter: FORMATS.plain },
+      ...{ splitLine: { show: false }, axisLine: { show: true, lineStyle: { color: LINES }, onZero: false } },
+    },
+    yAxis: axisOf('points'),
+    series: curves.flatMap(({ name, colour, points }, i) => [
+      {
+        ...{ type: 'line', name, data: points.map(({ size, mean }) => [size, mean]), showSymbol: false },
+        ...{ itemStyle: { color: colour }, lineStyle: { color: colour, width: 2 } },
+        ...(i === 0 && {
+          markLine: {
+            ...{ silent: true, symbol: 'none', label: { show: false }, data: [{ yAxis: 0 }] },
+            lineStyle: { color: GREY, type: 'solid', width: 1 },
+          },
+        }),
+      },
+      {
+        ...{ type: 'scatter', name, symbolSize: 7, itemStyle: { color: colour, opacity: 0.7 } },
+        data: points.flatMap(({ size, values }) => values.map((value) => [size, value])),
+      },
+    ]),
+  };
+  return drawChart(option as ChartOption, WIDTH, HEIGHT);
+}
+
 /** Nothing is more than all: shares end at 1, and points that stand on one line have some room beside it. */
 function reachOf(format: NumberFormat, clouds: readonly Cloud[]): { min?: number; max?: number } {
   if (format !== 'share') return {};

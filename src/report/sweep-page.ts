@@ -14,13 +14,13 @@ import {
   ofTask,
   type SweepDifference,
   type SweepLine,
-  type SweptRun,
   type SweptRuns,
 } from './sweep-figures.js';
+import { type SizedRun, sizesSection } from './sweep-sizes.js';
 import { meanAndSpread } from './sweep-table.js';
 import { COLOURS, PageColours } from './theme.js';
 
-export interface StoryRun extends SweptRun {
+export interface StoryRun extends SizedRun {
   readonly correct: number;
   readonly total: number;
   /** Top-1 on the training images in the last epoch. */
@@ -65,6 +65,7 @@ export function sweepPage(story: SweepStory): string {
     tableSection(told),
     runsSection(told),
     differencesSection(told, differences),
+    sizesSection(story.results, differences, colours),
     regimeSection(told, differences),
     curvesSection(told),
     everySection(told),
