@@ -1,4 +1,4 @@
-/** A headless Chromium with a page on which idat/browser is loaded, from a server of files on this machine alone. */
+/** A headless browser with a page on which idat/browser is loaded, from a server of files on this machine alone. */
 import { createReadStream, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -70,9 +70,17 @@ export async function serve(
   return { url: `http://127.0.0.1:${port}`, absent, close: () => server.close() };
 }
 
+/** What tests do with a tab of whichever browser. */
+export interface TabPage {
+  /** Runs a function in the page; what goes in and comes out is JSON. */
+  evaluate<Result, Argument>(run: (argument: Argument) => Result, argument: Argument): Promise<Awaited<Result>>;
+  evaluate<Result>(run: () => Result): Promise<Awaited<Result>>;
+  close(): Promise<void>;
+}
+
 export interface Browser {
   /** A new page with `window.idat`. */
-  open(): Promise<Page>;
+  open(): Promise<TabPage>;
   /** What pages and Workers asked other hosts for. */
   readonly foreign: string[];
   /** Ends the browser and starts it again with what it has stored. */
@@ -80,8 +88,12 @@ export interface Browser {
   close(): Promise<void>;
 }
 
+export interface ChromiumBrowser extends Browser {
+  open(): Promise<Page>;
+}
+
 /** @param more of Chromium's own flags */
-export async function startBrowser(url: string, more: readonly string[] = []): Promise<Browser> {
+export async function startBrowser(url: string, more: readonly string[] = []): Promise<ChromiumBrowser> {
   const profile = mkdtempSync(join(tmpdir(), 'idat-chromium-'));
   const foreign: string[] = [];
   const launch = async () => {

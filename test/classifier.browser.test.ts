@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type * as InTab from '../src/classifier.js';
 import { readZip } from '../src/files/web/zip.js';
 import { exportRun, fineTune, openClassifier } from '../src/index.js';
-import { type Browser, hasChromium, serve, startBrowser } from './browser-support.js';
+import { type ChromiumBrowser, hasChromium, serve, startBrowser } from './browser-support.js';
 import { makeImageFolder, STUDENT, settings, temporaryFolder } from './train-support.js';
 
 type Window = { idat: typeof InTab };
@@ -33,7 +33,7 @@ describe.skipIf(!hasChromium)('in a tab', { timeout: 120_000 }, () => {
   const pictures = new Map<string, Uint8Array>();
   const files = new Map<string, Uint8Array>();
   let server: Awaited<ReturnType<typeof serve>>;
-  let browser: Browser;
+  let browser: ChromiumBrowser;
   let page: Page;
 
   beforeAll(async () => {

@@ -9,7 +9,7 @@ import { preprocess } from '../src/data/preprocess.js';
 import { sha256 } from '../src/files/sha256.js';
 import { readZip } from '../src/files/web/zip.js';
 import { randomStream } from '../src/random.js';
-import { type Browser, hasChromium, serve, startBrowser } from './browser-support.js';
+import { type ChromiumBrowser, hasChromium, serve, startBrowser } from './browser-support.js';
 
 declare global {
   interface Window {
@@ -88,7 +88,7 @@ const REFUSED: Record<string, () => Promise<Uint8Array>> = {
 
 describe.skipIf(!hasChromium)('in a browser', { timeout: 120_000 }, () => {
   let server: Awaited<ReturnType<typeof serve>>;
-  let browser: Browser;
+  let browser: ChromiumBrowser;
   let page: Page;
   beforeAll(async () => {
     const entry = [

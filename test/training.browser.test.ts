@@ -1,13 +1,13 @@
-/** `idat/browser` in a real browser. Needs Chromium; without one these tests are left out. */
+/** `idat/browser` in real browsers. Needs Chromium, and Firefox for the part of it; what is not there is left out. */
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type * as Idat from '../src/browser.js';
 import { readZip, writeZip } from '../src/files/web/zip.js';
 import { fineTune, resume as resumeInNode } from '../src/index.js';
 import { BUNDLED } from '../src/settings/fields.js';
-import { type Browser, hasChromium, serve, startBrowser } from './browser-support.js';
+import { type Browser, hasChromium, serve, startBrowser, type TabPage } from './browser-support.js';
+import { hasFirefox, startFirefox } from './firefox-support.js';
 import { DETERMINISTIC, temporaryFolder } from './train-support.js';
 
 declare global {
@@ -39,7 +39,7 @@ type Asked = Partial<Idat.WebRequest> & { run: string };
 let few: Uint8Array;
 let server: Awaited<ReturnType<typeof serve>>;
 let browser: Browser;
-let page: Page;
+let page: TabPage;
 
 /** Some of the bundled pictures, in a folder for each class, in a zip. */
 async function fewPictures(): Promise<Uint8Array> {
@@ -122,13 +122,20 @@ function unpack(dir: string, files: ReadonlyMap<string, Uint8Array>): string {
   return dir;
 }
 
-describe.skipIf(!hasChromium)('in a browser tab', { timeout: 300_000 }, () => {
+const BROWSERS = [
+  { name: 'Chromium', there: hasChromium, start: startBrowser },
+  { name: 'Firefox', there: hasFirefox, start: startFirefox },
+];
+
+describe.each(BROWSERS)('in a tab of $name', { timeout: 300_000 }, ({ there, start }) => {
+  if (!there) return it.skip('is left out: there is no such browser', () => {});
+
   let whole: Map<string, Uint8Array>;
 
   beforeAll(async () => {
     few = await fewPictures();
     server = await serve(undefined, undefined, new Map([['/few.zip', few]]));
-    browser = await startBrowser(server.url);
+    browser = await start(server.url);
     page = await browser.open();
   }, 120_000);
   afterAll(async () => {
