@@ -58,6 +58,8 @@ describe('augmentation', () => {
   it.each([
     [{ ...NONE, flip: true }, 2],
     [{ ...NONE, cropPadding: 1 }, 9],
+    [{ ...NONE, cropPadding: 0.2 }, 9],
+    [{ ...NONE, cropPadding: 0.01 }, 1],
   ])('%o has %i views', (augmentation, views) => {
     const seen = new Set(Array.from({ length: 300 }, (_, index) => changed(augmentation, index).join()));
     expect(seen.size).toBe(views);

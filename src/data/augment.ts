@@ -9,7 +9,7 @@ import { trivialAugment } from './trivial-augment.js';
 export interface Augmentation {
   /** Left to right, for half of the images. */
   readonly flip: boolean;
-  /** Pixels by which an image may be moved in each direction; what comes in from outside is grey. */
+  /** Pixels by which an image may be moved in each direction, below 1 a share of its side; what comes in from outside is grey. */
   readonly cropPadding: number;
   /** One of fourteen changes of colour or shape. */
   readonly trivialAugment: boolean;
@@ -86,7 +86,7 @@ export function imageChange(
       const sides = sidesOf(size ?? Math.sqrt(planar.length / fill.length));
       const random = streamOf(index, copy);
       const flipped = flips(random);
-      const [down, right] = padding > 0 ? [0, 1].map(() => random.below(2 * padding + 1) - padding) : [0, 0];
+      const [down, right] = sides.map((side) => movedBy(random, padding < 1 ? Math.round(padding * side) : padding));
       const view = moved(planar, sides, fill, [down!, right!], flipped);
       const seen = trivial ? trivialAugment(view, fill, random, sides) : view;
       return turned ? mirrored(seen, sides) : seen;
@@ -94,6 +94,8 @@ export function imageChange(
     mirrors: onlyMirrors(augmentation) ? (index, copy = 0) => flips(streamOf(index, copy)) !== turned : null,
   };
 }
+
+const movedBy = (random: RandomStream, most: number): number => (most > 0 ? random.below(2 * most + 1) - most : 0);
 
 /** The window of an image, mirrored if wished, that begins `down` and `right` of its corner. */
 function moved(

@@ -119,9 +119,11 @@ const BALANCE_WORDS: Readonly<Record<Balance, string | null>> = {
 const IMAGES: readonly RecipeRow[] = [
   row('photographs', ({ orient }) => (orient ? null : 'read as stored, not turned as their EXIF tag says')),
   row('flips', ({ flip }) => (flip ? 'half of the images mirrored, at random' : null)),
-  row('crops', ({ cropPadding: pixels }) =>
-    pixels > 0 ? `moved at random by up to ${pixels} pixels, grey outside` : null,
-  ),
+  row('crops', ({ cropPadding: most }) => {
+    if (most === 0) return null;
+    const far = most < 1 ? `${Number((100 * most).toFixed(2))} % of each side` : `${most} pixels`;
+    return `moved at random by up to ${far}, grey outside`;
+  }),
   row('TrivialAugment', ({ trivialAugment }) =>
     trivialAugment ? 'one of 14 changes of colour or shape for each image, at random' : null,
   ),

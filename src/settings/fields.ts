@@ -68,6 +68,10 @@ const Oblong = z
   .string()
   .regex(/^[1-9]\d{0,3}x[1-9]\d{0,3}$/, 'expected a side in pixels, or height and width such as 160x224')
   .meta({ title: 'HEIGHTxWIDTH' });
+/** Whole pixels, or below 1 a share of a side. */
+const distance = factor.refine((value) => value < 1 || Number.isInteger(value), {
+  error: 'expected whole pixels, or a share of the side below 1',
+});
 const epsilon = z.number().positive().lt(1);
 const methodOptions = z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])).optional();
 const lossNames = LOSSES.map(({ name }) => name).join(', ');
@@ -342,8 +346,8 @@ export const FIELDS = {
   cropPadding: field(
     'augmentation',
     'result',
-    z.int().min(0).default(0),
-    'pixels by which training images are moved at random, at most',
+    distance.default(0),
+    'how far training images are moved at random, at most: pixels, or below 1 a share of each side',
   ),
   trivialAugment: field(
     'augmentation',
