@@ -22,7 +22,7 @@ describe('presets', () => {
   });
 
   it('offer the nearest name', () => {
-    expect(() => presetNamed('quik')).toThrow(/^preset: none is called 'quik'; did you mean quick or paper\?$/);
+    expect(() => presetNamed('quik')).toThrow(/^preset: none is called 'quik'; did you mean quick or best\?$/);
   });
 
   it('lie below what is given', () => {
@@ -37,6 +37,11 @@ describe('presets', () => {
     });
     expect(withPreset('paper', { teacher: 'own.safetensors' }).teacher).toBe('own.safetensors');
     expect(withPreset('quick', {})).not.toHaveProperty('teacher');
+  });
+
+  it('move images by a share of their side, whatever the student reads', () => {
+    expect(notesOf('best', {}).settings).toMatchObject({ teacher: 'vit_nano_patch4_32.cifar10', cropPadding: 0.125 });
+    expect(notesOf('best', { cropPadding: 0 }).settings).toMatchObject({ cropPadding: 0 });
   });
 
   it('train a student alone of which nothing smaller is known, and say so', () => {
