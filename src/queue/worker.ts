@@ -197,8 +197,9 @@ class WorkerLoop {
     return sum;
   }
 
-  /** Until a run has ended, or the worker is to leave. */
+  /** Until a run has ended, or the worker is to leave; at once where none is going on any more. */
   private async untilChange(): Promise<void> {
+    if (this.going.size === 0) return;
     await unless(this.signal, Promise.race(this.going.values())).catch(() => {});
   }
 
