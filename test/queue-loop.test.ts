@@ -1,19 +1,23 @@
 /** What a worker and a sweep do when something goes wrong around them: runs here only wait, so that nothing is trained. */
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { prepareSweep } from '../src/experiments/sweep.js';
 import { usableCores } from '../src/files/node/usable-cores.js';
 import { parseQueueUrl } from '../src/queue/address.js';
 import { connect, type Engine, type HeldJob, loadEngine, PREFIX, type RedisClient } from '../src/queue/engine.js';
 import { checkedJob, type Job, jobId } from '../src/queue/job.js';
 import { laneOf } from '../src/queue/lane.js';
 import type { MadeRun, RunMaker } from '../src/queue/make-run.js';
+import { runQueueSweep } from '../src/queue/queue-sweep.js';
+import { noteLane } from '../src/queue/snapshot.js';
+import { RunStore } from '../src/queue/store.js';
 import { type LoopOptions, type WorkerEvent, workOnQueue } from '../src/queue/worker.js';
 import { SERVER, startServer, type TestServer } from './queue-support.js';
-import { STUDENT, temporaryFolder } from './train-support.js';
+import { makeImageFolder, STUDENT, temporaryFolder } from './train-support.js';
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 20_000 });
 
 const SWEEP = '00000000-0000-4000-8000-000000000000';
 const BUILD = { key: 'aaaaaaaaaaaa', says: 'build a' };
@@ -28,15 +32,26 @@ const jobOf = (name: string, more: object = {}): Job =>
   });
 const MADE: MadeRun = { files: new Map(), history: { sittings: [], failures: [] }, seconds: 1 };
 
+it('a job is known by its build and by what its run is made of, not by what carries that', () => {
+  const blob = { sha256: 'b'.repeat(64), bytes: 1 };
+  const job = jobOf('one');
+  const carried = { ...job, images: { ...job.images, blob } };
+  expect(jobId(carried, 'lane')).toBe(jobId(job, 'lane'));
+  expect(jobId(job, 'another')).not.toBe(jobId(job, 'lane'));
+  expect(jobId(jobOf('one', { seed: 2 }), 'lane')).not.toBe(jobId(job, 'lane'));
+});
+
 describe.skipIf(SERVER === null)('with a server', () => {
   let server: TestServer;
   let engine: Engine;
   let redis: RedisClient;
+  let data: string;
   beforeAll(async () => {
     mkdirSync(join(root, 'server'));
     server = await startServer(join(root, 'server'));
     engine = await loadEngine();
     redis = await connect(engine, parseQueueUrl(server.url));
+    data = await makeImageFolder(root, 5);
   });
   afterAll(async () => {
     redis?.disconnect();
@@ -44,16 +59,18 @@ describe.skipIf(SERVER === null)('with a server', () => {
   });
 
   const put = async (queue: string, jobs: readonly Job[], build = BUILD) => {
-    const lane = new engine.Queue(laneOf(queue, build.key, 'cpu'), { connection: redis, prefix: PREFIX });
+    const name = laneOf(queue, build.key, 'cpu');
+    const lane = new engine.Queue(name, { connection: redis, prefix: PREFIX });
     const opts = { priority: 100, attempts: 4, removeOnComplete: true as const };
     await lane.addBulk(
       jobs.map((data) => ({
         name: 'run',
         data,
-        opts: { ...opts, jobId: jobId(data), backoff: { type: 'exponential', delay: 5000 } },
+        opts: { ...opts, jobId: jobId(data, name), backoff: { type: 'exponential', delay: 5000 } },
       })),
     );
     await lane.close();
+    await noteLane(redis, queue, name);
   };
   const loop = (queue: string, make: RunMaker, more: Partial<LoopOptions> = {}) => {
     const leave = new AbortController();
@@ -101,5 +118,64 @@ describe.skipIf(SERVER === null)('with a server', () => {
     };
     const worker = loop('beside', make, { engine: { ...engine, Worker: Slow }, slots: 2, untilEmpty: true });
     expect(await worker.ended).toEqual({ done: 2, failed: 0, handedBack: 0 });
+  });
+
+  /** A sweep of some seeds for which nobody works. */
+  const sweeping = async (queue: string, seeds: number[], folder = queue, priority = 100) => {
+    const leave = new AbortController();
+    const notes: string[] = [];
+    const plan = {
+      base: { student: STUDENT, epochs: 2 },
+      tasks: [{ name: 'colours', data }],
+      grid: { seed: seeds },
+    };
+    const prepared = await prepareSweep(plan, { out: join(root, folder), oneThread: true });
+    const options = { queue: `${server.url}?queue=${queue}`, priority };
+    const ended = runQueueSweep(prepared, options, { signal: leave.signal, onNote: (text) => notes.push(text) });
+    const stop = async () => {
+      leave.abort();
+      await expect(ended).rejects.toMatchObject({ code: 'sweep.interrupted' });
+    };
+    return { notes, stop };
+  };
+  /** Keys of what waits there, and how urgent it is. */
+  const waiting = async (queue: string): Promise<Record<string, number>> => {
+    const found: Record<string, number> = {};
+    for (const lane of (await redis.call('SMEMBERS', `idat-store:${queue}:lanes`)) as string[]) {
+      for (const key of (await redis.call('KEYS', `${PREFIX}:${lane}:????????-*`)) as string[]) {
+        found[key] = Number(await redis.call('HGET', key, 'priority'));
+      }
+    }
+    return found;
+  };
+  const until = async (holds: () => Promise<boolean>) => {
+    while (!(await holds())) await sleep(50);
+  };
+
+  it('a sweep that is started again finds its jobs, and takes those of an older plan and of another build out', async () => {
+    const first = await sweeping('again', [1, 2]);
+    await until(async () => Object.keys(await waiting('again')).length === 2);
+    await first.stop();
+    const { sweep } = JSON.parse(readFileSync(join(root, 'again', 'queue.json'), 'utf8')) as { sweep: string };
+    const before = Object.keys(await waiting('again'));
+    const dataBefore = await Promise.all(before.map((key) => redis.call('HGET', key, 'data')));
+    await put('again', [{ ...jobOf('one'), sweep }]);
+    expect(Object.keys(await waiting('again')).length).toBe(3);
+    writeFileSync(join(data, '.DS_Store'), 'no picture');
+    const second = await sweeping('again', [2, 3], 'again', 7);
+    await until(async () => Object.values(await waiting('again')).join() === '7,7');
+    const [kept, ...others] = Object.keys(await waiting('again')).filter((key) => before.includes(key));
+    expect(others).toEqual([]);
+    expect(dataBefore).toContain(await redis.call('HGET', kept!, 'data')); // the same zip of pictures
+    await second.stop();
+  });
+
+  it('a worker that is at a run which the server has forgotten does not write beside its next one', async () => {
+    const store = new RunStore(redis, 'forgotten');
+    const { term } = (await store.take('x'))!;
+    await redis.call('FLUSHDB');
+    const next = (await store.take('x'))!;
+    const write = (its: number) => store.keep('x', its, new Map(), MADE.history, true);
+    expect([next.term > term, await write(term), await write(next.term)]).toEqual([true, false, true]);
   });
 });

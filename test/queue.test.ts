@@ -296,7 +296,7 @@ describe.skipIf(SERVER === null)('with a server', () => {
 
   it('lets nobody write to a run that has gone on elsewhere, and end one twice', async () => {
     const store = new RunStore(redis, 'terms');
-    const id = jobId(job() as Job);
+    const id = jobId(job() as Job, 'lane');
     const none = { sittings: [], failures: [] };
     const file = (text: string) => new Map([['config.json', new TextEncoder().encode(text)]]);
     const [first, second] = [(await store.take(id))!.term, (await store.take(id))!.term];

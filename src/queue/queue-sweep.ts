@@ -19,7 +19,7 @@ import {
 } from '../experiments/sweep.js';
 import { sha256OfFiles } from '../files/node/sha256.js';
 import { parseQueueUrl } from './address.js';
-import { blobsOf, dropBlob, putBlob, touchBlob } from './blobs.js';
+import { dropBlob, putBlob, touchBlob } from './blobs.js';
 import { thisBuild } from './build.js';
 import { connect, type Engine, type JobQueue, loadEngine, PREFIX, type RedisClient } from './engine.js';
 import { mixedMachines, writeFetched } from './fetched-run.js';
@@ -29,6 +29,7 @@ import { patiently, unless } from './patience.js';
 import { noteLane, type QueueSnapshot, SnapshotReader } from './snapshot.js';
 import { RunStore, storeKey } from './store.js';
 import { type Wanted, WantedSources } from './wanted.js';
+import { withdrawAll, withdrawJobs } from './withdraw.js';
 import { MAX_ATTEMPTS } from './worker.js';
 
 export interface QueueSweepOptions {
@@ -111,7 +112,7 @@ export async function withdrawSweep(prepared: PreparedSweep, options: QueueSweep
   const redis = await connect(engine, address);
   try {
     const id = await readSweepId(prepared.out);
-    return id === null ? 0 : await withdraw(engine, redis, address.name, id);
+    return id === null ? 0 : await withdrawAll(engine, redis, address.name, id);
   } finally {
     redis.disconnect();
   }
@@ -124,6 +125,9 @@ class QueueSweep {
   private readonly snapshots: SnapshotReader;
   private readonly build = thisBuild();
   private readonly carried = new Set<string>();
+  /** Of all runs of the plan that were to be made, and whether none failed to become a job. */
+  private readonly ids = new Set<string>();
+  private allKnown = true;
   /** Runs that another process of this sweep is fetching, or making. */
   private readonly taken = new Set<string>();
   private sweep = '';
@@ -157,9 +161,14 @@ class QueueSweep {
       this.modules.push({ name: basename(path), sha256: await sha256OfFiles([path]) });
     }
     const waiting = this.prepared.statuses.filter(({ state }) => state === 'waiting');
+    let alone = false;
     let [reconciled, refreshed] = [performance.now(), performance.now()];
     while (!signal.aborted) {
       await this.fill(waiting);
+      if (waiting.length === 0 && !alone) {
+        alone = true;
+        await this.withdrawOthers();
+      }
       await this.fetchEnded();
       await this.look();
       if (waiting.length === 0 && this.queued.size === 0) break;
@@ -211,20 +220,34 @@ class QueueSweep {
         ...{ images: wanted.images, student: wanted.student, teacher: wanted.teacher },
       };
       const lane = laneOf(this.queue, this.build.key, deviceOf(run.settings));
-      const queued = { status, job, wanted, lane, id: jobId(job) };
-      if (!before) return queued;
+      const queued = { status, job, wanted, lane, id: jobId(job, lane) };
+      if (!before) {
+        this.ids.add(queued.id);
+        return queued;
+      }
       this.settle(status, before);
       await this.waiting(() => this.store.drop(queued.id, this.sweep));
       return null;
     } catch (error) {
       if (!(error instanceof IdatError)) throw error;
       if (this.parts.signal.aborted) return null;
+      this.allKnown = false;
       this.fail(status, error);
       return null;
     }
   }
 
-  /** A job that is there is not put there twice; one that was given up is opened again. */
+  /** What an older plan or another build has put there is no run of this plan, and its work would be wasted. */
+  private async withdrawOthers(): Promise<void> {
+    if (!this.allKnown) return; // what of it is this plan's nobody can tell
+    const others = (id: string) => !this.ids.has(id);
+    await this.waiting(() => withdrawJobs(this.engine, this.redis, this.queue, this.sweep, others));
+  }
+
+  /**
+   * A job that waits there already is put there anew, as it may come first now, or bring its images; one that somebody is at
+   * is left; one that was given up is opened again.
+   */
   private async submit(batch: readonly Queued[]): Promise<void> {
     for (const { wanted } of batch) {
       for (const { blob, path } of wanted.carried) {
@@ -235,14 +258,11 @@ class QueueSweep {
     }
     const open: Queued[] = [];
     for (const one of batch) {
-      const ending = await this.waiting(() => this.store.ending(one.id));
-      if (ending !== null && ending !== 'done') {
-        const queue = await this.queueOf(one.lane);
-        await this.waiting(() => queue.remove(one.id));
-      }
       if (await this.waiting(() => this.store.reopen(one.id, this.sweep))) open.push(one);
       else await this.fetch(one);
     }
+    const remove = async ({ id, lane }: Queued) => (await this.queueOf(lane)).remove(id);
+    await this.waiting(() => Promise.all(open.map(remove)));
     await this.add(open);
   }
 
@@ -443,32 +463,4 @@ async function sweepIdOf(out: string): Promise<string> {
       `${join(out, FILE)}: is no file of a sweep; remove it, or choose another folder`,
     );
   }
-}
-
-/** All jobs of a sweep, whatever has become of them. */
-async function withdraw(engine: Engine, redis: RedisClient, queue: string, sweep: string): Promise<number> {
-  let count = 0;
-  const store = new RunStore(redis, queue);
-  const lanes = (await redis.call('SMEMBERS', storeKey(queue, 'lanes'))) as string[];
-  for (const lane of lanes) {
-    const jobs = new engine.Queue(lane, { connection: redis, prefix: PREFIX });
-    jobs.on('error', () => {});
-    let cursor = '0';
-    do {
-      const scan = ['SCAN', cursor, 'MATCH', `${PREFIX}:${lane}:${sweep}-*`, 'COUNT', '1000'] as const;
-      const [next, keys] = (await redis.call(...scan)) as [string, string[]];
-      cursor = next;
-      for (const key of keys) {
-        const id = key.slice(`${PREFIX}:${lane}:`.length);
-        if (id.includes(':')) continue; // what belongs to a job
-        const removed = await jobs.remove(id).catch(() => 0);
-        count += removed;
-        // one that is under way stops when its worker next keeps its state, and is begun by nobody
-        await (removed > 0 ? store.drop(id, sweep) : store.forget(id, sweep));
-      }
-    } while (cursor !== '0');
-    await jobs.close().catch(() => {});
-  }
-  for (const hash of await blobsOf(redis, queue)) await dropBlob(redis, queue, sweep, hash);
-  return count;
 }

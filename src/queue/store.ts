@@ -69,10 +69,15 @@ export interface Taken {
 /** `idat-store:{queue}:…` */
 export const storeKey = (queue: string, ...rest: string[]): string => ['idat-store', queue, ...rest].join(':');
 
-/** Raises the term of a run; [0, 0] where it has ended. */
+/**
+ * Raises the term of a run; [0, 0] where it has ended. A run that the store has forgotten, whose worker may still be at it,
+ * begins with a term that was never given: the microseconds since 1970.
+ */
 const TAKE = `
 if redis.call('HEXISTS', KEYS[1], 'ended') == 1 then return {0, 0} end
-local term = redis.call('HINCRBY', KEYS[1], 'term', 1)
+local clock = redis.call('TIME')
+local term = math.max((tonumber(redis.call('HGET', KEYS[1], 'term')) or 0) + 1, clock[1] * 1e6 + clock[2])
+redis.call('HSET', KEYS[1], 'term', string.format('%.0f', term))
 local starts = redis.call('HINCRBY', KEYS[1], 'starts', 1)
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 return {term, starts}`;
