@@ -170,6 +170,21 @@ describe.skipIf(SERVER === null)('with a server', () => {
     await second.stop();
   });
 
+  it('a server that has lost all it had is given it again, by each sweep what is its own', async () => {
+    const sweeps = [await sweeping('lost', [1, 2], 'one'), await sweeping('lost', [3], 'two')];
+    const jobs = async () => Object.keys(await waiting('lost'));
+    await until(async () => (await jobs()).length === 3);
+    const before = await jobs();
+    await redis.call('FLUSHDB');
+    const now = performance.now.bind(performance);
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + 31_000); // half a minute later
+    await until(async () => (await jobs()).length === 3);
+    clock.mockRestore();
+    expect((await jobs()).sort()).toEqual(before.sort());
+    expect(((await redis.call('KEYS', 'idat-store:lost:blob:*')) as string[]).length).toBe(1);
+    for (const { stop } of sweeps) await stop();
+  });
+
   it('a worker that is at a run which the server has forgotten does not write beside its next one', async () => {
     const store = new RunStore(redis, 'forgotten');
     const { term } = (await store.take('x'))!;

@@ -43,7 +43,7 @@ export async function putBlob(
 }
 
 /** Whether a file is in the store, which is kept longer for being asked for. */
-export async function touchBlob(redis: RedisClient, queue: string, sha256: string): Promise<boolean> {
+async function touchBlob(redis: RedisClient, queue: string, sha256: string): Promise<boolean> {
   const place = key(queue, sha256);
   const whole = await redis.call('HEXISTS', place, 'bytes');
   if (whole === 1) await redis.call('EXPIRE', place, KEPT_SECONDS);

@@ -19,7 +19,7 @@ import {
 } from '../experiments/sweep.js';
 import { sha256OfFiles } from '../files/node/sha256.js';
 import { parseQueueUrl } from './address.js';
-import { dropBlob, putBlob, touchBlob } from './blobs.js';
+import { dropBlob, putBlob } from './blobs.js';
 import { thisBuild } from './build.js';
 import { connect, type Engine, type JobQueue, loadEngine, PREFIX, type RedisClient } from './engine.js';
 import { mixedMachines, writeFetched } from './fetched-run.js';
@@ -28,7 +28,7 @@ import { deviceOf, laneOf } from './lane.js';
 import { patiently, unless } from './patience.js';
 import { noteLane, type QueueSnapshot, SnapshotReader } from './snapshot.js';
 import { RunStore, storeKey } from './store.js';
-import { type Wanted, WantedSources } from './wanted.js';
+import { type Carried, type Wanted, WantedSources } from './wanted.js';
 import { withdrawAll, withdrawJobs } from './withdraw.js';
 import { MAX_ATTEMPTS } from './worker.js';
 
@@ -56,9 +56,8 @@ const BULK = 500;
 /** A disk and a network are kept busy by a few. */
 const FETCHED_AT_ONCE = 8;
 const LOOK_MS = 1000;
-/** How often it is looked whether the server has lost jobs. */
+/** How often it is looked whether the server has lost something. */
 const RECONCILE_MS = 30_000;
-const REFRESH_MS = 3600_000;
 /** Before a run that failed is offered again; doubled each time. */
 const BACKOFF_MS = 5000;
 
@@ -124,7 +123,7 @@ class QueueSweep {
   private readonly queued = new Map<string, Queued>();
   private readonly snapshots: SnapshotReader;
   private readonly build = thisBuild();
-  private readonly carried = new Set<string>();
+  private readonly carried = new Map<string, Carried>();
   /** Of all runs of the plan that were to be made, and whether none failed to become a job. */
   private readonly ids = new Set<string>();
   private allKnown = true;
@@ -162,7 +161,7 @@ class QueueSweep {
     }
     const waiting = this.prepared.statuses.filter(({ state }) => state === 'waiting');
     let alone = false;
-    let [reconciled, refreshed] = [performance.now(), performance.now()];
+    let reconciled = performance.now();
     while (!signal.aborted) {
       await this.fill(waiting);
       if (waiting.length === 0 && !alone) {
@@ -172,14 +171,9 @@ class QueueSweep {
       await this.fetchEnded();
       await this.look();
       if (waiting.length === 0 && this.queued.size === 0) break;
-      const now = performance.now();
-      if (now - reconciled > RECONCILE_MS) {
-        reconciled = now;
+      if (performance.now() - reconciled > RECONCILE_MS) {
+        reconciled = performance.now();
         await this.reconcile();
-      }
-      if (now - refreshed > REFRESH_MS) {
-        refreshed = now;
-        for (const hash of this.carried) await touchBlob(this.redis, this.queue, hash).catch(() => {});
       }
       await sleep(LOOK_MS, undefined, { signal }).catch(() => {});
     }
@@ -250,10 +244,10 @@ class QueueSweep {
    */
   private async submit(batch: readonly Queued[]): Promise<void> {
     for (const { wanted } of batch) {
-      for (const { blob, path } of wanted.carried) {
-        if (this.carried.has(blob.sha256)) continue;
-        await this.waiting(() => putBlob(this.redis, this.queue, this.sweep, path, blob));
-        this.carried.add(blob.sha256);
+      for (const one of wanted.carried) {
+        if (this.carried.has(one.blob.sha256)) continue;
+        await this.send(one);
+        this.carried.set(one.blob.sha256, one);
       }
     }
     const open: Queued[] = [];
@@ -261,14 +255,18 @@ class QueueSweep {
       if (await this.waiting(() => this.store.reopen(one.id, this.sweep))) open.push(one);
       else await this.fetch(one);
     }
-    const remove = async ({ id, lane }: Queued) => (await this.queueOf(lane)).remove(id);
+    const remove = ({ id, lane }: Queued) => this.queueOf(lane).remove(id);
     await this.waiting(() => Promise.all(open.map(remove)));
     await this.add(open);
   }
 
+  private send({ path, blob }: Carried): Promise<void> {
+    return this.waiting(() => putBlob(this.redis, this.queue, this.sweep, path, blob));
+  }
+
   private async add(batch: readonly Queued[]): Promise<void> {
     for (const lane of new Set(batch.map((one) => one.lane))) {
-      const queue = await this.queueOf(lane);
+      await this.waiting(() => noteLane(this.redis, this.queue, lane));
       const jobs = batch
         .filter((one) => one.lane === lane)
         .map(({ id, job }) => ({
@@ -282,17 +280,16 @@ class QueueSweep {
             removeOnComplete: true as const,
           },
         }));
-      await this.waiting(() => queue.addBulk(jobs));
+      await this.waiting(() => this.queueOf(lane).addBulk(jobs));
     }
   }
 
-  private async queueOf(lane: string): Promise<JobQueue> {
+  private queueOf(lane: string): JobQueue {
     const known = this.queues.get(lane);
     if (known) return known;
     const queue = new this.engine.Queue(lane, { connection: this.redis, prefix: PREFIX });
     queue.on('error', () => {});
     this.queues.set(lane, queue);
-    await this.waiting(() => noteLane(this.redis, this.queue, lane));
     return queue;
   }
 
@@ -378,21 +375,26 @@ class QueueSweep {
   }
 
   /**
-   * A server that was restarted without all it had is given the jobs again; those that are there are left. What another
-   * process of this sweep has fetched meanwhile is done.
+   * A server that was restarted without all it had is given again what it lacks, files first; what is there is left, and kept
+   * for longer. What another process of this sweep has fetched meanwhile is done.
    */
   private async reconcile(): Promise<void> {
-    const byLane = new Map<string, Queued[]>();
-    for (const one of this.queued.values()) byLane.set(one.lane, [...(byLane.get(one.lane) ?? []), one]);
-    for (const [lane, own] of byLane) {
-      const counts = await (await this.queueOf(lane))
-        .getJobCounts('waiting', 'prioritized', 'active', 'delayed', 'failed')
-        .catch(() => null);
-      if (!counts || Object.values(counts).reduce((a, b) => a + b, 0) >= own.length) continue;
+    // a file that has gone here cannot be sent again: workers say that they lack it
+    for (const one of this.carried.values()) await this.send(one).catch(() => {});
+    const all = [...this.queued.values()];
+    for (let at = 0; at < all.length && !this.parts.signal.aborted; at += BULK) {
+      const batch = all.slice(at, at + BULK);
+      const keys = batch.map(({ lane, id }) => `${PREFIX}:${lane}:${id}`);
+      if ((await this.waiting(() => this.redis.call('EXISTS', ...keys))) === batch.length) continue;
       const missing: Queued[] = [];
-      for (const one of own) if (!(await this.isFetched(one))) missing.push(one);
-      for (let at = 0; at < missing.length; at += BULK) await this.add(missing.slice(at, at + BULK));
+      for (const one of batch) if (!(await this.hasEnded(one))) missing.push(one);
+      await this.add(missing);
     }
+  }
+
+  /** Whether nobody needs to make it: it waits to be fetched, or was. */
+  private async hasEnded(one: Queued): Promise<boolean> {
+    return (await this.waiting(() => this.store.ending(one.id))) !== null || (await this.isFetched(one));
   }
 
   private async isFetched({ id, status }: Queued): Promise<boolean> {
@@ -409,7 +411,7 @@ class QueueSweep {
 
   /** What only this sweep had put there. */
   private async clearUp(): Promise<void> {
-    for (const hash of this.carried) await dropBlob(this.redis, this.queue, this.sweep, hash).catch(() => {});
+    for (const hash of this.carried.keys()) await dropBlob(this.redis, this.queue, this.sweep, hash).catch(() => {});
     await this.redis.call('DEL', storeKey(this.queue, 'ended', this.sweep)).catch(() => {});
   }
 
