@@ -152,6 +152,22 @@ describe.skipIf(SERVER === null)('with a server', () => {
     while (!(await holds())) await sleep(50);
   };
 
+  it('a worker whose own machine is at fault gives runs to others, and pauses', async () => {
+    await put('faulty', [jobOf('one'), jobOf('two'), jobOf('three')]);
+    const find = async () => {
+      throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    };
+    const faulty = loop('faulty', async () => MADE, { find, name: 'bob' });
+    await until(async () => faulty.events.some(({ kind }) => kind === 'lacks'));
+    await sleep(300);
+    const keys = Object.keys(await waiting('faulty'));
+    const delayed = await redis.call('ZCARD', keys[0]!.replace(/[^:]*$/, 'delayed'));
+    expect([keys.length, delayed]).toEqual([3, 1]);
+    expect(faulty.events.find(({ kind }) => kind === 'lacks')).toMatchObject({ what: expect.stringMatching(/ENOSPC/) });
+    expect(await faulty.leave()).toEqual({ done: 0, failed: 0, handedBack: 0 });
+    expect(await loop('faulty', async () => MADE, { untilEmpty: true }).ended).toMatchObject({ done: 3 });
+  });
+
   it('a sweep that is started again finds its jobs, and takes those of an older plan and of another build out', async () => {
     const first = await sweeping('again', [1, 2]);
     await until(async () => Object.keys(await waiting('again')).length === 2);

@@ -51,7 +51,7 @@ export interface LoopOptions {
   /** Runs at a time, at most; default: as many as there are cores. */
   readonly slots?: number;
   readonly make: RunMaker;
-  /** @throws Lacking */
+  /** @throws Lacking; IdatError `queue.job` for a job that cannot be; anything else is taken for a fault of this machine */
   readonly find: (job: Job) => Promise<Places>;
   /** Silence after which a worker is taken for dead. All workers of a queue should have the same. */
   readonly silenceMs?: number;
@@ -69,6 +69,8 @@ const OFFERED_AGAIN_MS = 5000;
 /** So many runs in a row are passed over before there is a pause. */
 const PASSED_OVER = 20;
 const PAUSE_MS = 1000;
+/** After each fault of this machine in a row the pause is doubled, up to this. */
+const LONGEST_PAUSE_MS = 60_000;
 /** How long a worker that leaves tries to save what it has. */
 const FAREWELL_MS = 20_000;
 /** Of what befell a run so much is kept. */
@@ -131,6 +133,8 @@ class WorkerLoop {
   private considered: { readonly held: HeldJob; readonly token: string } | null = null;
   private tokens = 0;
   private passedOver = 0;
+  /** Of this machine, one after the other. */
+  private faults = 0;
 
   constructor(
     private readonly options: LoopOptions,
@@ -248,7 +252,7 @@ class WorkerLoop {
     let places: Places;
     try {
       job = checkedJob(held.data);
-      places = await this.options.find(job);
+      places = await this.placesOf(job);
       const { modules: _, ...given } = places;
       settings = settingsOf(job, { ...given, device: this.options.device });
     } catch (error) {
@@ -266,7 +270,7 @@ class WorkerLoop {
       await this.untilChange();
       return;
     }
-    this.passedOver = 0;
+    [this.passedOver, this.faults] = [0, 0];
     const stop = new AbortController();
     const holding: Holding = {
       ...{ id, name: job.name, threads, token, held, stop, farewell: farewellTo(stop.signal) },
@@ -282,6 +286,21 @@ class WorkerLoop {
     this.going.set(holding, work);
   }
 
+  /**
+   * What goes wrong in looking is this machine's: its disk is full, a file cannot be read. Others may well make the run.
+   * @throws Lacking; IdatError `queue.job` where the job is none
+   */
+  private async placesOf(job: Job): Promise<Places> {
+    try {
+      return await this.options.find(job);
+    } catch (error) {
+      const isJobs = error instanceof IdatError && error.code === 'queue.job';
+      if (isJobs || error instanceof Lacking || isPassing(error)) throw error;
+      const why = String((error as Error)?.message ?? error).replace(/\.idat-\S*\.tmp/, '…');
+      throw new Fault(`cannot prepare runs here: ${why}`);
+    }
+  }
+
   /** A job that cannot be made here goes to others, one that cannot be made at all is parked. */
   private async refuse(held: HeldJob, token: string, error: unknown): Promise<void> {
     if (isPassing(error)) {
@@ -293,7 +312,8 @@ class WorkerLoop {
       if (!this.lacks.has(what)) this.options.onEvent?.({ kind: 'lacks', run: nameOf(held), what });
       this.lacks.set(what, Date.now());
       await this.giveBack(held, token, OFFERED_AGAIN_MS);
-      if (++this.passedOver >= PASSED_OVER) await this.rest(PAUSE_MS);
+      if (error instanceof Fault) await this.rest(Math.min(PAUSE_MS * 2 ** this.faults++, LONGEST_PAUSE_MS));
+      else if (++this.passedOver >= PASSED_OVER) await this.rest(PAUSE_MS);
       return;
     }
     const failure = this.failureOf(error);
@@ -453,6 +473,9 @@ class WorkerLoop {
     await giveSign(redis, queue, this.id, sign).catch(() => {});
   }
 }
+
+/** What is amiss on this machine. */
+class Fault extends Lacking {}
 
 /** As often a run is tried that fails for another reason each time. */
 export const MAX_ATTEMPTS = 3;
