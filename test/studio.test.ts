@@ -114,6 +114,9 @@ describe('paths', () => {
     }
     expect(await fieldsOf({ data: pictures, settings: { student: '/etc/x.safetensors' } })).toEqual(['student']);
     expect(await fieldsOf({ data: pictures, settings: { out: '/tmp/x' } })).toEqual(['out']);
+    const vary = { student: ['vit_micro_patch4_32.cifar10', '/etc/x.safetensors'] };
+    const varied = { name: 'x', seeds: [1], alone: false, vary };
+    expect(await fieldsOf({ data: pictures, settings: {}, sweep: varied })).toEqual(['student']);
     const sweep = { name: '../x', seeds: [1], alone: false, vary: {} };
     expect(await studio.refusal('api/form/check', { json: { data: pictures, settings: {}, sweep } })).toBe(
       '400 config.field',
