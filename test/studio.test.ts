@@ -329,11 +329,17 @@ describe('a run', () => {
     const noted = await studio.get('api/run/notes?run=finished', { method: 'PUT', json });
     expect(noted).toMatchObject({ tags: ['paper', '<b>'], note: 'two\nlines' });
     const files = readdirSync(join(runs, 'finished')).sort();
-    await studio.get('api/runs/remove', { json: { names: ['finished'] } });
+    // a page is told of what it can undo, also where another run of the same request cannot be put aside
+    const remove = () => studio.refusal('api/runs/remove', { json: { names: ['finished', 'none'] } });
+    let refused: string | undefined;
+    const events = await eventsUntil(studio, ({ kind }) => kind === 'removed', {
+      meanwhile: async () => {
+        refused = await remove();
+      },
+    });
+    expect(refused).toBe('404 run.missing');
     expect(studio.studio.folder.runs.has('finished')).toBe(false);
-    const [{ removed }] = (await eventsUntil(studio, ({ kind }) => kind === 'all')) as unknown as [
-      { removed: { id: string }[] },
-    ];
+    const { removed } = events.at(-1) as unknown as { removed: { id: string }[] };
     await studio.get(`api/runs/restore?id=${removed[0]!.id}`, { json: {} });
     expect(readdirSync(join(runs, 'finished')).sort()).toEqual(files);
     expect(readdirSync(runs).filter((name) => name.startsWith('.'))).toEqual([]);

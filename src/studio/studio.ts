@@ -245,15 +245,18 @@ export class Studio {
     return shownRun(this.folder.run(name));
   }
 
-  /** Puts runs aside, those before the first that cannot be. */
+  /** Puts runs aside, those before the first that cannot be; pages are told of these all the same, to undo it. */
   async remove(names: readonly string[]): Promise<void> {
-    for (const name of names) {
-      const run = this.folder.run(name);
-      this.refuseBusy(name, run.state);
-      await this.classifiers.release(run.dir);
-      await removeRun(this.folder.root, run);
+    try {
+      for (const name of names) {
+        const run = this.folder.run(name);
+        this.refuseBusy(name, run.state);
+        await this.classifiers.release(run.dir);
+        await removeRun(this.folder.root, run);
+      }
+    } finally {
+      await this.afterRemoving();
     }
-    await this.afterRemoving();
   }
 
   async restore(id: string): Promise<void> {
