@@ -1,5 +1,7 @@
 /** The studio as a server: whom it lets in, which paths it follows, what it tells of runs that others make. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { takeLock } from '../src/files/node/lock.js';
@@ -79,6 +81,23 @@ describe('who is let in', () => {
     expect(headers).toMatchObject({ 'x-frame-options': 'DENY', 'x-content-type-options': 'nosniff' });
     expect(headers).toMatchObject({ 'cross-origin-resource-policy': 'same-origin', 'cache-control': 'no-store' });
     expect(headers['access-control-allow-origin']).toBeUndefined();
+  });
+});
+
+it('takes as long for an upload as it needs, and lets go who says nothing', async () => {
+  let limits: Partial<Server> = {};
+  const look = (message: unknown) => {
+    limits = (message as { server: Server }).server;
+  };
+  subscribe('http.server.request.start', look);
+  await studio.ask('');
+  unsubscribe('http.server.request.start', look);
+  const { headersTimeout, requestTimeout, timeout } = limits;
+  // Node ends a request after five minutes, however much of it comes, where nobody says otherwise
+  expect({ headersTimeout, requestTimeout, timeout }).toEqual({
+    headersTimeout: 15_000,
+    requestTimeout: 0,
+    timeout: 900_000,
   });
 });
 
