@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { takeLock } from '../src/files/node/lock.js';
 import { writeZip } from '../src/files/web/zip.js';
 import { compareRuns } from '../src/report/run-comparison.js';
+import { knownHosts } from '../src/serving/guard.js';
 import { resolveConfig } from '../src/settings/config.js';
 import { comparePaired } from '../src/statistics/index.js';
 import { EventHub } from '../src/studio/event-hub.js';
@@ -57,6 +58,18 @@ describe('who is let in', () => {
     for (const host of [`localhost:${port}`, `LOCALHOST:${port}`, `[::1]:${port}`]) {
       expect([host, (await askRaw(studio.url, { headers: { host, ...ok() } })).status]).toEqual([host, 200]);
     }
+  });
+
+  it('names that a proxy has, at its own port as at the studio’s', async () => {
+    const names = [
+      ...knownHosts('127.0.0.1', 7457, ['Studio.example.org', 'lab.example:443', 'lab.example:8443', 'fd00::1']),
+    ];
+    const [own, proxied] = [names.slice(0, 3), names.slice(3)];
+    expect(own).toEqual(['localhost:7457', '127.0.0.1:7457', '[::1]:7457']);
+    expect(proxied).toEqual([
+      ...['studio.example.org:7457', 'studio.example.org', 'lab.example:443', 'lab.example', 'lab.example:8443'],
+      ...['[fd00::1]:7457', '[fd00::1]'],
+    ]);
   });
 
   it('no page of another origin, also of another port of this machine', async () => {
