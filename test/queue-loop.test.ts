@@ -3,14 +3,16 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { IdatError } from '../src/errors.js';
 import { prepareSweep } from '../src/experiments/sweep.js';
 import { usableCores } from '../src/files/node/usable-cores.js';
 import { parseQueueUrl } from '../src/queue/address.js';
+import { thisBuild } from '../src/queue/build.js';
 import { connect, type Engine, type HeldJob, loadEngine, PREFIX, type RedisClient } from '../src/queue/engine.js';
 import { checkedJob, type Job, jobId } from '../src/queue/job.js';
 import { laneOf } from '../src/queue/lane.js';
 import type { MadeRun, RunMaker } from '../src/queue/make-run.js';
-import { runQueueSweep } from '../src/queue/queue-sweep.js';
+import { runQueueSweep, withdrawSweep } from '../src/queue/queue-sweep.js';
 import { noteLane } from '../src/queue/snapshot.js';
 import { RunStore } from '../src/queue/store.js';
 import { type LoopOptions, type WorkerEvent, workOnQueue } from '../src/queue/worker.js';
@@ -123,7 +125,6 @@ describe.skipIf(SERVER === null)('with a server', () => {
   /** A sweep of some seeds for which nobody works. */
   const sweeping = async (queue: string, seeds: number[], folder = queue, priority = 100) => {
     const leave = new AbortController();
-    const notes: string[] = [];
     const plan = {
       base: { student: STUDENT, epochs: 2 },
       tasks: [{ name: 'colours', data }],
@@ -131,12 +132,12 @@ describe.skipIf(SERVER === null)('with a server', () => {
     };
     const prepared = await prepareSweep(plan, { out: join(root, folder), oneThread: true });
     const options = { queue: `${server.url}?queue=${queue}`, priority };
-    const ended = runQueueSweep(prepared, options, { signal: leave.signal, onNote: (text) => notes.push(text) });
+    const ended = runQueueSweep(prepared, options, { signal: leave.signal });
     const stop = async () => {
       leave.abort();
       await expect(ended).rejects.toMatchObject({ code: 'sweep.interrupted' });
     };
-    return { notes, stop };
+    return { prepared, options, ended, stop };
   };
   /** Keys of what waits there, and how urgent it is. */
   const waiting = async (queue: string): Promise<Record<string, number>> => {
@@ -199,6 +200,30 @@ describe.skipIf(SERVER === null)('with a server', () => {
     expect((await jobs()).sort()).toEqual(before.sort());
     expect(((await redis.call('KEYS', 'idat-store:lost:blob:*')) as string[]).length).toBe(1);
     for (const { stop } of sweeps) await stop();
+  });
+
+  it('what a sweep that is over has not fetched goes in two weeks, or when it is withdrawn', async () => {
+    const store = new RunStore(redis, 'over');
+    const going = await sweeping('over', [1]);
+    await until(async () => Object.keys(await waiting('over')).length === 1);
+    const { sweep } = JSON.parse(readFileSync(join(root, 'over', 'queue.json'), 'utf8')) as { sweep: string };
+    const { term } = (await store.take('of an older plan'))!;
+    await store.end({ id: 'of an older plan', sweep, term }, 'done', new Map(), MADE.history, 1);
+    const fails = async () => {
+      throw new IdatError('queue.size', 'too large');
+    };
+    const worker = loop('over', fails, { build: thisBuild() });
+    expect((await going.ended).failed).toMatchObject([{ code: 'queue.size' }]);
+    await worker.leave();
+    const ended = await store.ended(sweep);
+    expect(ended.length).toBe(2);
+    for (const id of ended) {
+      const days = Number(await redis.call('TTL', `idat-store:over:run:${id}`)) / 86_400;
+      expect(days).toBeGreaterThan(13);
+      expect(days).toBeLessThanOrEqual(14);
+    }
+    await withdrawSweep(going.prepared, going.options);
+    expect(await redis.call('KEYS', 'idat-store:over:run:*')).toEqual([]);
   });
 
   it('a worker that is at a run which the server has forgotten does not write beside its next one', async () => {

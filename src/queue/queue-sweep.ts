@@ -27,7 +27,7 @@ import { type Job, jobId, travelling } from './job.js';
 import { deviceOf, laneOf } from './lane.js';
 import { patiently, unless } from './patience.js';
 import { noteLane, type QueueSnapshot, SnapshotReader } from './snapshot.js';
-import { RunStore, storeKey } from './store.js';
+import { RunStore } from './store.js';
 import { type Carried, type Wanted, WantedSources } from './wanted.js';
 import { withdrawAll, withdrawJobs } from './withdraw.js';
 import { MAX_ATTEMPTS } from './worker.js';
@@ -409,10 +409,10 @@ class QueueSweep {
     return true;
   }
 
-  /** What only this sweep had put there. */
+  /** What only this sweep had put there goes; runs that were given up, or could not be written here, stay a while. */
   private async clearUp(): Promise<void> {
     for (const hash of this.carried.keys()) await dropBlob(this.redis, this.queue, this.sweep, hash).catch(() => {});
-    await this.redis.call('DEL', storeKey(this.queue, 'ended', this.sweep)).catch(() => {});
+    await this.store.leave(this.sweep).catch(() => {});
   }
 
   private get patience() {

@@ -6,6 +6,8 @@ import { RunStore, storeKey } from './store.js';
 /** A sweep's jobs, whatever has become of them, and all that the store holds for it. @returns how many were waiting */
 export async function withdrawAll(engine: Engine, redis: RedisClient, queue: string, sweep: string): Promise<number> {
   const count = await withdrawJobs(engine, redis, queue, sweep, () => true);
+  const store = new RunStore(redis, queue);
+  for (const id of await store.ended(sweep)) await store.drop(id, sweep);
   for (const hash of await blobsOf(redis, queue)) await dropBlob(redis, queue, sweep, hash);
   return count;
 }
