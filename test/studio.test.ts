@@ -231,6 +231,26 @@ describe('the form', () => {
     expect((await check({ data: '', settings: {} })).issues).toMatchObject([{ field: 'data' }]);
   });
 
+  it('leaves nothing of a training that never began, stopped or as the studio ends', async () => {
+    const folder = join(root, 'waiting');
+    const other = await testStudio(folder, { dataRoots: [pictures] });
+    let finish = () => {};
+    const work = () =>
+      new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+    other.studio.jobs.add({ kind: 'train', about: 'first', command: '', work });
+    const form = { data: pictures, settings: { epochs: 1 } };
+    const [stopped] = [await other.studio.start(form), await other.studio.start(form)];
+    expect(readdirSync(folder).length).toBe(2);
+    other.studio.jobs.stop(stopped.id);
+    await expect.poll(() => readdirSync(folder).length).toBe(1);
+    const closed = other.close();
+    finish();
+    await closed;
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
   it('shows the command line that does the same', async () => {
     const settings = { teacher: 'vit_nano_patch4_32.cifar10', options: { hidden: 8 }, flip: true, orient: false };
     const { command } = await check({ data: pictures, preset: 'paper', recipe: 'none', settings });

@@ -138,16 +138,20 @@ export class Studio {
       return this.startSweep(planPath(asked.out));
     }
     const dir = await takePlace(this.folder, asked.base);
+    const undo = async () => {
+      await rmdir(dir).catch(() => {}); // that of a run which never began is empty
+      await this.folder.look().catch(() => {});
+    };
     return this.jobs.add({
       ...{ kind: 'train', about: this.folder.nameOf(dir)!, command: asked.command(this.folder.typed(dir)) },
       work: async (control) => {
         try {
           await inProcesses([])(asked.request, dir, runnerOf(control));
         } finally {
-          await rmdir(dir).catch(() => {}); // that of a run which never began is empty
-          await this.folder.look();
+          await undo();
         }
       },
+      undo,
     });
   }
 
