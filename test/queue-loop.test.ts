@@ -1,9 +1,10 @@
 /** What a worker and a sweep do when something goes wrong around them: runs here only wait, so that nothing is trained. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { IdatError } from '../src/errors.js';
+import { fingerprintsOf } from '../src/experiments/identity.js';
 import { prepareSweep } from '../src/experiments/sweep.js';
 import { usableCores } from '../src/files/node/usable-cores.js';
 import { parseQueueUrl } from '../src/queue/address.js';
@@ -12,6 +13,7 @@ import { connect, type Engine, type HeldJob, loadEngine, PREFIX, type RedisClien
 import { checkedJob, type Job, jobId } from '../src/queue/job.js';
 import { laneOf } from '../src/queue/lane.js';
 import type { MadeRun, RunMaker } from '../src/queue/make-run.js';
+import { PlaceFinder } from '../src/queue/places.js';
 import { runQueueSweep, withdrawSweep } from '../src/queue/queue-sweep.js';
 import { noteLane } from '../src/queue/snapshot.js';
 import { RunStore } from '../src/queue/store.js';
@@ -41,6 +43,21 @@ it('a job is known by its build and by what its run is made of, not by what carr
   expect(jobId(carried, 'lane')).toBe(jobId(job, 'lane'));
   expect(jobId(job, 'another')).not.toBe(jobId(job, 'lane'));
   expect(jobId(jobOf('one', { seed: 2 }), 'lane')).not.toBe(jobId(job, 'lane'));
+});
+
+it('images that were found are looked for again when their disk is gone', async () => {
+  const disk = join(root, 'disk');
+  const data = await makeImageFolder(disk, 5);
+  const job = jobOf('one');
+  const fingerprints = await fingerprintsOf({ data, splitSeed: 42, protocol: 'last' });
+  const asked = { ...job, images: { ...job.images, name: 'colours', fingerprints } } as Job;
+  const options = { data: [disk], models: [], modules: null, cache: root, limitBytes: 0, fetch: false };
+  const finder = new PlaceFinder({} as RedisClient, 'none', options);
+  expect(await finder.find(asked)).toMatchObject({ data });
+  renameSync(disk, `${disk}-unmounted`);
+  await expect(finder.find(asked)).rejects.toThrow(/colours are not in/);
+  renameSync(`${disk}-unmounted`, disk);
+  expect(await finder.find(asked)).toMatchObject({ data });
 });
 
 describe.skipIf(SERVER === null)('with a server', () => {
