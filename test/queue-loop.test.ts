@@ -12,12 +12,13 @@ import { thisBuild } from '../src/queue/build.js';
 import { connect, type Engine, type HeldJob, loadEngine, PREFIX, type RedisClient } from '../src/queue/engine.js';
 import { checkedJob, type Job, jobId } from '../src/queue/job.js';
 import { laneOf } from '../src/queue/lane.js';
+import type { LoopOptions, WorkerEvent } from '../src/queue/loop-options.js';
 import type { MadeRun, RunMaker } from '../src/queue/make-run.js';
 import { PlaceFinder } from '../src/queue/places.js';
 import { runQueueSweep, withdrawSweep } from '../src/queue/queue-sweep.js';
 import { noteLane } from '../src/queue/snapshot.js';
 import { RunStore } from '../src/queue/store.js';
-import { type LoopOptions, type WorkerEvent, workOnQueue } from '../src/queue/worker.js';
+import { workOnQueue } from '../src/queue/worker.js';
 import { SERVER, startServer, type TestServer } from './queue-support.js';
 import { makeImageFolder, STUDENT, temporaryFolder } from './train-support.js';
 

@@ -23,6 +23,7 @@ import { dropBlob, putBlob } from './blobs.js';
 import { thisBuild } from './build.js';
 import { connect, type Engine, type JobQueue, loadEngine, PREFIX, type RedisClient } from './engine.js';
 import { mixedMachines, writeFetched } from './fetched-run.js';
+import { MAX_ATTEMPTS } from './held-run.js';
 import { type Job, jobId, travelling } from './job.js';
 import { deviceOf, laneOf } from './lane.js';
 import { patiently, unless } from './patience.js';
@@ -30,7 +31,6 @@ import { noteLane, type QueueSnapshot, SnapshotReader } from './snapshot.js';
 import { RunStore } from './store.js';
 import { type Carried, type Wanted, WantedSources } from './wanted.js';
 import { withdrawAll, withdrawJobs } from './withdraw.js';
-import { MAX_ATTEMPTS } from './worker.js';
 
 export interface QueueSweepOptions {
   /** `redis://HOST:PORT` or `rediss://…`; user and password may stand in the environment. */
