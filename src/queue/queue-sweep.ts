@@ -2,12 +2,10 @@
  * A sweep whose runs other machines make: each goes into the queue as a job, and comes back as a directory. The sweep may be
  * stopped, killed and started again: what is in the queue stays there, and what has ended meanwhile is fetched.
  */
-import { randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
 import { IdatError } from '../errors.js';
 import { finishedHere, type RunStatus } from '../experiments/schedule.js';
 import {
@@ -19,17 +17,17 @@ import {
 } from '../experiments/sweep.js';
 import { sha256OfFiles } from '../files/node/sha256.js';
 import { parseQueueUrl } from './address.js';
-import { dropBlob, putBlob } from './blobs.js';
 import { thisBuild } from './build.js';
-import { connect, type Engine, type JobQueue, loadEngine, PREFIX, type RedisClient } from './engine.js';
+import { connect, type Engine, loadEngine, type RedisClient } from './engine.js';
 import { mixedMachines, writeFetched } from './fetched-run.js';
-import { MAX_ATTEMPTS } from './held-run.js';
 import { type Job, jobId, travelling } from './job.js';
 import { deviceOf, laneOf } from './lane.js';
 import { patiently, unless } from './patience.js';
-import { noteLane, type QueueSnapshot, SnapshotReader } from './snapshot.js';
+import { type QueueSnapshot, SnapshotReader } from './snapshot.js';
 import { RunStore } from './store.js';
-import { type Carried, type Wanted, WantedSources } from './wanted.js';
+import { readSweepId, sweepIdOf } from './sweep-file.js';
+import { type LaidJob, SweepJobs } from './sweep-jobs.js';
+import { type Wanted, WantedSources } from './wanted.js';
 import { withdrawAll, withdrawJobs } from './withdraw.js';
 
 export interface QueueSweepOptions {
@@ -58,16 +56,10 @@ const FETCHED_AT_ONCE = 8;
 const LOOK_MS = 1000;
 /** How often it is looked whether the server has lost something. */
 const RECONCILE_MS = 30_000;
-/** Before a run that failed is offered again; doubled each time. */
-const BACKOFF_MS = 5000;
-
 /** A run that lies in the queue. */
-interface Queued {
+interface Queued extends LaidJob {
   readonly status: RunStatus;
-  readonly job: Job;
   readonly wanted: Wanted;
-  readonly id: string;
-  readonly lane: string;
 }
 
 /**
@@ -119,17 +111,16 @@ export async function withdrawSweep(prepared: PreparedSweep, options: QueueSweep
 
 class QueueSweep {
   private readonly store: RunStore;
-  private readonly queues = new Map<string, JobQueue>();
   private readonly queued = new Map<string, Queued>();
   private readonly snapshots: SnapshotReader;
   private readonly build = thisBuild();
-  private readonly carried = new Map<string, Carried>();
   /** Of all runs of the plan that were to be made, and whether none failed to become a job. */
   private readonly ids = new Set<string>();
   private allKnown = true;
   /** Runs that another process of this sweep is fetching, or making. */
   private readonly taken = new Set<string>();
   private sweep = '';
+  private jobs!: SweepJobs;
   private sources!: WantedSources;
   private folder = '';
   private modules: Job['modules'] = [];
@@ -151,6 +142,8 @@ class QueueSweep {
   async run(): Promise<void> {
     const { signal } = this.parts;
     this.sweep = await sweepIdOf(this.prepared.out);
+    const { priority = PRIORITY } = this.options;
+    this.jobs = new SweepJobs(this.engine, this.redis, this.queue, this.sweep, priority, this.waiting);
     this.folder = await mkdtemp(join(tmpdir(), 'idat-sweep-'));
     this.sources = new WantedSources(this.folder, this.options.carryBytes ?? CARRY_BYTES, {
       signal,
@@ -182,7 +175,7 @@ class QueueSweep {
 
   async close(): Promise<void> {
     await this.snapshots.close();
-    for (const queue of this.queues.values()) await queue.close().catch(() => {});
+    await this.jobs?.close();
     if (this.folder !== '') await rm(this.folder, { recursive: true, force: true });
   }
 
@@ -243,54 +236,14 @@ class QueueSweep {
    * is left; one that was given up is opened again.
    */
   private async submit(batch: readonly Queued[]): Promise<void> {
-    for (const { wanted } of batch) {
-      for (const one of wanted.carried) {
-        if (this.carried.has(one.blob.sha256)) continue;
-        await this.send(one);
-        this.carried.set(one.blob.sha256, one);
-      }
-    }
+    for (const { wanted } of batch) await this.jobs.carry(wanted.carried);
     const open: Queued[] = [];
     for (const one of batch) {
       if (await this.waiting(() => this.store.reopen(one.id, this.sweep))) open.push(one);
       else await this.fetch(one);
     }
-    const remove = ({ id, lane }: Queued) => this.queueOf(lane).remove(id);
-    await this.waiting(() => Promise.all(open.map(remove)));
-    await this.add(open);
-  }
-
-  private send({ path, blob }: Carried): Promise<void> {
-    return this.waiting(() => putBlob(this.redis, this.queue, this.sweep, path, blob));
-  }
-
-  private async add(batch: readonly Queued[]): Promise<void> {
-    for (const lane of new Set(batch.map((one) => one.lane))) {
-      await this.waiting(() => noteLane(this.redis, this.queue, lane));
-      const jobs = batch
-        .filter((one) => one.lane === lane)
-        .map(({ id, job }) => ({
-          name: 'run',
-          data: job,
-          opts: {
-            jobId: id,
-            priority: this.options.priority ?? PRIORITY,
-            attempts: MAX_ATTEMPTS + 1, // who makes it decides when it is given up
-            backoff: { type: 'exponential' as const, delay: BACKOFF_MS },
-            removeOnComplete: true as const,
-          },
-        }));
-      await this.waiting(() => this.queueOf(lane).addBulk(jobs));
-    }
-  }
-
-  private queueOf(lane: string): JobQueue {
-    const known = this.queues.get(lane);
-    if (known) return known;
-    const queue = new this.engine.Queue(lane, { connection: this.redis, prefix: PREFIX });
-    queue.on('error', () => {});
-    this.queues.set(lane, queue);
-    return queue;
+    await this.jobs.remove(open);
+    await this.jobs.add(open);
   }
 
   private async fetchEnded(): Promise<void> {
@@ -379,16 +332,14 @@ class QueueSweep {
    * for longer. What another process of this sweep has fetched meanwhile is done.
    */
   private async reconcile(): Promise<void> {
-    // a file that has gone here cannot be sent again: workers say that they lack it
-    for (const one of this.carried.values()) await this.send(one).catch(() => {});
+    await this.jobs.carryAgain();
     const all = [...this.queued.values()];
     for (let at = 0; at < all.length && !this.parts.signal.aborted; at += BULK) {
       const batch = all.slice(at, at + BULK);
-      const keys = batch.map(({ lane, id }) => `${PREFIX}:${lane}:${id}`);
-      if ((await this.waiting(() => this.redis.call('EXISTS', ...keys))) === batch.length) continue;
+      if (await this.jobs.hasAll(batch)) continue;
       const missing: Queued[] = [];
       for (const one of batch) if (!(await this.hasEnded(one))) missing.push(one);
-      await this.add(missing);
+      await this.jobs.add(missing);
     }
   }
 
@@ -411,19 +362,16 @@ class QueueSweep {
 
   /** What only this sweep had put there goes; runs that were given up, or could not be written here, stay a while. */
   private async clearUp(): Promise<void> {
-    for (const hash of this.carried.keys()) await dropBlob(this.redis, this.queue, this.sweep, hash).catch(() => {});
+    await this.jobs.dropFiles();
     await this.store.leave(this.sweep).catch(() => {});
   }
 
-  private get patience() {
-    return {
-      signal: this.parts.signal,
-      onWait: (why: string) => this.control.onNote?.(`the queue's server does not obey (${why}); waiting for it`),
-    };
-  }
-  private waiting<T>(action: () => Promise<T>): Promise<T> {
-    return unless(this.parts.signal, patiently(action, this.patience));
-  }
+  /** What a command comes to, however long the server is away. */
+  private readonly waiting = <T>(action: () => Promise<T>): Promise<T> => {
+    const { signal } = this.parts;
+    const onWait = (why: string) => this.control.onNote?.(`the queue's server does not obey (${why}); waiting for it`);
+    return unless(signal, patiently(action, { signal, onWait }));
+  };
 
   private settle(status: RunStatus, result: NonNullable<RunStatus['result']>): void {
     Object.assign(status, { state: 'done', result, fraction: 1, secondsLeft: 0 });
@@ -432,37 +380,5 @@ class QueueSweep {
   private fail(status: RunStatus, error: IdatError): void {
     Object.assign(status, { state: 'failed', error, secondsLeft: null });
     this.parts.onChange(status);
-  }
-}
-
-const FILE = 'queue.json';
-const SweepFile = z.object({ format: z.literal('idat-queue-sweep-1'), sweep: z.uuid() });
-
-async function readSweepId(out: string): Promise<string | null> {
-  const text = await readFile(join(out, FILE), 'utf8').catch(() => '');
-  try {
-    return SweepFile.safeParse(JSON.parse(text)).data?.sweep ?? null;
-  } catch {
-    return null;
-  }
-}
-
-/** By which a sweep finds its jobs again. Of two processes that begin at once the first one's holds. */
-async function sweepIdOf(out: string): Promise<string> {
-  const known = await readSweepId(out);
-  if (known !== null) return known;
-  const sweep = randomUUID();
-  const text = `${JSON.stringify({ format: 'idat-queue-sweep-1', sweep })}\n`;
-  try {
-    await writeFile(join(out, FILE), text, { flag: 'wx' });
-    return sweep;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    const other = await readSweepId(out);
-    if (other !== null) return other;
-    throw new IdatError(
-      'queue.sweep',
-      `${join(out, FILE)}: is no file of a sweep; remove it, or choose another folder`,
-    );
   }
 }
