@@ -48,6 +48,7 @@ export type { Method } from './methods/method.js';
 export { vtabAverages } from './paper/averages.js';
 export { NAMED_RECIPES, type NamedRecipe, recipeNamed } from './paper/named-recipes.js';
 export { type ParameterTable, parameterTable } from './paper/parameter-table.js';
+export type { WorkerEvent, WorkerOutcome } from './queue/loop-options.js';
 export {
   type QueueSweepControl,
   type QueueSweepOptions,
@@ -56,7 +57,6 @@ export {
 } from './queue/queue-sweep.js';
 export { startWorker, type WorkerControl, type WorkerOptions } from './queue/serve.js';
 export { type QueueSnapshot, type QueueView, viewQueue } from './queue/snapshot.js';
-export type { WorkerEvent, WorkerOutcome } from './queue/worker.js';
 export { comparisonTable } from './report/comparison.js';
 export { type MethodRecord, methodRecord, methodRecords, type OptionRecord } from './report/method-records.js';
 export type { StepProfile } from './report/profile-record.js';

@@ -11,11 +11,11 @@ import { prepareSweep, sweep } from '../src/experiments/sweep.js';
 import { parseQueueUrl } from '../src/queue/address.js';
 import { connect, type Engine, loadEngine, PREFIX, type RedisClient, withoutSecrets } from '../src/queue/engine.js';
 import { checkedJob, type Job, jobId, settingsOf } from '../src/queue/job.js';
+import type { WorkerEvent } from '../src/queue/loop-options.js';
 import { type QueueSweepControl, runQueueSweep } from '../src/queue/queue-sweep.js';
 import { startWorker, type WorkerOptions } from '../src/queue/serve.js';
 import { paceOf } from '../src/queue/snapshot.js';
 import { RunStore } from '../src/queue/store.js';
-import type { WorkerEvent } from '../src/queue/worker.js';
 import { SERVER, startServer, type TestServer } from './queue-support.js';
 import { makeImageFolder, runBytes, STUDENT, settings, TEACHER, temporaryFolder } from './train-support.js';
 
@@ -296,7 +296,7 @@ describe.skipIf(SERVER === null)('with a server', () => {
 
   it('lets nobody write to a run that has gone on elsewhere, and end one twice', async () => {
     const store = new RunStore(redis, 'terms');
-    const id = jobId(job() as Job);
+    const id = jobId(job() as Job, 'lane');
     const none = { sittings: [], failures: [] };
     const file = (text: string) => new Map([['config.json', new TextEncoder().encode(text)]]);
     const [first, second] = [(await store.take(id))!.term, (await store.take(id))!.term];

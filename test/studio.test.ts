@@ -1,10 +1,13 @@
 /** The studio as a server: whom it lets in, which paths it follows, what it tells of runs that others make. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { takeLock } from '../src/files/node/lock.js';
 import { writeZip } from '../src/files/web/zip.js';
 import { compareRuns } from '../src/report/run-comparison.js';
+import { knownHosts } from '../src/serving/guard.js';
 import { resolveConfig } from '../src/settings/config.js';
 import { comparePaired } from '../src/statistics/index.js';
 import { EventHub } from '../src/studio/event-hub.js';
@@ -57,6 +60,18 @@ describe('who is let in', () => {
     }
   });
 
+  it('names that a proxy has, at its own port as at the studio’s', async () => {
+    const names = [
+      ...knownHosts('127.0.0.1', 7457, ['Studio.example.org', 'lab.example:443', 'lab.example:8443', 'fd00::1']),
+    ];
+    const [own, proxied] = [names.slice(0, 3), names.slice(3)];
+    expect(own).toEqual(['localhost:7457', '127.0.0.1:7457', '[::1]:7457']);
+    expect(proxied).toEqual([
+      ...['studio.example.org:7457', 'studio.example.org', 'lab.example:443', 'lab.example', 'lab.example:8443'],
+      ...['[fd00::1]:7457', '[fd00::1]'],
+    ]);
+  });
+
   it('no page of another origin, also of another port of this machine', async () => {
     const asked = async (headers: Record<string, string>) =>
       (await askRaw(`${studio.url}api/form`, { headers: { ...headers, ...ok() } })).status;
@@ -79,6 +94,23 @@ describe('who is let in', () => {
     expect(headers).toMatchObject({ 'x-frame-options': 'DENY', 'x-content-type-options': 'nosniff' });
     expect(headers).toMatchObject({ 'cross-origin-resource-policy': 'same-origin', 'cache-control': 'no-store' });
     expect(headers['access-control-allow-origin']).toBeUndefined();
+  });
+});
+
+it('takes as long for an upload as it needs, and lets go who says nothing', async () => {
+  let limits: Partial<Server> = {};
+  const look = (message: unknown) => {
+    limits = (message as { server: Server }).server;
+  };
+  subscribe('http.server.request.start', look);
+  await studio.ask('');
+  unsubscribe('http.server.request.start', look);
+  const { headersTimeout, requestTimeout, timeout } = limits;
+  // Node ends a request after five minutes, however much of it comes, where nobody says otherwise
+  expect({ headersTimeout, requestTimeout, timeout }).toEqual({
+    headersTimeout: 15_000,
+    requestTimeout: 0,
+    timeout: 900_000,
   });
 });
 
@@ -114,6 +146,9 @@ describe('paths', () => {
     }
     expect(await fieldsOf({ data: pictures, settings: { student: '/etc/x.safetensors' } })).toEqual(['student']);
     expect(await fieldsOf({ data: pictures, settings: { out: '/tmp/x' } })).toEqual(['out']);
+    const vary = { student: ['vit_micro_patch4_32.cifar10', '/etc/x.safetensors'] };
+    const varied = { name: 'x', seeds: [1], alone: false, vary };
+    expect(await fieldsOf({ data: pictures, settings: {}, sweep: varied })).toEqual(['student']);
     const sweep = { name: '../x', seeds: [1], alone: false, vary: {} };
     expect(await studio.refusal('api/form/check', { json: { data: pictures, settings: {}, sweep } })).toBe(
       '400 config.field',
@@ -194,6 +229,26 @@ describe('the form', () => {
     const { issues: alone } = await check({ data: pictures, settings: { distill: 'kl' } });
     expect(alone).toEqual([{ field: 'distill', message: expect.stringContaining('teacher') }]);
     expect((await check({ data: '', settings: {} })).issues).toMatchObject([{ field: 'data' }]);
+  });
+
+  it('leaves nothing of a training that never began, stopped or as the studio ends', async () => {
+    const folder = join(root, 'waiting');
+    const other = await testStudio(folder, { dataRoots: [pictures] });
+    let finish = () => {};
+    const work = () =>
+      new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+    other.studio.jobs.add({ kind: 'train', about: 'first', command: '', work });
+    const form = { data: pictures, settings: { epochs: 1 } };
+    const [stopped] = [await other.studio.start(form), await other.studio.start(form)];
+    expect(readdirSync(folder).length).toBe(2);
+    other.studio.jobs.stop(stopped.id);
+    await expect.poll(() => readdirSync(folder).length).toBe(1);
+    const closed = other.close();
+    finish();
+    await closed;
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it('shows the command line that does the same', async () => {
@@ -326,11 +381,17 @@ describe('a run', () => {
     const noted = await studio.get('api/run/notes?run=finished', { method: 'PUT', json });
     expect(noted).toMatchObject({ tags: ['paper', '<b>'], note: 'two\nlines' });
     const files = readdirSync(join(runs, 'finished')).sort();
-    await studio.get('api/runs/remove', { json: { names: ['finished'] } });
+    // a page is told of what it can undo, also where another run of the same request cannot be put aside
+    const remove = () => studio.refusal('api/runs/remove', { json: { names: ['finished', 'none'] } });
+    let refused: string | undefined;
+    const events = await eventsUntil(studio, ({ kind }) => kind === 'removed', {
+      meanwhile: async () => {
+        refused = await remove();
+      },
+    });
+    expect(refused).toBe('404 run.missing');
     expect(studio.studio.folder.runs.has('finished')).toBe(false);
-    const [{ removed }] = (await eventsUntil(studio, ({ kind }) => kind === 'all')) as unknown as [
-      { removed: { id: string }[] },
-    ];
+    const { removed } = events.at(-1) as unknown as { removed: { id: string }[] };
     await studio.get(`api/runs/restore?id=${removed[0]!.id}`, { json: {} });
     expect(readdirSync(join(runs, 'finished')).sort()).toEqual(files);
     expect(readdirSync(runs).filter((name) => name.startsWith('.'))).toEqual([]);

@@ -1,7 +1,7 @@
 /** Files in the queue's store, known by their SHA-256: how data and weights reach workers that have neither. */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { IdatError } from '../errors.js';
 import { identityText, thisProcess } from '../files/node/process-identity.js';
 import { sha256OfFiles } from '../files/node/sha256.js';
@@ -43,7 +43,7 @@ export async function putBlob(
 }
 
 /** Whether a file is in the store, which is kept longer for being asked for. */
-export async function touchBlob(redis: RedisClient, queue: string, sha256: string): Promise<boolean> {
+async function touchBlob(redis: RedisClient, queue: string, sha256: string): Promise<boolean> {
   const place = key(queue, sha256);
   const whole = await redis.call('HEXISTS', place, 'bytes');
   if (whole === 1) await redis.call('EXPIRE', place, KEPT_SECONDS);
@@ -74,16 +74,22 @@ export async function blobsOf(redis: RedisClient, queue: string): Promise<string
 /**
  * A file of the store on this disk, fetched when it is not there yet.
  * @param path where it is to lie
+ * @param folder of the same disk, where it lies until it is whole
  * @returns false where the store does not have it
  * @throws IdatError `queue.blob` where what comes is not what its hash says
  */
-export async function fetchBlob(redis: RedisClient, queue: string, blob: Blob, path: string): Promise<boolean> {
+export async function fetchBlob(
+  redis: RedisClient,
+  queue: string,
+  blob: Blob,
+  path: string,
+  folder: string,
+): Promise<boolean> {
   const there = await stat(path).catch(() => null);
   if (there?.size === blob.bytes && (await sha256OfFiles([path])) === blob.sha256) return true;
   const place = key(queue, blob.sha256);
   if (Number(await redis.call('HGET', place, 'bytes')) !== blob.bytes) return false;
-  const folder = join(path, '..');
-  await mkdir(folder, { recursive: true });
+  await mkdir(dirname(path), { recursive: true });
   const temporary = join(folder, `.idat-${identityText(thisProcess())}-${randomUUID()}.tmp`);
   const file = await open(temporary, 'wx');
   const hash = createHash('sha256');

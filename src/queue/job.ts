@@ -84,8 +84,15 @@ const Job = z.strictObject({
 });
 export type Job = z.output<typeof Job>;
 
-/** The id of a job: the same for the same run of the same sweep. */
-export const jobId = (job: Job): string => `${job.sweep}-${sha256(canonical(job)).slice(0, 24)}`;
+/**
+ * The id of a job: the same for the same run of the same sweep by the same build. Files that carry images and weights are no
+ * part of it: what a run is made of is known by what it holds.
+ * @param lane where it waits, which names the build
+ */
+export function jobId(job: Job, lane: string): string {
+  const asked: unknown = JSON.parse(JSON.stringify(job, (key, value) => (key === 'blob' ? undefined : value)));
+  return `${job.sweep}-${sha256(canonical([lane, asked])).slice(0, 24)}`;
+}
 
 /** What of a request travels. */
 export function travelling(request: Readonly<Record<string, unknown>>): Record<string, unknown> {

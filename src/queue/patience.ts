@@ -4,6 +4,8 @@ import { isPassing } from './engine.js';
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
+/** How long a worker that leaves tries to save what it has. */
+const FAREWELL_MS = 20_000;
 
 export interface Patience {
   /** Ends the waiting: the last refusal is thrown. */
@@ -34,4 +36,21 @@ export function unless<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
     signal.addEventListener('abort', onAbort, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
+}
+
+/** Tells the server something until a signal; what it refuses for good is as it is: a lock was lost. */
+export async function tolerantly(action: () => Promise<unknown>, late: AbortSignal): Promise<void> {
+  await unless(late, patiently(action, { signal: late })).catch(() => {});
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  signal.aborted
+    ? Promise.resolve()
+    : new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+
+/** Aborted some time after another signal: so long what was to be stopped may still wait for the server. */
+export function farewellTo(signal: AbortSignal): AbortSignal {
+  const late = new AbortController();
+  void aborted(signal).then(() => setTimeout(() => late.abort(), FAREWELL_MS).unref());
+  return late.signal;
 }

@@ -1,5 +1,6 @@
 /** Where on a worker's machine the images and weights of a job lie. */
-import { basename, join, resolve } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, isAbsolute, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { resolveBackbone } from '../backbones/node/registry.js';
 import { IdatError, printable } from '../errors.js';
@@ -41,8 +42,8 @@ export class Lacking extends Error {}
 
 /** Finds what jobs are made of, and looks into each file once. */
 export class PlaceFinder {
-  private readonly images = new Map<string, Promise<string>>();
-  private readonly weights = new Map<string, Promise<string>>();
+  private readonly images = new Map<string, string>();
+  private readonly weights = new Map<string, string>();
 
   constructor(
     private readonly redis: RedisClient,
@@ -69,15 +70,14 @@ export class PlaceFinder {
     return this.remembered(this.weights, weights, () => this.weightsAt(weights));
   }
 
-  /** What was found stays; what was lacking is looked for again. */
-  private async remembered(known: Map<string, Promise<string>>, of: unknown, look: () => Promise<string>) {
+  /** What was found stays as long as it is there: disks are unmounted. What was lacking is looked for again. */
+  private async remembered(known: Map<string, string>, of: unknown, look: () => Promise<string>) {
     const key = canonical(of);
-    const found = known.get(key) ?? look();
+    const before = known.get(key);
+    if (before !== undefined && (await isThere(before))) return before;
+    const found = await look();
     known.set(key, found);
-    return found.catch((error: unknown) => {
-      known.delete(key);
-      throw error;
-    });
+    return found;
   }
 
   private async module({ name, sha256 }: Job['modules'][number]): Promise<string> {
@@ -172,7 +172,7 @@ export class PlaceFinder {
     const path = resolve(cache, place);
     if (!path.startsWith(join(cache, '/')))
       throw new IdatError('queue.job', `${printable(place)} leads out of the cache`);
-    return fetchBlob(this.redis, this.queue, blob, path).then(
+    return fetchBlob(this.redis, this.queue, blob, path, cache).then(
       (there) => (there ? path : null),
       (error: unknown) => {
         if (error instanceof IdatError && error.code === 'queue.blob') return null; // its owner puts it there again
@@ -181,5 +181,14 @@ export class PlaceFinder {
     );
   }
 }
+
+/** Names of the hub and of weights are nowhere, and stay; so does a folder in a zip. */
+const isThere = (place: string): Promise<boolean> =>
+  isAbsolute(place)
+    ? stat(place).then(
+        () => true,
+        ({ code }: NodeJS.ErrnoException) => code === 'ENOTDIR',
+      )
+    : Promise.resolve(true);
 
 const short = (sha256: string): string => `${sha256.slice(0, 12)}…`;

@@ -2,12 +2,10 @@
  * A sweep whose runs other machines make: each goes into the queue as a job, and comes back as a directory. The sweep may be
  * stopped, killed and started again: what is in the queue stays there, and what has ended meanwhile is fetched.
  */
-import { randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
 import { IdatError } from '../errors.js';
 import { finishedHere, type RunStatus } from '../experiments/schedule.js';
 import {
@@ -19,17 +17,18 @@ import {
 } from '../experiments/sweep.js';
 import { sha256OfFiles } from '../files/node/sha256.js';
 import { parseQueueUrl } from './address.js';
-import { blobsOf, dropBlob, putBlob, touchBlob } from './blobs.js';
 import { thisBuild } from './build.js';
-import { connect, type Engine, type JobQueue, loadEngine, PREFIX, type RedisClient } from './engine.js';
+import { connect, type Engine, loadEngine, type RedisClient } from './engine.js';
 import { mixedMachines, writeFetched } from './fetched-run.js';
 import { type Job, jobId, travelling } from './job.js';
 import { deviceOf, laneOf } from './lane.js';
 import { patiently, unless } from './patience.js';
-import { noteLane, type QueueSnapshot, SnapshotReader } from './snapshot.js';
-import { RunStore, storeKey } from './store.js';
+import { type QueueSnapshot, SnapshotReader } from './snapshot.js';
+import { RunStore } from './store.js';
+import { readSweepId, sweepIdOf } from './sweep-file.js';
+import { type LaidJob, SweepJobs } from './sweep-jobs.js';
 import { type Wanted, WantedSources } from './wanted.js';
-import { MAX_ATTEMPTS } from './worker.js';
+import { withdrawAll, withdrawJobs } from './withdraw.js';
 
 export interface QueueSweepOptions {
   /** `redis://HOST:PORT` or `rediss://…`; user and password may stand in the environment. */
@@ -55,19 +54,12 @@ const BULK = 500;
 /** A disk and a network are kept busy by a few. */
 const FETCHED_AT_ONCE = 8;
 const LOOK_MS = 1000;
-/** How often it is looked whether the server has lost jobs. */
+/** How often it is looked whether the server has lost something. */
 const RECONCILE_MS = 30_000;
-const REFRESH_MS = 3600_000;
-/** Before a run that failed is offered again; doubled each time. */
-const BACKOFF_MS = 5000;
-
 /** A run that lies in the queue. */
-interface Queued {
+interface Queued extends LaidJob {
   readonly status: RunStatus;
-  readonly job: Job;
   readonly wanted: Wanted;
-  readonly id: string;
-  readonly lane: string;
 }
 
 /**
@@ -111,7 +103,7 @@ export async function withdrawSweep(prepared: PreparedSweep, options: QueueSweep
   const redis = await connect(engine, address);
   try {
     const id = await readSweepId(prepared.out);
-    return id === null ? 0 : await withdraw(engine, redis, address.name, id);
+    return id === null ? 0 : await withdrawAll(engine, redis, address.name, id);
   } finally {
     redis.disconnect();
   }
@@ -119,14 +111,16 @@ export async function withdrawSweep(prepared: PreparedSweep, options: QueueSweep
 
 class QueueSweep {
   private readonly store: RunStore;
-  private readonly queues = new Map<string, JobQueue>();
   private readonly queued = new Map<string, Queued>();
   private readonly snapshots: SnapshotReader;
   private readonly build = thisBuild();
-  private readonly carried = new Set<string>();
+  /** Of all runs of the plan that were to be made, and whether none failed to become a job. */
+  private readonly ids = new Set<string>();
+  private allKnown = true;
   /** Runs that another process of this sweep is fetching, or making. */
   private readonly taken = new Set<string>();
   private sweep = '';
+  private jobs!: SweepJobs;
   private sources!: WantedSources;
   private folder = '';
   private modules: Job['modules'] = [];
@@ -148,6 +142,8 @@ class QueueSweep {
   async run(): Promise<void> {
     const { signal } = this.parts;
     this.sweep = await sweepIdOf(this.prepared.out);
+    const { priority = PRIORITY } = this.options;
+    this.jobs = new SweepJobs(this.engine, this.redis, this.queue, this.sweep, priority, this.waiting);
     this.folder = await mkdtemp(join(tmpdir(), 'idat-sweep-'));
     this.sources = new WantedSources(this.folder, this.options.carryBytes ?? CARRY_BYTES, {
       signal,
@@ -157,20 +153,20 @@ class QueueSweep {
       this.modules.push({ name: basename(path), sha256: await sha256OfFiles([path]) });
     }
     const waiting = this.prepared.statuses.filter(({ state }) => state === 'waiting');
-    let [reconciled, refreshed] = [performance.now(), performance.now()];
+    let alone = false;
+    let reconciled = performance.now();
     while (!signal.aborted) {
       await this.fill(waiting);
+      if (waiting.length === 0 && !alone) {
+        alone = true;
+        await this.withdrawOthers();
+      }
       await this.fetchEnded();
       await this.look();
       if (waiting.length === 0 && this.queued.size === 0) break;
-      const now = performance.now();
-      if (now - reconciled > RECONCILE_MS) {
-        reconciled = now;
+      if (performance.now() - reconciled > RECONCILE_MS) {
+        reconciled = performance.now();
         await this.reconcile();
-      }
-      if (now - refreshed > REFRESH_MS) {
-        refreshed = now;
-        for (const hash of this.carried) await touchBlob(this.redis, this.queue, hash).catch(() => {});
       }
       await sleep(LOOK_MS, undefined, { signal }).catch(() => {});
     }
@@ -179,7 +175,7 @@ class QueueSweep {
 
   async close(): Promise<void> {
     await this.snapshots.close();
-    for (const queue of this.queues.values()) await queue.close().catch(() => {});
+    await this.jobs?.close();
     if (this.folder !== '') await rm(this.folder, { recursive: true, force: true });
   }
 
@@ -211,69 +207,43 @@ class QueueSweep {
         ...{ images: wanted.images, student: wanted.student, teacher: wanted.teacher },
       };
       const lane = laneOf(this.queue, this.build.key, deviceOf(run.settings));
-      const queued = { status, job, wanted, lane, id: jobId(job) };
-      if (!before) return queued;
+      const queued = { status, job, wanted, lane, id: jobId(job, lane) };
+      if (!before) {
+        this.ids.add(queued.id);
+        return queued;
+      }
       this.settle(status, before);
       await this.waiting(() => this.store.drop(queued.id, this.sweep));
       return null;
     } catch (error) {
       if (!(error instanceof IdatError)) throw error;
       if (this.parts.signal.aborted) return null;
+      this.allKnown = false;
       this.fail(status, error);
       return null;
     }
   }
 
-  /** A job that is there is not put there twice; one that was given up is opened again. */
+  /** What an older plan or another build has put there is no run of this plan, and its work would be wasted. */
+  private async withdrawOthers(): Promise<void> {
+    if (!this.allKnown) return; // what of it is this plan's nobody can tell
+    const others = (id: string) => !this.ids.has(id);
+    await this.waiting(() => withdrawJobs(this.engine, this.redis, this.queue, this.sweep, others));
+  }
+
+  /**
+   * A job that waits there already is put there anew, as it may come first now, or bring its images; one that somebody is at
+   * is left; one that was given up is opened again.
+   */
   private async submit(batch: readonly Queued[]): Promise<void> {
-    for (const { wanted } of batch) {
-      for (const { blob, path } of wanted.carried) {
-        if (this.carried.has(blob.sha256)) continue;
-        await this.waiting(() => putBlob(this.redis, this.queue, this.sweep, path, blob));
-        this.carried.add(blob.sha256);
-      }
-    }
+    for (const { wanted } of batch) await this.jobs.carry(wanted.carried);
     const open: Queued[] = [];
     for (const one of batch) {
-      const ending = await this.waiting(() => this.store.ending(one.id));
-      if (ending !== null && ending !== 'done') {
-        const queue = await this.queueOf(one.lane);
-        await this.waiting(() => queue.remove(one.id));
-      }
       if (await this.waiting(() => this.store.reopen(one.id, this.sweep))) open.push(one);
       else await this.fetch(one);
     }
-    await this.add(open);
-  }
-
-  private async add(batch: readonly Queued[]): Promise<void> {
-    for (const lane of new Set(batch.map((one) => one.lane))) {
-      const queue = await this.queueOf(lane);
-      const jobs = batch
-        .filter((one) => one.lane === lane)
-        .map(({ id, job }) => ({
-          name: 'run',
-          data: job,
-          opts: {
-            jobId: id,
-            priority: this.options.priority ?? PRIORITY,
-            attempts: MAX_ATTEMPTS + 1, // who makes it decides when it is given up
-            backoff: { type: 'exponential' as const, delay: BACKOFF_MS },
-            removeOnComplete: true as const,
-          },
-        }));
-      await this.waiting(() => queue.addBulk(jobs));
-    }
-  }
-
-  private async queueOf(lane: string): Promise<JobQueue> {
-    const known = this.queues.get(lane);
-    if (known) return known;
-    const queue = new this.engine.Queue(lane, { connection: this.redis, prefix: PREFIX });
-    queue.on('error', () => {});
-    this.queues.set(lane, queue);
-    await this.waiting(() => noteLane(this.redis, this.queue, lane));
-    return queue;
+    await this.jobs.remove(open);
+    await this.jobs.add(open);
   }
 
   private async fetchEnded(): Promise<void> {
@@ -358,21 +328,24 @@ class QueueSweep {
   }
 
   /**
-   * A server that was restarted without all it had is given the jobs again; those that are there are left. What another
-   * process of this sweep has fetched meanwhile is done.
+   * A server that was restarted without all it had is given again what it lacks, files first; what is there is left, and kept
+   * for longer. What another process of this sweep has fetched meanwhile is done.
    */
   private async reconcile(): Promise<void> {
-    const byLane = new Map<string, Queued[]>();
-    for (const one of this.queued.values()) byLane.set(one.lane, [...(byLane.get(one.lane) ?? []), one]);
-    for (const [lane, own] of byLane) {
-      const counts = await (await this.queueOf(lane))
-        .getJobCounts('waiting', 'prioritized', 'active', 'delayed', 'failed')
-        .catch(() => null);
-      if (!counts || Object.values(counts).reduce((a, b) => a + b, 0) >= own.length) continue;
+    await this.jobs.carryAgain();
+    const all = [...this.queued.values()];
+    for (let at = 0; at < all.length && !this.parts.signal.aborted; at += BULK) {
+      const batch = all.slice(at, at + BULK);
+      if (await this.jobs.hasAll(batch)) continue;
       const missing: Queued[] = [];
-      for (const one of own) if (!(await this.isFetched(one))) missing.push(one);
-      for (let at = 0; at < missing.length; at += BULK) await this.add(missing.slice(at, at + BULK));
+      for (const one of batch) if (!(await this.hasEnded(one))) missing.push(one);
+      await this.jobs.add(missing);
     }
+  }
+
+  /** Whether nobody needs to make it: it waits to be fetched, or was. */
+  private async hasEnded(one: Queued): Promise<boolean> {
+    return (await this.waiting(() => this.store.ending(one.id))) !== null || (await this.isFetched(one));
   }
 
   private async isFetched({ id, status }: Queued): Promise<boolean> {
@@ -387,21 +360,18 @@ class QueueSweep {
     return true;
   }
 
-  /** What only this sweep had put there. */
+  /** What only this sweep had put there goes; runs that were given up, or could not be written here, stay a while. */
   private async clearUp(): Promise<void> {
-    for (const hash of this.carried) await dropBlob(this.redis, this.queue, this.sweep, hash).catch(() => {});
-    await this.redis.call('DEL', storeKey(this.queue, 'ended', this.sweep)).catch(() => {});
+    await this.jobs.dropFiles();
+    await this.store.leave(this.sweep).catch(() => {});
   }
 
-  private get patience() {
-    return {
-      signal: this.parts.signal,
-      onWait: (why: string) => this.control.onNote?.(`the queue's server does not obey (${why}); waiting for it`),
-    };
-  }
-  private waiting<T>(action: () => Promise<T>): Promise<T> {
-    return unless(this.parts.signal, patiently(action, this.patience));
-  }
+  /** What a command comes to, however long the server is away. */
+  private readonly waiting = <T>(action: () => Promise<T>): Promise<T> => {
+    const { signal } = this.parts;
+    const onWait = (why: string) => this.control.onNote?.(`the queue's server does not obey (${why}); waiting for it`);
+    return unless(signal, patiently(action, { signal, onWait }));
+  };
 
   private settle(status: RunStatus, result: NonNullable<RunStatus['result']>): void {
     Object.assign(status, { state: 'done', result, fraction: 1, secondsLeft: 0 });
@@ -411,64 +381,4 @@ class QueueSweep {
     Object.assign(status, { state: 'failed', error, secondsLeft: null });
     this.parts.onChange(status);
   }
-}
-
-const FILE = 'queue.json';
-const SweepFile = z.object({ format: z.literal('idat-queue-sweep-1'), sweep: z.uuid() });
-
-async function readSweepId(out: string): Promise<string | null> {
-  const text = await readFile(join(out, FILE), 'utf8').catch(() => '');
-  try {
-    return SweepFile.safeParse(JSON.parse(text)).data?.sweep ?? null;
-  } catch {
-    return null;
-  }
-}
-
-/** By which a sweep finds its jobs again. Of two processes that begin at once the first one's holds. */
-async function sweepIdOf(out: string): Promise<string> {
-  const known = await readSweepId(out);
-  if (known !== null) return known;
-  const sweep = randomUUID();
-  const text = `${JSON.stringify({ format: 'idat-queue-sweep-1', sweep })}\n`;
-  try {
-    await writeFile(join(out, FILE), text, { flag: 'wx' });
-    return sweep;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    const other = await readSweepId(out);
-    if (other !== null) return other;
-    throw new IdatError(
-      'queue.sweep',
-      `${join(out, FILE)}: is no file of a sweep; remove it, or choose another folder`,
-    );
-  }
-}
-
-/** All jobs of a sweep, whatever has become of them. */
-async function withdraw(engine: Engine, redis: RedisClient, queue: string, sweep: string): Promise<number> {
-  let count = 0;
-  const store = new RunStore(redis, queue);
-  const lanes = (await redis.call('SMEMBERS', storeKey(queue, 'lanes'))) as string[];
-  for (const lane of lanes) {
-    const jobs = new engine.Queue(lane, { connection: redis, prefix: PREFIX });
-    jobs.on('error', () => {});
-    let cursor = '0';
-    do {
-      const scan = ['SCAN', cursor, 'MATCH', `${PREFIX}:${lane}:${sweep}-*`, 'COUNT', '1000'] as const;
-      const [next, keys] = (await redis.call(...scan)) as [string, string[]];
-      cursor = next;
-      for (const key of keys) {
-        const id = key.slice(`${PREFIX}:${lane}:`.length);
-        if (id.includes(':')) continue; // what belongs to a job
-        const removed = await jobs.remove(id).catch(() => 0);
-        count += removed;
-        // one that is under way stops when its worker next keeps its state, and is begun by nobody
-        await (removed > 0 ? store.drop(id, sweep) : store.forget(id, sweep));
-      }
-    } while (cursor !== '0');
-    await jobs.close().catch(() => {});
-  }
-  for (const hash of await blobsOf(redis, queue)) await dropBlob(redis, queue, sweep, hash);
-  return count;
 }

@@ -11,9 +11,10 @@ import type { Progress } from '../train/progress.js';
 import { parseQueueUrl } from './address.js';
 import { thisBuild } from './build.js';
 import { connect, loadEngine } from './engine.js';
+import type { WorkerEvent, WorkerOutcome } from './loop-options.js';
 import { runMaker } from './make-run.js';
 import { PlaceFinder } from './places.js';
-import { type WorkerEvent, type WorkerOutcome, workOnQueue } from './worker.js';
+import { workOnQueue } from './worker.js';
 
 export interface WorkerOptions {
   /** `redis://HOST:PORT` or `rediss://…`; user and password may stand in the environment. */

@@ -33,6 +33,8 @@ export const MAX_RUN_BYTES = 256 * 2 ** 20;
 const MAX_NOTE_BYTES = 64 * 2 ** 10;
 /** What nobody has asked for any more is gone after so long. */
 const KEPT_SECONDS = 60 * 24 * 3600;
+/** What a sweep that is over has not fetched is kept for so long: for the same command once more, or its older plan. */
+const LEFT_SECONDS = 14 * 24 * 3600;
 /** So long a run that was fetched is known to have ended, for a worker that was about to say so. */
 const REMEMBERED_SECONDS = 24 * 3600;
 
@@ -69,10 +71,15 @@ export interface Taken {
 /** `idat-store:{queue}:…` */
 export const storeKey = (queue: string, ...rest: string[]): string => ['idat-store', queue, ...rest].join(':');
 
-/** Raises the term of a run; [0, 0] where it has ended. */
+/**
+ * Raises the term of a run; [0, 0] where it has ended. A run that the store has forgotten, whose worker may still be at it,
+ * begins with a term that was never given: the microseconds since 1970.
+ */
 const TAKE = `
 if redis.call('HEXISTS', KEYS[1], 'ended') == 1 then return {0, 0} end
-local term = redis.call('HINCRBY', KEYS[1], 'term', 1)
+local clock = redis.call('TIME')
+local term = math.max((tonumber(redis.call('HGET', KEYS[1], 'term')) or 0) + 1, clock[1] * 1e6 + clock[2])
+redis.call('HSET', KEYS[1], 'term', string.format('%.0f', term))
 local starts = redis.call('HINCRBY', KEYS[1], 'starts', 1)
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 return {term, starts}`;
@@ -219,6 +226,12 @@ export class RunStore {
   async drop(id: string, sweep: string): Promise<void> {
     await this.redis.call('DEL', this.runKey(id));
     await this.redis.call('SREM', this.endedKey(sweep), id);
+  }
+
+  /** A sweep is over, and what has ended of it and was not fetched goes after a while. */
+  async leave(sweep: string): Promise<void> {
+    const keys = [this.endedKey(sweep), ...(await this.ended(sweep)).map((id) => this.runKey(id))];
+    for (const key of keys) await this.redis.call('EXPIRE', key, LEFT_SECONDS);
   }
 
   /** When the last runs ended, newest first, and how long each took, in milliseconds. */

@@ -1,12 +1,13 @@
 /** What a run is made of, by content: how a sweep tells workers which images and weights are meant. */
 import { createWriteStream } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
-import { basename, dirname, extname, join, relative } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import yazl from 'yazl';
 import type { Backbone } from '../backbones/backbone.js';
 import { readCompanions } from '../backbones/node/read-companions.js';
 import { isModelPath } from '../backbones/node/registry.js';
+import { type Directory, openDirectory } from '../data/node/directory.js';
 import { IdatError } from '../errors.js';
 import type { PlannedRun } from '../experiments/expand.js';
 import { fingerprintsOf } from '../experiments/identity.js';
@@ -103,12 +104,12 @@ export class WantedSources {
     const found = await stat(data).catch(() => null);
     if (found?.isFile()) return found.size <= this.limitBytes ? carriedFile(data, found.size) : null;
     if (!found?.isDirectory()) return null;
-    const names = await filesBelow(data);
+    const folder = await openDirectory(data);
     let bytes = 0;
-    for (const name of names) bytes += (await stat(join(data, name))).size;
-    if (names.length === 0 || bytes > this.limitBytes) return null;
+    for (const name of folder.files) bytes += (await stat(folder.pathOf(name))).size;
+    if (folder.files.size === 0 || bytes > this.limitBytes) return null;
     const path = join(this.folder, `${sha256(data).slice(0, 16)}.zip`);
-    await packFolder(data, names, path);
+    await packFolder(folder, path);
     return carriedFile(path, (await stat(path)).size);
   }
 
@@ -151,19 +152,11 @@ const carriedFile = async (path: string, bytes: number): Promise<Carried> => ({
   blob: { sha256: await sha256OfFiles([path]), bytes },
 });
 
-async function filesBelow(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
-    .sort();
-}
-
-/** Equal folders make equal zips. Pictures hardly shrink, so they are stored. */
-async function packFolder(folder: string, names: readonly string[], target: string): Promise<void> {
+/** The files that a data set is read from, links followed. Equal folders make equal zips. Pictures hardly shrink, so they are stored. */
+async function packFolder({ files, pathOf }: Directory, target: string): Promise<void> {
   const archive = new yazl.ZipFile();
   const options = { mtime: new Date(1980, 0, 1), mode: 0o100644, compress: false };
-  for (const name of names) archive.addFile(join(folder, name), name, options);
+  for (const name of [...files].sort()) archive.addFile(pathOf(name) as string, name, options); // bytes serve as well
   archive.end();
   await pipeline(archive.outputStream, createWriteStream(target));
 }

@@ -5,6 +5,7 @@
  * rebinding). The first shows in `Origin` and `Sec-Fetch-Site`, the second in `Host`.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { isIPv6 } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import type { Context, MiddlewareHandler } from 'hono';
 import { getCookie, setCookie } from 'hono/cookie';
@@ -15,19 +16,26 @@ export const LOOPBACK = '127.0.0.1';
 export const isLoopback = (host: string): boolean => /^(127(\.\d{1,3}){3}|::1|localhost)$/i.test(host);
 
 /** In an address: IPv6 stands in brackets. */
-export const hostInUrl = (host: string): string => (host.includes(':') ? `[${host}]` : host);
+export const hostInUrl = (host: string): string => (isIPv6(host) ? `[${host}]` : host);
 
 /**
  * Names by which a server may be asked for, with its port.
  * @param host what it is bound to
- * @param others names that a proxy or a name server has for it
+ * @param others names that a proxy or a name server has for it; without a port a proxy's may be the usual one, of which
+ *   browsers say nothing
  */
 export function knownHosts(host: string, port: number, others: readonly string[] = []): ReadonlySet<string> {
   const own = ['localhost', '127.0.0.1', '::1'];
   const reached = isLoopback(host) ? [host] : [host, hostname(), ...addressesHere()];
-  const named = [...own, ...reached, ...others].map((name) => hostInUrl(name).toLowerCase());
-  return new Set(named.flatMap((name) => [`${name}:${port}`, ...(port === 80 ? [name] : [])]));
+  const withPort = (name: string) => `${hostInUrl(name)}:${port}`;
+  const named = [...own, ...reached].flatMap((name) => [withPort(name), ...(port === 80 ? [hostInUrl(name)] : [])]);
+  const proxied = others.flatMap((name) =>
+    hasPort(name) ? [name, name.replace(/:(80|443)$/, '')] : [withPort(name), hostInUrl(name)],
+  );
+  return new Set([...named, ...proxied].map((name) => name.toLowerCase()));
 }
+
+const hasPort = (name: string): boolean => !isIPv6(name) && /:\d+$/.test(name);
 
 const addressesHere = (): string[] =>
   Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));

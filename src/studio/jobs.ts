@@ -18,6 +18,8 @@ export interface JobRequest {
   readonly about: string;
   readonly command: string;
   work(control: JobControl): Promise<unknown>;
+  /** Takes away what was made for it, where it never begins. */
+  undo?(): Promise<unknown>;
 }
 
 /** Of those that have ended so many are remembered, and of each so many notes. */
@@ -41,6 +43,7 @@ const laneOf = (kind: JobKind): 'training' | 'looking' =>
 export class Jobs {
   private readonly jobs = new Map<string, Job>();
   private readonly going = new Map<'training' | 'looking', Promise<void>>();
+  private readonly undone: Promise<unknown>[] = [];
   private closing = false;
 
   /** @param onChange told of every change, with what a run told where it did */
@@ -58,7 +61,10 @@ export class Jobs {
   /** @throws IdatError `studio.busy` when too much waits already */
   add(request: JobRequest): ShownJob {
     const waiting = this.all.filter(({ state }) => state === 'waiting').length;
-    if (waiting >= MOST_WAITING) throw new IdatError('studio.busy', `${waiting} tasks wait already; stop some of them`);
+    if (waiting >= MOST_WAITING) {
+      this.undone.push(request.undo?.() ?? Promise.resolve());
+      throw new IdatError('studio.busy', `${waiting} tasks wait already; stop some of them`);
+    }
     const { kind, about, command } = request;
     const shown: ShownJob = {
       ...{ id: randomBytes(6).toString('hex'), kind, about, command, state: 'waiting' },
@@ -79,7 +85,10 @@ export class Jobs {
     if (!job) throw new IdatError('studio.job', 'this task is not there any more');
     if (job.shown.state === 'running') this.change(job, { says: 'stopping after this step' });
     job.stop.abort();
-    if (job.shown.state === 'waiting') this.change(job, { state: 'stopped', says: 'stopped before it began' });
+    if (job.shown.state === 'waiting') {
+      this.change(job, { state: 'stopped', says: 'stopped before it began' });
+      this.undone.push(job.request.undo?.() ?? Promise.resolve());
+    }
     return job.shown;
   }
 
@@ -87,7 +96,7 @@ export class Jobs {
   async close(): Promise<void> {
     this.closing = true;
     for (const { shown } of this.jobs.values()) this.stop(shown.id);
-    await Promise.all(this.going.values());
+    await Promise.all([...this.going.values(), ...this.undone]);
   }
 
   private begin(lane: 'training' | 'looking'): void {

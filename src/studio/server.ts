@@ -35,6 +35,8 @@ const PORT = 7457;
 const PORTS_TRIED = 20;
 /** A socket that sends its headers more slowly is no page's. */
 const HEADERS_MS = 15_000;
+/** One over which nothing has come or gone for so long is let go; as long as something does, an upload may take hours. */
+const IDLE_MS = 15 * 60_000;
 
 /**
  * Serves the studio of a folder.
@@ -54,8 +56,9 @@ export async function serveStudio(folder: string, options: ServeStudioOptions = 
     fetch: app.fetch,
     // other code of this process has the platform's own
     overrideGlobalObjects: false,
-    serverOptions: { headersTimeout: HEADERS_MS },
+    serverOptions: { headersTimeout: HEADERS_MS, requestTimeout: 0 },
   }) as Server;
+  server.timeout = IDLE_MS;
   try {
     bound = await listen(server, host, port);
   } catch (error) {

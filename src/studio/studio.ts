@@ -138,16 +138,20 @@ export class Studio {
       return this.startSweep(planPath(asked.out));
     }
     const dir = await takePlace(this.folder, asked.base);
+    const undo = async () => {
+      await rmdir(dir).catch(() => {}); // that of a run which never began is empty
+      await this.folder.look().catch(() => {});
+    };
     return this.jobs.add({
       ...{ kind: 'train', about: this.folder.nameOf(dir)!, command: asked.command(this.folder.typed(dir)) },
       work: async (control) => {
         try {
           await inProcesses([])(asked.request, dir, runnerOf(control));
         } finally {
-          await rmdir(dir).catch(() => {}); // that of a run which never began is empty
-          await this.folder.look();
+          await undo();
         }
       },
+      undo,
     });
   }
 
@@ -245,15 +249,18 @@ export class Studio {
     return shownRun(this.folder.run(name));
   }
 
-  /** Puts runs aside, those before the first that cannot be. */
+  /** Puts runs aside, those before the first that cannot be; pages are told of these all the same, to undo it. */
   async remove(names: readonly string[]): Promise<void> {
-    for (const name of names) {
-      const run = this.folder.run(name);
-      this.refuseBusy(name, run.state);
-      await this.classifiers.release(run.dir);
-      await removeRun(this.folder.root, run);
+    try {
+      for (const name of names) {
+        const run = this.folder.run(name);
+        this.refuseBusy(name, run.state);
+        await this.classifiers.release(run.dir);
+        await removeRun(this.folder.root, run);
+      }
+    } finally {
+      await this.afterRemoving();
     }
-    await this.afterRemoving();
   }
 
   async restore(id: string): Promise<void> {

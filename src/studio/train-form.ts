@@ -117,7 +117,11 @@ export async function askedBy(form: TrainForm, folder: StudioFolder, onNote: (te
   refuseUnknown(given, form);
   if (form.data.trim() === '')
     throw wrong([{ path: ['data'], code: 'missing', message: 'choose pictures to learn from' }]);
-  const issues = await folder.pathIssues({ ...given, data: form.data });
+  const varied = Object.entries(form.sweep?.vary ?? {}).flatMap(([field, values]) =>
+    values.map((value) => ({ [field]: value })),
+  );
+  const issues: Issue[] = [];
+  for (const named of [{ ...given, data: form.data }, ...varied]) issues.push(...(await folder.pathIssues(named)));
   if (issues.length > 0) throw wrong(issues);
   const data = await folder.readable(form.data);
   if (form.sweep) return askedSweep(form, data, given, folder);

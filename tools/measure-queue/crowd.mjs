@@ -126,7 +126,7 @@ async function measure() {
       const jobs = [];
       for (; jobs.length < 500 && added < runs; added++) {
         const data = jobOf(added);
-        jobs.push({ name: 'run', data, opts: opts(jobId(data)) });
+        jobs.push({ name: 'run', data, opts: opts(jobId(data, lane)) });
       }
       await queue.addBulk(jobs);
     }

@@ -1,8 +1,8 @@
 /** idat worker: makes runs of a queue on this machine. */
 import { Command, Option } from 'commander';
 import { QUEUE_PASSWORD, QUEUE_USER } from '../../queue/address.js';
+import type { WorkerEvent } from '../../queue/loop-options.js';
 import { startWorker } from '../../queue/serve.js';
-import type { WorkerEvent } from '../../queue/worker.js';
 import { wholeNumber } from '../arguments.js';
 import { clock, oneLine } from '../format.js';
 import { interruptible } from '../interrupt.js';

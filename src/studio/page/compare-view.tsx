@@ -1,5 +1,5 @@
 /** Runs side by side: in what they differ, how far apart they come out, and their curves over each other. */
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { curvePanels } from '../../report/curve-panels.js';
 import type { ComparedRow } from '../../report/run-comparison.js';
 import { COLOURS, darkOf } from '../../report/theme.js';
@@ -8,6 +8,7 @@ import { ask, messageOf } from './ask.js';
 import { Chart } from './chart.js';
 import { percent, points } from './format.js';
 import { Job, Section } from './parts.js';
+import { Refresher } from './refresher.js';
 import { store, useStore } from './store.js';
 
 /** Asked anew so often at most while runs go on. */
@@ -91,29 +92,27 @@ function Comparison({ names }: { names: readonly string[] }) {
   // damaged ones cannot be opened; 200 are more than can be told apart
   const able = names.filter((name) => runs.get(name)?.state !== 'damaged').slice(0, 200);
   const key = able.map((name) => `${name} ${runs.get(name)?.changed}`).join('|');
+  const asked = useRef(able);
+  asked.current = able;
+  const refresher = useRef<Refresher<Compared> | null>(null);
   useEffect(() => {
-    if (able.length === 0) return;
-    const stop = new AbortController();
-    const timer = setTimeout(
-      () => {
-        ask<Compared>('api/compare', {
-          method: 'POST',
-          body: { names: able, ...(against !== null && { against }) },
-          signal: stop.signal,
-        }).then(
-          (found) => {
-            setCompared(found);
-            setProblem(null);
-          },
-          (error: unknown) => !stop.signal.aborted && setProblem(messageOf(error)),
-        );
+    const compare = (signal: AbortSignal) =>
+      ask<Compared>('api/compare', {
+        method: 'POST',
+        body: { names: asked.current, ...(against !== null && { against }) },
+        signal,
+      });
+    refresher.current = new Refresher(AGAIN_MS, compare, {
+      found: (answer) => {
+        setCompared(answer);
+        setProblem(null);
       },
-      compared === null ? 0 : AGAIN_MS,
-    );
-    return () => {
-      clearTimeout(timer);
-      stop.abort();
-    };
+      failed: (error) => setProblem(messageOf(error)),
+    });
+    return () => refresher.current?.close();
+  }, [against]);
+  useEffect(() => {
+    if (able.length > 0) refresher.current?.change();
   }, [key, against]);
   if (problem !== null) return <p class="note warn">{problem}</p>;
   if (!compared) return <p class="note">Reading the runs…</p>;
