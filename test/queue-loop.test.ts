@@ -187,7 +187,7 @@ describe.skipIf(SERVER === null)('with a server', () => {
     expect(await loop('faulty', async () => MADE, { untilEmpty: true }).ended).toMatchObject({ done: 3 });
   });
 
-  it('a sweep that is started again finds its jobs, and takes those of an older plan and of another build out', async () => {
+  it('a sweep that is started again finds its jobs, and takes those of another build out', async () => {
     const first = await sweeping('again', [1, 2]);
     await until(async () => Object.keys(await waiting('again')).length === 2);
     await first.stop();
@@ -198,9 +198,14 @@ describe.skipIf(SERVER === null)('with a server', () => {
     expect(Object.keys(await waiting('again')).length).toBe(3);
     writeFileSync(join(data, '.DS_Store'), 'no picture');
     const second = await sweeping('again', [2, 3], 'again', 7);
-    await until(async () => Object.values(await waiting('again')).join() === '7,7');
-    const [kept, ...others] = Object.keys(await waiting('again')).filter((key) => before.includes(key));
-    expect(others).toEqual([]);
+    // that of the older plan, of which another sweep may be at work here, as it was
+    await until(
+      async () =>
+        Object.values(await waiting('again'))
+          .sort()
+          .join() === '100,7,7',
+    );
+    const kept = Object.entries(await waiting('again')).find(([key, at]) => before.includes(key) && at === 7)![0];
     expect(dataBefore).toContain(await redis.call('HGET', kept!, 'data')); // the same zip of pictures
     await second.stop();
   });

@@ -15,7 +15,7 @@ export interface Build {
 
 /** Rooms of which nothing ends in a number. */
 const SILENT =
-  /^(cli|queue|report|bench|analysis|export|verify|hub|paper|experiments|browser)[\\/]|^(browser|index)\.js$/;
+  /^(cli|queue|report|bench|analysis|export|verify|hub|paper|experiments|browser|studio|serving|page)[\\/]|^(browser|index)\.js$/;
 
 let known: Build | undefined;
 

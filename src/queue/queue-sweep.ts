@@ -114,9 +114,6 @@ class QueueSweep {
   private readonly queued = new Map<string, Queued>();
   private readonly snapshots: SnapshotReader;
   private readonly build = thisBuild();
-  /** Of all runs of the plan that were to be made, and whether none failed to become a job. */
-  private readonly ids = new Set<string>();
-  private allKnown = true;
   /** Runs that another process of this sweep is fetching, or making. */
   private readonly taken = new Set<string>();
   private sweep = '';
@@ -153,14 +150,10 @@ class QueueSweep {
       this.modules.push({ name: basename(path), sha256: await sha256OfFiles([path]) });
     }
     const waiting = this.prepared.statuses.filter(({ state }) => state === 'waiting');
-    let alone = false;
+    await this.withdrawOtherBuilds();
     let reconciled = performance.now();
     while (!signal.aborted) {
       await this.fill(waiting);
-      if (waiting.length === 0 && !alone) {
-        alone = true;
-        await this.withdrawOthers();
-      }
       await this.fetchEnded();
       await this.look();
       if (waiting.length === 0 && this.queued.size === 0) break;
@@ -208,26 +201,25 @@ class QueueSweep {
       };
       const lane = laneOf(this.queue, this.build.key, deviceOf(run.settings));
       const queued = { status, job, wanted, lane, id: jobId(job, lane) };
-      if (!before) {
-        this.ids.add(queued.id);
-        return queued;
-      }
+      if (!before) return queued;
       this.settle(status, before);
       await this.waiting(() => this.store.drop(queued.id, this.sweep));
       return null;
     } catch (error) {
       if (!(error instanceof IdatError)) throw error;
       if (this.parts.signal.aborted) return null;
-      this.allKnown = false;
       this.fail(status, error);
       return null;
     }
   }
 
-  /** What an older plan or another build has put there is no run of this plan, and its work would be wasted. */
-  private async withdrawOthers(): Promise<void> {
-    if (!this.allKnown) return; // what of it is this plan's nobody can tell
-    const others = (id: string) => !this.ids.has(id);
+  /**
+   * What the same folder's sweep has put there as another version of idat is put there anew by this one. Jobs of this build that
+   * are none of this plan may be those of another plan that is at work at the folder, too.
+   */
+  private async withdrawOtherBuilds(): Promise<void> {
+    const own = laneOf(this.queue, this.build.key, '');
+    const others = (lane: string) => !lane.startsWith(own);
     await this.waiting(() => withdrawJobs(this.engine, this.redis, this.queue, this.sweep, others));
   }
 

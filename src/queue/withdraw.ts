@@ -13,7 +13,7 @@ export async function withdrawAll(engine: Engine, redis: RedisClient, queue: str
 }
 
 /**
- * Those of a sweep's jobs, in all lanes, that the caller names. Runs under way stop when their workers next keep a state, and
+ * Those of a sweep's jobs that lie in the lanes that the caller names. Runs under way stop when their workers next keep a state, and
  * are begun by nobody.
  * @returns how many were waiting
  */
@@ -22,15 +22,15 @@ export async function withdrawJobs(
   redis: RedisClient,
   queue: string,
   sweep: string,
-  isMeant: (id: string) => boolean,
+  isMeant: (lane: string) => boolean,
 ): Promise<number> {
   const store = new RunStore(redis, queue);
   let count = 0;
   for (const [lane, ids] of await jobsOf(redis, queue, sweep)) {
+    if (!isMeant(lane)) continue;
     const jobs = new engine.Queue(lane, { connection: redis, prefix: PREFIX });
     jobs.on('error', () => {});
     for (const id of ids) {
-      if (!isMeant(id)) continue;
       const removed = await jobs.remove(id).catch(() => 0);
       count += removed;
       await (removed > 0 ? store.drop(id, sweep) : store.forget(id, sweep));
