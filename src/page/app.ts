@@ -11,10 +11,11 @@ import {
   type WebResult,
 } from '../browser.js';
 import { BEGUN, followed } from './follow.js';
+import { prepared } from './intake.js';
 import { download, keepPace, storedPace } from './keep.js';
 import { addressOf, settingsOf, withMeasured } from './lengths.js';
 import { Pictures } from './pictures.js';
-import { type Choices, dataOf, type ProjectRun } from './project.js';
+import { type Choices, dataOf, inClasses, type ProjectRun } from './project.js';
 import { type Runs, runsInWorker } from './run-client.js';
 import type { Rgba, Seen } from './run-protocol.js';
 import { NOTHING_KEPT, openShelf } from './shelf.js';
@@ -24,7 +25,7 @@ import { Store } from './store.js';
 export class App extends Store {
   override state: State = { ...NOTHING_YET, pace: storedPace() };
   readonly runs: Runs = runsInWorker();
-  readonly pictures = new Pictures(this, this.runs.unpack);
+  readonly pictures = new Pictures(this, { unpack: this.runs.unpack, prepare: prepared });
   #stop = new AbortController();
 
   /** Takes up what an earlier visit left. */
@@ -32,6 +33,8 @@ export class App extends Store {
     this.shelf = await openShelf();
     const { project, pictures, models } = await this.shelf.load().catch(() => NOTHING_KEPT);
     this.set({ ready: true, lasting: this.shelf.lasting, project, pictures, models, points: project.points });
+    const homed = new Set(inClasses(project.classes, pictures));
+    this.pictures.removePictures(pictures.filter((one) => !homed.has(one)).map(({ id }) => id));
     if (!this.shelf.lasting) {
       this.notice(
         'This browser keeps nothing for this page, as private windows do: pictures stay until the tab is closed, and training needs a window that keeps files.',

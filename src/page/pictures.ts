@@ -1,14 +1,20 @@
 /** The visitor's classes and their pictures: made, taken in, removed. */
-import { fromDrop, fromFiles, type Gathered, type Incoming, prepared } from './intake.js';
-import { freeClassName, type PictureClass } from './project.js';
-import type { Runs } from './run-client.js';
+import { fromDrop, fromFiles, type Gathered, type Prepare, type Unpack } from './intake.js';
+import { freeClassName, inClasses, NO_PROJECT, type Picture, type PictureClass } from './project.js';
 import type { Store } from './store.js';
 import { takeIn } from './take-in.js';
 
 export class Pictures {
+  /** Intakes that have not ended. */
+  #waiting = 0;
+  #last: Promise<void> = Promise.resolve();
+  /** Whether one of them made a class of a folder. */
+  #foldersBrought = false;
+
+  /** @param from how archives are unpacked, and how a picture becomes what is kept */
   constructor(
     private readonly store: Store,
-    private readonly unpack: Runs['unpack'],
+    private readonly from: { readonly unpack: Unpack; readonly prepare: Prepare },
   ) {}
 
   addClass(): void {
@@ -29,27 +35,36 @@ export class Pictures {
   }
 
   /** @param into the class for pictures that lie in no folder, and for a single folder; null: a class for each folder */
-  async takeFiles(files: readonly File[], into: string | null): Promise<void> {
-    await this.#take(await fromFiles(files, this.unpack), into);
+  takeFiles(files: readonly File[], into: string | null): Promise<void> {
+    return this.#take(fromFiles(files, this.from.unpack), into);
   }
 
-  async takeDrop(transfer: DataTransfer, into: string | null): Promise<void> {
-    await this.#take(await fromDrop(transfer, this.unpack), into);
+  takeDrop(transfer: DataTransfer, into: string | null): Promise<void> {
+    return this.#take(fromDrop(transfer, this.from.unpack), into);
   }
 
   /** Pictures that come with the page, to try it at once. */
-  async takeExamples(): Promise<void> {
-    try {
+  takeExamples(): Promise<void> {
+    const gathered = async (): Promise<Gathered> => {
       const response = await fetch(new URL('example.zip', document.baseURI));
       if (!response.ok) throw new Error(`the example pictures could not be fetched (${response.status})`);
-      const files = (await this.unpack(await response.blob())) as Incoming[];
-      await this.#take({ files, problems: [] }, null);
-    } catch (error) {
-      this.store.problem(error);
-    }
+      return { files: [...(await this.from.unpack(await response.blob()))], problems: [] };
+    };
+    return this.#take(gathered(), null);
   }
 
-  async #take({ files, problems }: Gathered, into: string | null): Promise<void> {
+  /** One intake after the other: each knows what those before it brought. */
+  #take(coming: Promise<Gathered>, into: string | null): Promise<void> {
+    coming.catch(() => {}); // told when its turn has come
+    this.#waiting++;
+    this.#last = this.#last
+      .then(async () => this.#takeIn(await coming, into))
+      .catch((error: unknown) => this.store.problem(error))
+      .then(() => this.#ended());
+    return this.#last;
+  }
+
+  async #takeIn({ files, problems }: Gathered, into: string | null): Promise<void> {
     for (const text of problems) this.store.notice(text);
     if (files.length === 0) return;
     void navigator.storage?.persist?.().catch(() => false);
@@ -57,25 +72,33 @@ export class Pictures {
     const single = into !== null && folders.size <= 1;
     const { problem, note } = await takeIn(files, {
       classFor: (folder) => (single ? into : this.#classFor(folder, into)),
+      prepare: this.from.prepare,
       known: new Set(this.store.state.pictures.map(({ id }) => id)),
       onReading: (done, total) => this.store.set({ reading: { done, total } }),
-      keep: async (pictures) => {
-        this.store.set({ pictures: [...this.store.state.pictures, ...pictures] });
-        await this.store.keep((shelf) => shelf.add(pictures));
-      },
+      keep: (pictures) => this.#keep(pictures),
     });
     this.store.set({ reading: null });
-    this.#dropEmptyDefaults();
     if (problem) this.store.notice(problem);
     if (note) this.store.notice(note, 'note');
   }
 
-  /** The class of a folder's name, made where there is none; untouched empty ones are taken first. */
+  /** While pictures were read their class may have been removed: those are dropped. */
+  async #keep(pictures: readonly Picture[]): Promise<void> {
+    const { project, pictures: there } = this.store.state;
+    const ids = new Set(there.map(({ id }) => id));
+    const fresh = inClasses(project.classes, pictures).filter(({ id }) => !ids.has(id));
+    if (fresh.length === 0) return;
+    this.store.set({ pictures: [...there, ...fresh] });
+    await this.store.keep((shelf) => shelf.add(fresh));
+  }
+
+  /** The class of a folder's name, made where there is none. */
   #classFor(folder: string, into: string | null): string {
     const { classes } = this.store.state.project;
     if (folder === '') return into ?? classes[0]?.id ?? this.#made('Class 1').id;
     const there = classes.find(({ name }) => name === folder);
     if (there) return there.id;
+    this.#foldersBrought = true;
     return this.#made(folder).id;
   }
 
@@ -86,20 +109,21 @@ export class Pictures {
     return made;
   }
 
-  /** `Class 1` and `Class 2`, where folders brought classes of their own. */
-  #dropEmptyDefaults(): void {
+  /** Drops `Class 1` and `Class 2` where folders brought classes in their place, and no pictures for them are on their way. */
+  #ended(): void {
+    if (--this.#waiting > 0 || !this.#foldersBrought) return;
+    this.#foldersBrought = false;
     const { project, pictures } = this.store.state;
     const filled = (id: string) => pictures.some(({ classId }) => classId === id);
     if (project.classes.filter(({ id }) => filled(id)).length < 2) return;
-    const classes = project.classes.filter(({ id, name }) => filled(id) || !/^Class \d+$/.test(name));
-    if (classes.length < project.classes.length) this.store.setProject({ classes });
+    const untouched = ({ id, name }: PictureClass) =>
+      !filled(id) && NO_PROJECT.classes.some((one) => one.id === id && one.name === name);
+    this.store.setProject({ classes: project.classes.filter((one) => !untouched(one)) });
   }
 
   async takeShot(blob: Blob, classId: string, recording: string): Promise<void> {
-    const picture = await prepared({ name: recording, blob }, classId, recording);
-    if (!picture || this.store.state.pictures.some(({ id }) => id === picture.id)) return;
-    this.store.set({ pictures: [...this.store.state.pictures, picture] });
-    await this.store.keep((shelf) => shelf.add([picture]));
+    const picture = await this.from.prepare({ name: recording, blob }, classId, recording);
+    if (picture) await this.#keep([picture]);
   }
 
   removePictures(ids: readonly string[]): void {

@@ -98,6 +98,10 @@ export const NO_PROJECT: Project = {
   points: [],
 };
 
+/** Those whose class is there. */
+export const inClasses = (classes: readonly PictureClass[], pictures: readonly Picture[]): Picture[] =>
+  pictures.filter(({ classId }) => classes.some(({ id }) => id === classId));
+
 /** Why training cannot begin, in a sentence; null where it can. */
 export function obstacle(classes: readonly PictureClass[], pictures: readonly Picture[]): string | null {
   const filled = classes.filter(({ id }) => pictures.some(({ classId }) => classId === id));
