@@ -44,7 +44,7 @@ export const resume = (name: string, sources: WebSources, control: RunControl = 
 /** Names of the runs in this browser's storage. @throws IdatError `run.storage` */
 export const listRuns = (): Promise<string[]> => call('listRuns', []);
 
-/** Removes a run for good. @throws IdatError `run.missing`, `run.storage` */
+/** Removes a run for good. @throws IdatError `run.locked` when a tab is at work on it, `run.missing`, `run.storage` */
 export const removeRun = (name: string): Promise<undefined> => call('removeRun', [name]);
 
 /**

@@ -179,6 +179,8 @@ describe.each(BROWSERS)('in a tab of $name', { timeout: 300_000 }, ({ there, sta
     );
     await epochs;
     expect(await goOn('lost')).toMatchObject({ code: 'run.locked' });
+    const remove = () => page.evaluate(() => window.idat.removeRun('lost').catch(({ code }) => code as string));
+    expect(await remove()).toBe('run.locked');
     await lost.close();
     const kept = (await filesOf('lost')).get('metrics.jsonl')!;
     expect(new TextDecoder().decode(kept).trim().split('\n')).toHaveLength(1);
@@ -223,6 +225,14 @@ describe.each(BROWSERS)('in a tab of $name', { timeout: 300_000 }, ({ there, sta
 
     it('from Node to the tab ends in the bytes the tab would have written from there', async () => {
       const files = new Map(readdirSync(there).map((name) => [name, new Uint8Array(readFileSync(join(there, name)))]));
+      // what a tab leaves that is closed while it begins a run
+      await page.evaluate(async () => {
+        let folder = await navigator.storage.getDirectory();
+        for (const name of ['idat', 'runs', 'from-node'])
+          folder = await folder.getDirectoryHandle(name, { create: true });
+        await folder.getFileHandle('split.json', { create: true });
+      });
+      expect(await page.evaluate(() => window.idat.listRuns())).not.toContain('from-node');
       expect(await bringIn('from-node', files)).toBe('from-node');
       await bringIn('of-tab', new Map([...here, ['state.safetensors', stateOf(there)]]));
       expect(await goOn('from-node')).toMatchObject({ run: 'from-node' });
