@@ -48,6 +48,8 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
   const asked: string[] = [];
   const everything: string[] = [];
   const problems: string[] = [];
+  /** What was trained quickly, as it was taken away. */
+  let zip: string;
   const notices = () => page.locator('.notice').allTextContents();
   const button = (name: string | RegExp) => page.getByRole('button', { name });
   const column = (name: string) => page.locator(`section[aria-labelledby=${name}]`);
@@ -132,7 +134,8 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
     await column('try').locator('.tried canvas').waitFor();
     const bars = async () =>
       (await column('try').locator('.bars output').allTextContents()).map((text) => Number.parseInt(text, 10));
-    const [onnx, zip] = [await saved('Model (.onnx)'), await saved(/run \(\.zip\)/)];
+    const onnx = await saved('Model (.onnx)');
+    zip = await saved(/run \(\.zip\)/);
 
     const run = join(root, 'run');
     mkdirSync(run);
@@ -154,7 +157,7 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
   it('stops a longer training, closes the page, and goes on', async () => {
     await page.getByLabel(/^Normal/).check();
     await passes(3);
-    await button('Train anew').click();
+    await button('Train anew').dblclick();
     await page.locator('.chart').first().waitFor({ timeout: 120_000 });
     await soon(() =>
       page
@@ -164,9 +167,13 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
     ).toMatch(/Pass [23] of 3/);
     await button('Stop and save').click();
     await page.locator('.unfinished').waitFor({ timeout: 60_000 });
+    // a second tab waits for the first
+    const other = await context.newPage();
+    await other.goto(server.url);
+    await other.locator('.elsewhere').waitFor();
+    expect(await other.locator('.unfinished').count()).toBe(0);
     await page.close();
-    page = await context.newPage();
-    await page.goto(server.url);
+    page = other;
     await page.locator('.unfinished').waitFor({ timeout: 30_000 });
     expect(await page.locator('.unfinished').textContent()).toMatch(
       /was stopped .* is saved.*Back to the model before/s,
@@ -175,6 +182,41 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
     await page.locator('.outcome').waitFor({ timeout: 180_000 });
     await page.locator('.byclass li').first().waitFor({ timeout: 60_000 });
     expect(await page.locator('.chart').first().textContent()).toContain('pass 3');
+  });
+
+  it('opens a kept model, and goes back to its own; one that cannot be opened changes nothing', async () => {
+    const runs = () =>
+      page.evaluate(async () => {
+        let folder = await navigator.storage.getDirectory();
+        for (const name of ['idat', 'runs']) folder = await folder.getDirectoryHandle(name);
+        let count = 0;
+        for await (const _ of folder as unknown as AsyncIterable<unknown>) count++;
+        return count;
+      });
+    const open = async (buffer: Buffer) => {
+      const files = [{ name: 'kept.zip', mimeType: 'application/zip', buffer }];
+      await page.getByLabel('Open a kept model', { exact: false }).setInputFiles(files);
+    };
+    const before = await runs();
+    const kept = readFileSync(zip);
+    const foreign = await Promise.all(
+      (await readZip(new Blob([kept]))).map(async ({ name, read }) => {
+        const text = name.endsWith('config.json') ? Buffer.from(await read()).toString() : null;
+        return { name, bytes: text ? Buffer.from(text.replaceAll(BUNDLED.student, 'vit_of_others')) : await read() };
+      }),
+    );
+    await open(Buffer.from(await writeZip(foreign).arrayBuffer()));
+    await soon(notices).toEqual([expect.stringContaining('trained over vit_of_others')]);
+    expect([await runs(), await page.locator('.byclass li').count()]).toEqual([before, 3]);
+    await button('Dismiss').click();
+
+    await open(kept);
+    await soon(() => page.locator('.byclass').count()).toBe(0);
+    await soon(() => button('Model (.onnx)').isEnabled()).toBe(true);
+    expect(await runs()).toBe(before + 1);
+    await button('Back to the model before').click();
+    await soon(() => page.locator('.byclass li').count()).toBe(3);
+    expect([await runs(), await notices()]).toEqual([before, []]);
   });
 
   it('opens and predicts without a network, and nobody else was asked for anything', async () => {
@@ -218,8 +260,23 @@ describe.skipIf(!hasChromium)('on a plain host, below another page', { timeout: 
       await page.locator('.outcome').waitFor({ timeout: 60_000 });
       await page.locator('.class').first().getByRole('button', { name: 'Camera' }).click();
       await soon(() => notice.last().textContent()).toContain('camera was refused');
+      // what an earlier version of the page left: a picture of no class
+      const facts = (change: boolean) =>
+        page.evaluate(async (add) => {
+          const done = <T>(request: IDBRequest<T>) =>
+            new Promise<T>((resolve) => {
+              request.onsuccess = () => resolve(request.result);
+            });
+          const store = (await done(indexedDB.open('idat-page')))
+            .transaction('pictures', 'readwrite')
+            .objectStore('pictures');
+          if (add) await done(store.put({ ...(await done(store.getAll()))[0], id: 'lost', classId: 'c99' }));
+          return (await done(store.getAllKeys())).includes('lost');
+        }, change);
+      expect(await facts(true)).toBe(true);
       await page.reload();
       await soon(() => page.locator('.thumbnails li').count()).toBeGreaterThan(100);
+      await soon(() => facts(false)).toBe(false);
 
       const nothingKept = await context.newPage();
       await nothingKept.addInitScript(() => {

@@ -13,12 +13,12 @@ import {
 import { BEGUN, followed } from './follow.js';
 import { prepared } from './intake.js';
 import { download, keepPace, storedPace } from './keep.js';
-import { addressOf, settingsOf, withMeasured } from './lengths.js';
+import { addressOf, choicesOver, modelsOf, STUDENT, settingsOf, TEACHER, withMeasured } from './lengths.js';
 import { Pictures } from './pictures.js';
-import { type Choices, dataOf, inClasses, type ProjectRun } from './project.js';
+import { CHOICES, type Choices, cameAsZip, dataOf, inClasses, lineOf, type Point, type ProjectRun } from './project.js';
 import { type Runs, runsInWorker } from './run-client.js';
 import type { Rgba, Seen } from './run-protocol.js';
-import { NOTHING_KEPT, openShelf } from './shelf.js';
+import { alone, NOTHING_KEPT, openShelf } from './shelf.js';
 import { NOTHING_YET, type State } from './state.js';
 import { Store } from './store.js';
 
@@ -30,12 +30,17 @@ export class App extends Store {
 
   /** Takes up what an earlier visit left. */
   async start(): Promise<void> {
-    this.shelf = await openShelf();
-    const { project, pictures, models } = await this.shelf.load().catch(() => NOTHING_KEPT);
-    this.set({ ready: true, lasting: this.shelf.lasting, project, pictures, models, points: project.points });
+    const shelf = await openShelf();
+    if (shelf.lasting) await alone(() => this.set({ elsewhere: true }));
+    this.shelf = shelf;
+    const { project, pictures, models } = await shelf.load().catch(() => NOTHING_KEPT);
+    this.set({
+      ...{ ready: true, elsewhere: false, lasting: shelf.lasting },
+      ...{ project, pictures, models, points: project.points },
+    });
     const homed = new Set(inClasses(project.classes, pictures));
     this.pictures.removePictures(pictures.filter((one) => !homed.has(one)).map(({ id }) => id));
-    if (!this.shelf.lasting) {
+    if (!shelf.lasting) {
       this.notice(
         'This browser keeps nothing for this page, as private windows do: pictures stay until the tab is closed, and training needs a window that keeps files.',
       );
@@ -43,14 +48,8 @@ export class App extends Store {
     if (!project.run) return;
     const there = await listRuns().catch((error: unknown) => this.problem(error));
     if (!there) return;
-    if (!there.includes(project.run.name)) {
-      const { before } = project.run;
-      const run = before && there.includes(before.name) ? before : null;
-      this.setProject({ run, points: [] });
-      this.set({ points: [] });
-      if (run) await this.#openModel(run);
-    } else if (project.run.result) await this.#openModel(project.run);
-    else this.set({ unfinished: true });
+    const run = lineOf(project.run).find(({ name }) => there.includes(name)) ?? null;
+    await this.#show(run, run === project.run ? project.points : []);
   }
 
   choose(change: Partial<Choices>): void {
@@ -61,25 +60,22 @@ export class App extends Store {
 
   async train(): Promise<void> {
     const { project, pictures } = this.state;
-    const { classes, choices } = project;
+    const { classes, choices, run: current } = project;
     const { paths, files } = dataOf(classes, pictures);
-    const current = project.run;
+    // one that was stopped is given up for the new one
     const before = current?.result ? current : (current?.before ?? null);
-    const name = await freeRunName().catch((error: unknown) => {
-      this.problem(error);
-      return null;
+    await this.#work(async () => {
+      const name = await freeRunName();
+      const run: ProjectRun = { name, paths, result: null, classes: [], choices, before };
+      const begin = () => {
+        if (current && current !== before) void this.#remove(current);
+        this.setProject({ run, points: [] });
+        this.set({ points: [], seen: new Map(), model: 'none' });
+      };
+      const settings = { ...settingsOf(choices), data: files, dataName: 'pictures', run: name };
+      const weights = this.#weights(choices);
+      return { run, begin, go: (control) => fineTune({ ...settings, weights }, control) };
     });
-    if (name === null) return;
-    const run: ProjectRun = { name, paths, result: null, classes: [], choices, before };
-    const begin = () => {
-      if (current && current !== before) void removeRun(current.name).catch(() => {});
-      this.setProject({ run, points: [] });
-      this.set({ points: [], seen: new Map(), model: 'none' });
-    };
-    const weights = this.#weights(choices);
-    await this.#work(run, begin, (control) =>
-      fineTune({ ...settingsOf(choices), data: files, dataName: 'pictures', run: name, weights }, control),
-    );
   }
 
   /** Goes on with a run that was stopped, or whose tab was closed. */
@@ -98,12 +94,8 @@ export class App extends Store {
       );
       return;
     }
-    const weights = this.#weights(run.choices);
-    await this.#work(
-      run,
-      () => {},
-      (control) => resume(run.name, { data: files, weights }, control),
-    );
+    const sources = { data: files, weights: this.#weights(run.choices) };
+    await this.#work(async () => ({ run, begin: () => {}, go: (control) => resume(run.name, sources, control) }));
   }
 
   /** Models of the visitor's own: the larger one learns, a second one teaches it. */
@@ -113,40 +105,47 @@ export class App extends Store {
       this.notice('Choose one model, or one and a smaller one that teaches it, as .safetensors files.');
       return;
     }
-    const models = [student, ...(teacher ? [teacher] : [])].map((file) => ({ name: nameOf(file), blob: file }));
+    const brought = [student, ...(teacher ? [teacher] : [])].map((file) => ({ name: nameOf(file), blob: file }));
+    // those of the runs that are there stay with them
+    const needed = new Set(lineOf(this.state.project.run).flatMap(({ choices }) => Object.values(modelsOf(choices))));
+    for (const { name } of brought) needed.delete(name);
+    const models = [...brought, ...this.state.models.filter(({ name }) => needed.has(name))];
     this.set({ models });
     this.choose({ models: 'own', own: { student: nameOf(student), teacher: teacher ? nameOf(teacher) : null } });
     await this.keep((shelf) => shelf.saveModels(models));
   }
 
-  /** Where the weights of a model are: the page's own are beside it. */
-  #weightsOf(name: string): Blob | string {
-    return this.state.models.find((one) => one.name === name)?.blob ?? addressOf(name);
+  /** Where the weights of each model are: the page's own are beside it. */
+  #files(): Readonly<Record<string, Blob | string>> {
+    const own = this.state.models.map(({ name, blob }) => [name, blob] as const);
+    return {
+      ...Object.fromEntries([STUDENT, TEACHER].map((name) => [name, addressOf(name)])),
+      ...Object.fromEntries(own),
+    };
   }
 
   #weights(choices: Choices) {
-    const { student, teacher } = settingsOf(choices);
-    return { student: this.#weightsOf(student!), ...(teacher && { teacher: this.#weightsOf(teacher) }) };
+    const files = this.#files();
+    const { student, teacher } = modelsOf(choices);
+    return { student: files[student]!, ...(teacher !== null && { teacher: files[teacher]! }) };
   }
 
-  /** @param begin called when the run has been written: until then the one before stays */
-  async #work(
-    run: ProjectRun,
-    begin: () => void,
-    work: (control: { signal: AbortSignal; onProgress: (event: Progress) => void }) => Promise<WebResult>,
-  ): Promise<void> {
+  /** One at a time. @param prepare what is to be done, when this one has its turn */
+  async #work(prepare: () => Promise<Work>): Promise<void> {
+    if (this.state.training || this.state.taking) return;
     this.#stop = new AbortController();
     this.set({ training: BEGUN, unfinished: false });
     let written = false;
-    const onProgress = (event: Progress) => {
-      if (!written && (event.kind === 'estimate' || event.kind === 'step')) {
-        written = true;
-        begin();
-      }
-      this.#follow(event);
-    };
     try {
-      const result = await work({ signal: this.#stop.signal, onProgress });
+      const { run, begin, go } = await prepare();
+      const onProgress = (event: Progress) => {
+        if (!written && (event.kind === 'estimate' || event.kind === 'step')) {
+          written = true;
+          begin();
+        }
+        this.#follow(event);
+      };
+      const result = await go({ signal: this.#stop.signal, onProgress });
       if (!written) begin();
       const { classes, run: _, ...numbers } = result;
       const ended: ProjectRun = { ...run, classes, result: numbers, before: null };
@@ -155,7 +154,7 @@ export class App extends Store {
       keepPace(pace);
       this.set({ training: null, pace });
       this.setProject({ run: ended });
-      if (run.before) await removeRun(run.before.name).catch(() => {});
+      for (const old of lineOf(run.before)) await this.#remove(old);
       await this.#openModel(ended);
     } catch (error) {
       this.set({ training: null });
@@ -180,14 +179,31 @@ export class App extends Store {
     this.set({ unfinished: run !== null && run.result === null });
   }
 
-  /** Gives up a training that was stopped, for the model there was before. */
+  /** Gives up a training that was stopped, or a model that was opened, for what there was before. */
   async discard(): Promise<void> {
     const { run } = this.state.project;
-    if (!run || run.result) return;
-    await removeRun(run.name).catch(() => {});
-    this.setProject({ run: run.before, points: [] });
-    this.set({ points: [], unfinished: false });
-    if (run.before) await this.#openModel(run.before);
+    if (!run || this.state.training || this.state.taking || (run.result && !cameAsZip(run))) return;
+    if (await this.#remove(run)) await this.#show(run.before);
+  }
+
+  /** @returns whether it is gone; why not is said */
+  async #remove({ name }: ProjectRun): Promise<boolean> {
+    try {
+      await removeRun(name);
+    } catch (error) {
+      if (!(error instanceof IdatError) || error.code !== 'run.missing') {
+        this.problem(error);
+        return false;
+      }
+    }
+    return true;
+  }
+
+  async #show(run: ProjectRun | null, points: readonly Point[] = []): Promise<void> {
+    this.setProject({ run, points });
+    this.set({ points, seen: new Map(), model: 'none' });
+    this.#takeUp();
+    if (run?.result) await this.#openModel(run);
   }
 
   stop(): void {
@@ -208,7 +224,7 @@ export class App extends Store {
   async #openModel(run: ProjectRun): Promise<void> {
     this.set({ model: 'opening', seen: new Map() });
     try {
-      await this.runs.open(run.name, this.#weights(run.choices).student);
+      await this.runs.open(run.name, this.#files());
       this.set({ model: 'open' });
       await this.#seeHeld(run);
     } catch (error) {
@@ -254,26 +270,38 @@ export class App extends Store {
     }
   }
 
-  /** A run that was kept as a zip, here or in a terminal, to be tried. */
+  /** A run that was kept as a zip, here or in a terminal, to be tried. What was there before is there behind it. */
   async takeRun(zip: Blob): Promise<void> {
+    if (this.state.training || this.state.taking) return;
+    this.set({ taking: true });
     try {
       const name = await importRun(zip);
-      const { choices } = this.state.project;
-      const opened = await this.runs.open(name, this.#weights(choices).student);
-      const run: ProjectRun = {
-        name,
-        paths: [],
-        classes: opened.classes,
-        result: opened.result,
-        choices,
-        before: null,
-      };
-      this.setProject({ run, points: [] });
+      const run: ProjectRun = { name, paths: [], classes: [], result: null, choices: CHOICES, before: null };
+      const opened = await this.runs.open(name, this.#files()).catch(async (error: unknown) => {
+        await this.#remove(run);
+        throw error;
+      });
+      const { classes, result, student } = opened;
+      const { run: current } = this.state.project;
+      const again = current && cameAsZip(current) ? current : null;
+      const before = again ? again.before : current;
+      this.setProject({ run: { ...run, classes, result, choices: choicesOver(student), before }, points: [] });
       this.set({ points: [], seen: new Map(), model: 'open', unfinished: false });
+      if (again) await this.#remove(again);
     } catch (error) {
       this.problem(error);
+    } finally {
+      this.set({ taking: false });
     }
   }
+}
+
+/** What is to be done: a run, and how it goes on. */
+interface Work {
+  readonly run: ProjectRun;
+  /** Called when the run has been written: until then the one before stays. */
+  readonly begin: () => void;
+  readonly go: (control: { signal: AbortSignal; onProgress: (event: Progress) => void }) => Promise<WebResult>;
 }
 
 const nameOf = ({ name }: File): string => name.replace(/\.safetensors$/, '');

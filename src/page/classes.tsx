@@ -228,14 +228,21 @@ interface FileButtonProps {
   /** A folder instead of files. */
   readonly folder?: boolean;
   readonly accept?: string;
+  readonly disabled?: boolean;
   readonly onFiles: (files: readonly File[]) => void;
 }
 
-export function FileButton({ label, folder = false, accept = 'image/*,.zip', onFiles }: FileButtonProps): JSX.Element {
+export function FileButton({
+  label,
+  folder = false,
+  accept = 'image/*,.zip',
+  disabled = false,
+  onFiles,
+}: FileButtonProps): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
   return (
     <>
-      <button type="button" onClick={() => input.current?.click()}>
+      <button type="button" disabled={disabled} onClick={() => input.current?.click()}>
         {label}
       </button>
       <input

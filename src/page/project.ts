@@ -58,9 +58,15 @@ export interface ProjectRun {
   readonly classes: readonly string[];
   /** What it was begun with. */
   readonly choices: Choices;
-  /** The finished one in whose place it comes, which is there until this one is finished too. */
+  /** The one in whose place it comes, which is there until this one's training has ended. */
   readonly before: ProjectRun | null;
 }
+
+/** A run and all in whose place it comes, the latest first. */
+export const lineOf = (run: ProjectRun | null): ProjectRun[] => (run ? [run, ...lineOf(run.before)] : []);
+
+/** Whether a run was not trained here: its pictures are none of the project's. */
+export const cameAsZip = ({ paths }: ProjectRun): boolean => paths.length === 0;
 
 /** What an epoch came to. */
 export interface Point {

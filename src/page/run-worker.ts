@@ -16,9 +16,9 @@ let last: Promise<unknown> = Promise.resolve();
 async function answer(request: RunRequest): Promise<unknown> {
   switch (request.name) {
     case 'open': {
-      await model?.close();
-      model = null;
+      const before = model;
       model = await openRunModel(...request.args, connect);
+      await before?.close();
       const { classes, result, student } = model;
       return { classes, result, student };
     }

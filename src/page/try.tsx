@@ -6,6 +6,7 @@ import { Attended } from './attended.js';
 import { Camera, square } from './camera.js';
 import { FileButton } from './classes.js';
 import { colourOf } from './colours.js';
+import { cameAsZip } from './project.js';
 import type { Seen } from './run-protocol.js';
 import type { State } from './state.js';
 import { isStrange } from './strange.js';
@@ -94,7 +95,19 @@ export function TryIt({ app, state }: Props): JSX.Element {
         {!open && model !== 'opening' && <Bars state={state} seen={null} />}
       </div>
       {project.run?.result && <Keep app={app} state={state} />}
-      <FileButton label="Open a kept model (.zip)" accept=".zip" onFiles={([file]) => void app.takeRun(file!)} />
+      <div class="row">
+        <FileButton
+          label="Open a kept model (.zip)"
+          accept=".zip"
+          disabled={state.training !== null || state.taking || !state.ready}
+          onFiles={([file]) => void app.takeRun(file!)}
+        />
+        {project.run && cameAsZip(project.run) && project.run.before && (
+          <button type="button" disabled={state.training !== null || state.taking} onClick={() => void app.discard()}>
+            {project.run.before.result ? 'Back to the model before' : 'Back to the training before'}
+          </button>
+        )}
+      </div>
     </section>
   );
 }
@@ -161,12 +174,12 @@ function Bars({ state: { project }, seen }: { readonly state: State; readonly se
   );
 }
 
-function Keep({ app, state: { saving } }: Props): JSX.Element {
+function Keep({ app, state: { saving, model } }: Props): JSX.Element {
   return (
     <div class="card keep">
       <h3>Keep it</h3>
       <div class="row">
-        <button type="button" disabled={saving !== null} onClick={() => void app.save('onnx')}>
+        <button type="button" disabled={saving !== null || model !== 'open'} onClick={() => void app.save('onnx')}>
           {saving === 'onnx' ? 'Writing …' : 'Model (.onnx)'}
         </button>
         <button type="button" disabled={saving !== null} onClick={() => void app.save('run')}>
