@@ -1,6 +1,6 @@
 /** The visitor's classes and their pictures: made, taken in, removed. */
 import { fromDrop, fromFiles, type Gathered, type Prepare, type Unpack } from './intake.js';
-import { freeClassName, inClasses, NO_PROJECT, type Picture, type PictureClass } from './project.js';
+import { folderOf, freeClassName, inClasses, NO_PROJECT, type Picture, type PictureClass } from './project.js';
 import type { Store } from './store.js';
 import { takeIn } from './take-in.js';
 
@@ -96,7 +96,7 @@ export class Pictures {
   #classFor(folder: string, into: string | null): string {
     const { classes } = this.store.state.project;
     if (folder === '') return into ?? classes[0]?.id ?? this.#made('Class 1').id;
-    const there = classes.find(({ name }) => name === folder);
+    const there = classes.find(({ name }) => folderOf(name) === folderOf(folder));
     if (there) return there.id;
     this.#foldersBrought = true;
     return this.#made(folder).id;

@@ -6,7 +6,7 @@ import { Attended } from './attended.js';
 import { Camera, square } from './camera.js';
 import { FileButton } from './classes.js';
 import { colourOf } from './colours.js';
-import { cameAsZip } from './project.js';
+import { cameAsZip, folderOf } from './project.js';
 import type { Seen } from './run-protocol.js';
 import type { State } from './state.js';
 import { isStrange } from './strange.js';
@@ -153,13 +153,13 @@ function Live({ app, onSeen, onClose }: { app: App; onSeen: (seen: Seen) => void
 }
 
 function Bars({ state: { project }, seen }: { readonly state: State; readonly seen: Seen | null }): JSX.Element {
-  const classes = project.run?.classes.length ? project.run.classes : project.classes.map(({ name }) => name);
+  const classes = project.run?.classes.length ? project.run.classes : project.classes.map(({ name }) => folderOf(name));
   const best = seen ? seen.probabilities.indexOf(Math.max(...seen.probabilities)) : -1;
   return (
     <ul class="bars" aria-label="How sure the model is of each class">
       {classes.map((name, i) => {
         const share = seen?.probabilities[i] ?? 0;
-        const at = project.classes.findIndex((one) => one.name.trim() === name);
+        const at = project.classes.findIndex((one) => folderOf(one.name) === name);
         return (
           <li key={name} class={i === best ? 'best' : ''}>
             <span class="label">{name}</span>
