@@ -41,7 +41,7 @@ export async function fromFiles(files: readonly File[], unpack: Unpack): Promise
   return gather(placed, unpack);
 }
 
-export type Unpack = (zip: Blob) => Promise<readonly Unpacked[]>;
+export type Unpack = (zip: Blob) => Promise<Unpacked>;
 
 /** What was dropped, with all that lies in its folders. */
 export async function fromDrop(transfer: DataTransfer, unpack: Unpack): Promise<Gathered> {
@@ -78,9 +78,10 @@ async function gather(found: readonly { file: File; folder: string }[], unpack: 
     if (isZip(file)) {
       try {
         const unpacked = await unpack(file);
-        if (unpacked.length === 0) problems.push(`${file.name} holds no pictures.`);
+        problems.push(...unpacked.problems.map((one) => `${file.name}: ${one}`));
+        if (unpacked.files.length === 0) problems.push(`${file.name} holds no pictures.`);
         const own = file.name.replace(/\.zip$/i, '');
-        files.push(...unpacked.map((one) => ({ ...one, folder: one.folder || own })));
+        files.push(...unpacked.files.map((one) => ({ ...one, folder: one.folder || own })));
       } catch (error) {
         problems.push(`${file.name}: ${(error as Error).message}.`);
       }

@@ -16,7 +16,7 @@ beforeEach(() => {
     await new Promise<void>((resolve) => reading.push(resolve));
     return { id: `${classId} ${name}`, classId, name, recording, blob, added: 0 };
   };
-  pictures = new Pictures(store, { prepare, unpack: async () => [] });
+  pictures = new Pictures(store, { prepare, unpack: async () => ({ files: [], problems: [] }) });
 });
 
 const file = (path: string): File =>

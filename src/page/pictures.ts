@@ -48,7 +48,8 @@ export class Pictures {
     const gathered = async (): Promise<Gathered> => {
       const response = await fetch(new URL('example.zip', document.baseURI));
       if (!response.ok) throw new Error(`the example pictures could not be fetched (${response.status})`);
-      return { files: [...(await this.from.unpack(await response.blob()))], problems: [] };
+      const { files } = await this.from.unpack(await response.blob());
+      return { files: [...files], problems: [] };
     };
     return this.#take(gathered(), null);
   }

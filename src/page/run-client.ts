@@ -8,7 +8,7 @@ export interface Runs {
   open(run: string, weights: Weights): Promise<OpenedRun>;
   see(picture: Blob | Rgba): Promise<Seen>;
   onnx(pictures: readonly Blob[]): Promise<Blob>;
-  unpack(zip: Blob): Promise<readonly Unpacked[]>;
+  unpack(zip: Blob): Promise<Unpacked>;
 }
 
 /** The Worker is started by the first call: a visitor who only looks at pictures loads nothing of it. */

@@ -29,11 +29,17 @@ export interface Seen {
   readonly attention: { readonly grid: readonly [rows: number, columns: number]; readonly shares: readonly number[] };
 }
 
-/** A file of an archive, by the folder that directly holds it; `''` where none does. */
-export interface Unpacked {
+/** A picture of an archive, by the folder that directly holds it, or the class that a list gives it; `''` where there is none. */
+export interface UnpackedFile {
   readonly folder: string;
   readonly name: string;
   readonly blob: Blob;
+}
+
+export interface Unpacked {
+  readonly files: readonly UnpackedFile[];
+  /** Sentences about what was passed over. */
+  readonly problems: readonly string[];
 }
 
 /** What the Worker does, by name. */
@@ -42,7 +48,7 @@ export interface RunCalls {
   see: { args: [picture: Blob | Rgba]; value: Seen };
   /** The student as ONNX, held against the engine on these pictures. */
   onnx: { args: [pictures: readonly Blob[]]; value: Blob };
-  unpack: { args: [zip: Blob]; value: readonly Unpacked[] };
+  unpack: { args: [zip: Blob]; value: Unpacked };
 }
 export type RunCallName = keyof RunCalls;
 
