@@ -231,6 +231,16 @@ describe('an address', () => {
     expect(await there.classify(images)).toEqual(await here.classify(images));
   });
 
+  it('is asked for no adapter beside the model where one is given', async () => {
+    const asked: string[] = [];
+    const url = await answerFrom(({ url: path }, response) => {
+      asked.push(path!);
+      response.end(readFileSync(at('base/model.onnx')));
+    });
+    const classifier = await open(`${url}/`, { adapter: at('two') });
+    expect([classifier.classes, asked]).toEqual([['blue', 'red'], ['/model.onnx']]);
+  });
+
   it.each([
     ['a page', 200, { 'content-type': 'text/html' }, 'fetch.page', 'a page (HTML)'],
     ['nothing', 404, {}, 'fetch.failed', 'answered 404'],
