@@ -94,6 +94,16 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
     await soon(() => page.locator('.thumbnails li').count()).toBe(15);
     await button('+ Add a class').click();
     const card = page.locator('.class').last();
+    for (const kind of ['dragover', 'drop']) {
+      const dataTransfer = await page.evaluateHandle(() => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File(['words'], 'notes.txt'));
+        return transfer;
+      });
+      await card.dispatchEvent(kind, { dataTransfer });
+      await soon(() => page.locator('.whole.over').count()).toBe(kind === 'drop' ? 0 : 1);
+    }
+    await soon(notices).toContainEqual(expect.stringContaining('1 file is no picture'));
     await card.getByLabel('Name of the class').fill('Test card');
     await card.getByRole('button', { name: 'Camera' }).click();
     const record = card.getByRole('button', { name: 'Hold to record' });

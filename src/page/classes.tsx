@@ -67,8 +67,7 @@ function ClassCard({ app, one, colour, pictures, removable }: CardProps): JSX.El
   const [all, setAll] = useState(false);
   const shown = all ? pictures : pictures.slice(-SHOWN);
   const drop = (event: DragEvent) => {
-    event.preventDefault();
-    event.stopPropagation();
+    event.preventDefault(); // the page takes only what nobody else took
     setOver(false);
     if (event.dataTransfer) void app.pictures.takeDrop(event.dataTransfer, one.id);
   };

@@ -46,7 +46,6 @@ export function TryIt({ app, state }: Props): JSX.Element {
         const file = open ? event.dataTransfer?.files[0] : undefined;
         if (!file?.type.startsWith('image/')) return;
         event.preventDefault();
-        event.stopPropagation();
         void show(file);
       }}
     >
