@@ -1,6 +1,5 @@
-/** Pictures decoded in a browser, beside the same in Node. Needs Chromium; without one these tests are left out. */
+/** Pictures decoded in browsers, beside the same in Node. Needs Chromium and Firefox; what is not there is left out. */
 import { readFileSync } from 'node:fs';
-import type { Page } from 'playwright-core';
 import { rolldown } from 'rolldown';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,7 +8,8 @@ import { preprocess } from '../src/data/preprocess.js';
 import { sha256 } from '../src/files/sha256.js';
 import { readZip } from '../src/files/web/zip.js';
 import { randomStream } from '../src/random.js';
-import { type ChromiumBrowser, hasChromium, serve, startBrowser } from './browser-support.js';
+import { type Browser, serve, type TabPage } from './browser-support.js';
+import { BROWSERS } from './browsers.js';
 
 declare global {
   interface Window {
@@ -86,16 +86,18 @@ const REFUSED: Record<string, () => Promise<Uint8Array>> = {
   'an HTML page': async () => new TextEncoder().encode('<!doctype html><title>404</title>'),
 };
 
-describe.skipIf(!hasChromium)('in a browser', { timeout: 120_000 }, () => {
+describe.each(BROWSERS)('in $name', { timeout: 120_000 }, ({ there, start }) => {
+  if (!there) return it.skip('is left out: there is no such browser', () => {});
+
   let server: Awaited<ReturnType<typeof serve>>;
-  let browser: ChromiumBrowser;
-  let page: Page;
+  let browser: Browser;
+  let page: TabPage;
   beforeAll(async () => {
     const entry = [
       "import { decodeImage } from './src/data/web/decode.ts';",
       "import { preprocess } from './src/data/preprocess.ts';",
       "import { sha256 } from './src/files/sha256.ts';",
-      'window.decoding = { decodeImage, preprocess, sha256 };',
+      'window.decoding = window.idat = { decodeImage, preprocess, sha256 };',
     ].join('\n');
     const virtual = {
       name: 'entry',
@@ -104,11 +106,10 @@ describe.skipIf(!hasChromium)('in a browser', { timeout: 120_000 }, () => {
     };
     const bundle = await rolldown({ input: 'entry', platform: 'browser', plugins: [virtual] });
     const { output } = await bundle.generate({ format: 'es' });
-    server = await serve();
-    browser = await startBrowser(server.url);
+    const script = new Map([['/decoding.js', Buffer.from(output[0].code)]]);
+    server = await serve(undefined, '<!doctype html><script type="module" src="/decoding.js"></script>', script);
+    browser = await start(server.url);
     page = await browser.open();
-    await page.addScriptTag({ type: 'module', content: output[0].code });
-    await page.waitForFunction(() => 'decoding' in window);
   }, 120_000);
   afterAll(async () => {
     await browser?.close();

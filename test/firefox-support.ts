@@ -146,6 +146,8 @@ async function openTab(session: Session): Promise<FirefoxPage> {
 
 export interface FirefoxBrowser extends Browser {
   open(): Promise<FirefoxPage>;
+  /** A tab of no page yet. */
+  blank(): Promise<FirefoxPage>;
 }
 
 /** @param url of a server whose page loads idat/browser */
@@ -168,6 +170,7 @@ export async function startFirefox(url: string): Promise<FirefoxBrowser> {
       while (!(await page.evaluate(() => 'idat' in window))) await new Promise((resolve) => setTimeout(resolve, 50));
       return page;
     },
+    blank: () => openTab(session),
     restart: async () => {
       await session.close();
       session = await Session.start(profile, onRequest);

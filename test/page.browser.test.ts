@@ -1,7 +1,7 @@
-/** The page of `idat serve`, as a visitor uses it. Needs Chromium; without one these tests are left out. */
+/** The page of `idat serve`, as a visitor uses it. Needs Chromium, and Firefox for one test; what is not there is left out. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import { join, resolve } from 'node:path';
+import { type BrowserContext, chromium, type Locator, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readZip, writeZip } from '../src/files/web/zip.js';
 import { openClassifier, predict } from '../src/index.js';
@@ -9,6 +9,7 @@ import { type PageServer, servePage } from '../src/page/node/server.js';
 import { writeSite } from '../src/page/node/site.js';
 import { BUNDLED } from '../src/settings/fields.js';
 import { CHROMIUM, hasChromium, serve } from './browser-support.js';
+import { hasFirefox, startFirefox } from './firefox-support.js';
 import { temporaryFolder } from './train-support.js';
 
 const root = temporaryFolder();
@@ -41,6 +42,13 @@ const launch = (profile: string, ...more: string[]): Promise<BrowserContext> =>
     ],
   });
 
+/** Gives a picture to the open model and waits until it has been looked at. */
+async function tries(column: Locator, buffer: Buffer): Promise<void> {
+  const files = { name: 'p.jpg', mimeType: 'image/jpeg', buffer };
+  await column.getByLabel('A picture', { exact: true }).setInputFiles(files);
+  await column.locator('.tried canvas').waitFor();
+}
+
 describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
   let server: PageServer;
   let context: BrowserContext;
@@ -48,8 +56,9 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
   const asked: string[] = [];
   const everything: string[] = [];
   const problems: string[] = [];
-  /** What was trained quickly, as it was taken away. */
+  /** What was trained quickly, as it was taken away, and a picture that it was tried on. */
   let zip: string;
+  let picture: Buffer;
   const notices = () => page.locator('.notice').allTextContents();
   const button = (name: string | RegExp) => page.getByRole('button', { name });
   const column = (name: string) => page.locator(`section[aria-labelledby=${name}]`);
@@ -137,11 +146,8 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
 
     await column('try').getByRole('button', { name: 'Camera off' }).click();
     const [entry] = (await readZip(new Blob([await visitorsZip(1)]))).filter(({ name }) => name.startsWith('Highway'));
-    const picture = Buffer.from(await entry!.read());
-    await column('try')
-      .getByLabel('A picture', { exact: true })
-      .setInputFiles({ name: 'p.jpg', mimeType: 'image/jpeg', buffer: picture });
-    await column('try').locator('.tried canvas').waitFor();
+    picture = Buffer.from(await entry!.read());
+    await tries(column('try'), picture);
     const bars = async () =>
       (await column('try').locator('.bars output').allTextContents()).map((text) => Number.parseInt(text, 10));
     const onnx = await saved('Model (.onnx)');
@@ -219,6 +225,7 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
     await soon(notices).toEqual([expect.stringContaining('trained over vit_of_others')]);
     expect([await runs(), await page.locator('.byclass li').count()]).toEqual([before, 3]);
     await button('Dismiss').click();
+    await tries(column('try'), picture);
 
     await open(kept);
     await soon(() => page.locator('.byclass').count()).toBe(0);
@@ -304,6 +311,46 @@ describe.skipIf(!hasChromium)('on a plain host, below another page', { timeout: 
     } finally {
       await context.close();
       host.close();
+    }
+  });
+});
+
+describe.skipIf(!hasFirefox)('a visitor with Firefox', { timeout: 120_000 }, () => {
+  it('adds pictures, trains, and sees what came out', async () => {
+    const server = await servePage(0);
+    const firefox = await startFirefox(server.url);
+    try {
+      const page = await firefox.blank();
+      await page.goto(server.url);
+      const count = (selector: string) => page.evaluate((wanted) => document.querySelectorAll(wanted).length, selector);
+      /** Clicks what holds these words, once it may be clicked. */
+      const click = (selector: string, words: string) =>
+        soon(() =>
+          page.evaluate(
+            ([wanted, text]) => {
+              const all = [...document.querySelectorAll<HTMLButtonElement>(wanted)];
+              const found = all.find((one) => one.textContent?.startsWith(text) && !one.disabled);
+              found?.click();
+              return found !== undefined;
+            },
+            [selector, words] as const,
+          ),
+        ).toBe(true);
+      await soon(() => count('.class')).toBe(2);
+      await page.setFiles('.class input[type=file]', [resolve('dist/page/example.zip')]);
+      await soon(() => count('.thumbnails li')).toBe(120);
+      await click('label', 'Quick');
+      await click('button', 'Train');
+      await soon(() => count('.outcome')).toBe(1);
+      await soon(() => count('.byclass li')).toBe(4);
+      expect(await page.evaluate(() => document.querySelector('.outcome')!.textContent)).toMatch(
+        /^[4-9]\d%right of 24 /,
+      );
+      expect(await count('.notice')).toBe(0);
+      expect(firefox.foreign).toEqual([]);
+    } finally {
+      await firefox.close();
+      await server.close();
     }
   });
 });

@@ -6,8 +6,8 @@ import type * as Idat from '../src/browser.js';
 import { readZip, writeZip } from '../src/files/web/zip.js';
 import { fineTune, resume as resumeInNode } from '../src/index.js';
 import { BUNDLED } from '../src/settings/fields.js';
-import { type Browser, hasChromium, serve, startBrowser, type TabPage } from './browser-support.js';
-import { hasFirefox, startFirefox } from './firefox-support.js';
+import { type Browser, serve, type TabPage } from './browser-support.js';
+import { BROWSERS } from './browsers.js';
 import { DETERMINISTIC, temporaryFolder } from './train-support.js';
 
 declare global {
@@ -121,11 +121,6 @@ function unpack(dir: string, files: ReadonlyMap<string, Uint8Array>): string {
   }
   return dir;
 }
-
-const BROWSERS = [
-  { name: 'Chromium', there: hasChromium, start: startBrowser },
-  { name: 'Firefox', there: hasFirefox, start: startFirefox },
-];
 
 describe.each(BROWSERS)('in a tab of $name', { timeout: 300_000 }, ({ there, start }) => {
   if (!there) return it.skip('is left out: there is no such browser', () => {});
