@@ -150,10 +150,16 @@ export interface FirefoxBrowser extends Browser {
   blank(): Promise<FirefoxPage>;
 }
 
-/** @param url of a server whose page loads idat/browser */
-export async function startFirefox(url: string): Promise<FirefoxBrowser> {
+/**
+ * @param url of a server whose page loads idat/browser
+ * @param more preferences of the visitor's
+ */
+export async function startFirefox(
+  url: string,
+  more: Readonly<Record<string, boolean | number | string>> = {},
+): Promise<FirefoxBrowser> {
   const profile = mkdtempSync(join(tmpdir(), 'idat-firefox-'));
-  const lines = Object.entries(PREFERENCES).map(
+  const lines = Object.entries({ ...PREFERENCES, ...more }).map(
     ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});`,
   );
   writeFileSync(join(profile, 'user.js'), `${lines.join('\n')}\n`);
