@@ -28,7 +28,7 @@ export function Page({ app }: { readonly app: App }): JSX.Element {
       setOver(false);
       if (event.defaultPrevented || !event.dataTransfer || !files(event)) return;
       event.preventDefault();
-      void app.pictures.takeDrop(event.dataTransfer, null);
+      if (app.state.ready) void app.pictures.takeDrop(event.dataTransfer, null);
     };
     const listeners = [
       ['dragover', drag],
