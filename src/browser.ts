@@ -70,7 +70,7 @@ export const exportRun = (name: string): Promise<Blob> => call('exportRun', [nam
  * Takes in the zip of a run directory, from Node or another browser, for `resume` to go on with.
  * @param name of the run here; default: as in the zip
  * @returns its name here
- * @throws IdatError `run.archive` when no run is in it, `run.exists`
+ * @throws IdatError `run.archive` when no run is in it, `run.exists`, `run.locked` when another tab takes one of this name in
  */
 export const importRun = (zip: Blob, name?: string): Promise<string> => call('importRun', [zip, name]);
 
