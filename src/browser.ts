@@ -44,7 +44,7 @@ export const resume = (name: string, sources: WebSources, control: RunControl = 
 /** Names of the runs in this browser's storage. @throws IdatError `run.storage` */
 export const listRuns = (): Promise<string[]> => call('listRuns', []);
 
-/** Removes a run for good. @throws IdatError `run.missing`, `run.storage` */
+/** Removes a run for good. @throws IdatError `run.locked` when a tab is at work on it, `run.missing`, `run.storage` */
 export const removeRun = (name: string): Promise<undefined> => call('removeRun', [name]);
 
 /**
@@ -70,7 +70,7 @@ export const exportRun = (name: string): Promise<Blob> => call('exportRun', [nam
  * Takes in the zip of a run directory, from Node or another browser, for `resume` to go on with.
  * @param name of the run here; default: as in the zip
  * @returns its name here
- * @throws IdatError `run.archive` when no run is in it, `run.exists`
+ * @throws IdatError `run.archive` when no run is in it, `run.exists`, `run.locked` when another tab takes one of this name in
  */
 export const importRun = (zip: Blob, name?: string): Promise<string> => call('importRun', [zip, name]);
 

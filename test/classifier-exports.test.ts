@@ -4,6 +4,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { fitAdapter } from '../src/classify/adapter.js';
 import { encodeModel } from '../src/graph/onnx-proto.js';
 import {
   type Classifier,
@@ -17,6 +18,7 @@ import {
   packRun,
   predict,
 } from '../src/index.js';
+import { aboutExport } from '../src/onnx/about.js';
 import { makeImageFolder, settings, temporaryFolder } from './train-support.js';
 
 const root = temporaryFolder();
@@ -34,6 +36,17 @@ async function answerFrom(answer: RequestListener): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void server.close());
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** A model that says other things of itself. */
+function claiming(model: string, claims: Record<string, string>): Buffer {
+  const field = (number: number, bytes: Uint8Array) =>
+    Buffer.concat([Buffer.from([number * 8 + 2, ...varint(bytes.length)]), bytes]);
+  const varint = (n: number): number[] => (n < 128 ? [n] : [(n % 128) + 128, ...varint(Math.floor(n / 128))]);
+  const metadata = Object.entries(claims).map(([key, value]) =>
+    field(14, Buffer.concat([field(1, Buffer.from(key)), field(2, Buffer.from(value))])),
+  );
+  return Buffer.concat([readFileSync(at(model)), ...metadata]);
 }
 
 /** The largest difference there is. */
@@ -172,6 +185,18 @@ describe('another adapter', () => {
     const plain = await open(at('plain'));
     await expect(plain.use(two)).rejects.toMatchObject(refused('is part of this model'));
   });
+
+  it('is held against what a base says of itself before anything is reserved for that', async () => {
+    const { shape } = aboutExport(readFileSync(at('base/model.onnx')), 'base');
+    const two = await openAdapter(at('two'));
+    const layout = [...shape!.layout, { name: 'a', shape: [1e12] }];
+    expect(() => fitAdapter({ ...shape!, layout }, two)).toThrow('its tensor a is missing, [1000000000000] expected');
+    const wider = (...sizes: number[]) =>
+      claiming('base/model.onnx', { layout: JSON.stringify([['head.weight', ...sizes]]) });
+    expect(() => aboutExport(wider(1e9, 2), 'base')).toThrow('layout is missing or damaged');
+    const twice = claiming('base/model.onnx', { layout: '[["a",1],["a",1]]' });
+    expect(() => aboutExport(twice, 'base')).toThrow('layout is missing or damaged');
+  });
 });
 
 describe('what is no export', () => {
@@ -189,11 +214,31 @@ describe('what is no export', () => {
   });
 });
 
+it('is refused where it has names for more or fewer classes than it answers for', async () => {
+  writeFileSync(at('named.onnx'), claiming('plain/model.onnx', { classes: '["a","b"]' }));
+  const classifier = await open(at('named.onnx'));
+  const refused = {
+    code: 'onnx.metadata',
+    message: expect.stringContaining('know of 2 classes, and the model answers for 3'),
+  };
+  await expect(classifier.classify(images[0]!)).rejects.toMatchObject(refused);
+});
+
 describe('an address', () => {
   it('is opened as the file is, with the adapter beside it', async () => {
     const url = await answerFrom(({ url: path }, response) => response.end(readFileSync(join(at('base'), path!))));
     const [there, here] = [await open(`${url}/`), await open(at('base'))];
     expect(await there.classify(images)).toEqual(await here.classify(images));
+  });
+
+  it('is asked for no adapter beside the model where one is given', async () => {
+    const asked: string[] = [];
+    const url = await answerFrom(({ url: path }, response) => {
+      asked.push(path!);
+      response.end(readFileSync(at('base/model.onnx')));
+    });
+    const classifier = await open(`${url}/`, { adapter: at('two') });
+    expect([classifier.classes, asked]).toEqual([['blue', 'red'], ['/model.onnx']]);
   });
 
   it.each([

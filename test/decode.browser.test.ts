@@ -1,6 +1,5 @@
-/** Pictures decoded in a browser, beside the same in Node. Needs Chromium; without one these tests are left out. */
+/** Pictures decoded in browsers, beside the same in Node. Needs Chromium and Firefox; what is not there is left out. */
 import { readFileSync } from 'node:fs';
-import type { Page } from 'playwright-core';
 import { rolldown } from 'rolldown';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,7 +8,9 @@ import { preprocess } from '../src/data/preprocess.js';
 import { sha256 } from '../src/files/sha256.js';
 import { readZip } from '../src/files/web/zip.js';
 import { randomStream } from '../src/random.js';
-import { type ChromiumBrowser, hasChromium, serve, startBrowser } from './browser-support.js';
+import { type Browser, type FileServer, serve, type TabPage } from './browser-support.js';
+import { BROWSERS } from './browsers.js';
+import { hasFirefox, startFirefox } from './firefox-support.js';
 
 declare global {
   interface Window {
@@ -86,56 +87,62 @@ const REFUSED: Record<string, () => Promise<Uint8Array>> = {
   'an HTML page': async () => new TextEncoder().encode('<!doctype html><title>404</title>'),
 };
 
-describe.skipIf(!hasChromium)('in a browser', { timeout: 120_000 }, () => {
-  let server: Awaited<ReturnType<typeof serve>>;
-  let browser: ChromiumBrowser;
-  let page: Page;
+/** A server of a page on which all of it is loaded. */
+async function decodingServer(): Promise<FileServer> {
+  const entry = [
+    "import { decodeImage } from './src/data/web/decode.ts';",
+    "import { preprocess } from './src/data/preprocess.ts';",
+    "import { sha256 } from './src/files/sha256.ts';",
+    'window.decoding = window.idat = { decodeImage, preprocess, sha256 };',
+  ].join('\n');
+  const virtual = {
+    name: 'entry',
+    resolveId: (id: string) => (id === 'entry' ? `${process.cwd()}/entry.js` : null),
+    load: (id: string) => (id.endsWith('/entry.js') ? entry : null),
+  };
+  const bundle = await rolldown({ input: 'entry', platform: 'browser', plugins: [virtual] });
+  const { output } = await bundle.generate({ format: 'es' });
+  const script = new Map([['/decoding.js', Buffer.from(output[0].code)]]);
+  return serve(undefined, '<!doctype html><script type="module" src="/decoding.js"></script>', script);
+}
+
+const inTab = (page: TabPage, bytes: Uint8Array) =>
+  page.evaluate(
+    async ([base64, options]): Promise<Decoded> => {
+      const { decodeImage, preprocess, sha256 } = window.decoding;
+      const file = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+      try {
+        const image = await decodeImage(file, options);
+        const hash = await sha256(`${image.width}×${image.height}:${await sha256(image.pixels)}`);
+        return { hashes: [hash, await sha256(preprocess(image, 32))] };
+      } catch (error) {
+        return { code: (error as { code: string }).code };
+      }
+    },
+    [Buffer.from(bytes).toString('base64'), OPTIONS] as const,
+  );
+
+describe.each(BROWSERS)('in $name', { timeout: 120_000 }, ({ there, start }) => {
+  if (!there) return it.skip('is left out: there is no such browser', () => {});
+
+  let server: FileServer;
+  let browser: Browser;
+  let page: TabPage;
   beforeAll(async () => {
-    const entry = [
-      "import { decodeImage } from './src/data/web/decode.ts';",
-      "import { preprocess } from './src/data/preprocess.ts';",
-      "import { sha256 } from './src/files/sha256.ts';",
-      'window.decoding = { decodeImage, preprocess, sha256 };',
-    ].join('\n');
-    const virtual = {
-      name: 'entry',
-      resolveId: (id: string) => (id === 'entry' ? `${process.cwd()}/entry.js` : null),
-      load: (id: string) => (id.endsWith('/entry.js') ? entry : null),
-    };
-    const bundle = await rolldown({ input: 'entry', platform: 'browser', plugins: [virtual] });
-    const { output } = await bundle.generate({ format: 'es' });
-    server = await serve();
-    browser = await startBrowser(server.url);
+    server = await decodingServer();
+    browser = await start(server.url);
     page = await browser.open();
-    await page.addScriptTag({ type: 'module', content: output[0].code });
-    await page.waitForFunction(() => 'decoding' in window);
   }, 120_000);
   afterAll(async () => {
     await browser?.close();
     server?.close();
   });
 
-  const inTab = (bytes: Uint8Array) =>
-    page.evaluate(
-      async ([base64, options]): Promise<Decoded> => {
-        const { decodeImage, preprocess, sha256 } = window.decoding;
-        const file = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-        try {
-          const image = await decodeImage(file, options);
-          const hash = await sha256(`${image.width}×${image.height}:${await sha256(image.pixels)}`);
-          return { hashes: [hash, await sha256(preprocess(image, 32))] };
-        } catch (error) {
-          return { code: (error as { code: string }).code };
-        }
-      },
-      [Buffer.from(bytes).toString('base64'), OPTIONS] as const,
-    );
-
   it.each(Object.entries(SAME))('%s gives the bytes that Node has', async (_, make) => {
     const bytes = await make();
     const expected = await inNode(bytes);
     expect(expected.hashes).toBeDefined();
-    expect(await inTab(bytes)).toEqual(expected);
+    expect(await inTab(page, bytes)).toEqual(expected);
   });
 
   it('so do the pictures of the bundled data set', async () => {
@@ -144,11 +151,36 @@ describe.skipIf(!hasChromium)('in a browser', { timeout: 120_000 }, () => {
     expect(pictures).toHaveLength(100);
     for (const { read } of pictures) {
       const bytes = await read();
-      expect(await inTab(bytes)).toEqual(await inNode(bytes));
+      expect(await inTab(page, bytes)).toEqual(await inNode(bytes));
     }
   });
 
   it.each(Object.entries(REFUSED))('%s is refused', async (_, make) => {
-    expect(await inTab(await make())).toEqual({ code: 'image.unreadable' });
+    expect(await inTab(page, await make())).toEqual({ code: 'image.unreadable' });
+  });
+});
+
+describe.skipIf(!hasFirefox)('in a Firefox that hides the device from pages', { timeout: 120_000 }, () => {
+  it.each([
+    ['by noise', { 'privacy.resistFingerprinting': true }],
+    [
+      'by other pixels here and there',
+      {
+        'privacy.fingerprintingProtection': true,
+        'privacy.fingerprintingProtection.overrides': '-AllTargets,+CanvasRandomization',
+      },
+    ],
+  ])('%s, what the browser decodes is refused, and the rest is read as everywhere', async (_, preferences) => {
+    const server = await decodingServer();
+    const browser = await startFirefox(server.url, preferences);
+    try {
+      const page = await browser.open();
+      expect(await inTab(page, await SAME['JPEG, 4:2:0']!())).toEqual({ code: 'image.unreadable' });
+      const png = await SAME.PNG!();
+      expect(await inTab(page, png)).toEqual(await inNode(png));
+    } finally {
+      await browser.close();
+      server.close();
+    }
   });
 });

@@ -146,12 +146,20 @@ async function openTab(session: Session): Promise<FirefoxPage> {
 
 export interface FirefoxBrowser extends Browser {
   open(): Promise<FirefoxPage>;
+  /** A tab of no page yet. */
+  blank(): Promise<FirefoxPage>;
 }
 
-/** @param url of a server whose page loads idat/browser */
-export async function startFirefox(url: string): Promise<FirefoxBrowser> {
+/**
+ * @param url of a server whose page loads idat/browser
+ * @param more preferences of the visitor's
+ */
+export async function startFirefox(
+  url: string,
+  more: Readonly<Record<string, boolean | number | string>> = {},
+): Promise<FirefoxBrowser> {
   const profile = mkdtempSync(join(tmpdir(), 'idat-firefox-'));
-  const lines = Object.entries(PREFERENCES).map(
+  const lines = Object.entries({ ...PREFERENCES, ...more }).map(
     ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});`,
   );
   writeFileSync(join(profile, 'user.js'), `${lines.join('\n')}\n`);
@@ -168,6 +176,7 @@ export async function startFirefox(url: string): Promise<FirefoxBrowser> {
       while (!(await page.evaluate(() => 'idat' in window))) await new Promise((resolve) => setTimeout(resolve, 50));
       return page;
     },
+    blank: () => openTab(session),
     restart: async () => {
       await session.close();
       session = await Session.start(profile, onRequest);

@@ -1,9 +1,20 @@
 /** Packed runs: they work wherever they lie, name no path of the machine they come from, and appear whole or not at all. */
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { moveInto } from '../src/export/fresh-folder.js';
 import { openZipArchive } from '../src/files/node/zip.js';
 import { evaluateRun, mergeRun, packRun, predict } from '../src/index.js';
 import { temporaryFolder } from './train-support.js';
@@ -27,6 +38,7 @@ it('predicts, measures and merges where its data, weights and run are gone', asy
   const packed = join(root, 'packed');
   const { files, bytes } = await packRun(run, packed);
   expect(files).toContain('weights/student.safetensors');
+  expect(statSync(packed).mode).toBe(statSync(join(packed, 'weights')).mode); // as folders are here
   expect(bytes).toBeGreaterThan(33_000);
   const there = join(root, 'away', 'moved');
   mkdirSync(join(root, 'away'));
@@ -66,6 +78,16 @@ it('takes no place that is taken, and leaves nothing behind', async () => {
   renameSync(`${student}.away`, student);
   expect(readdirSync(root)).toEqual(before);
   expect(existsSync(join(root, 'none'))).toBe(false);
+});
+
+it('takes the place of an empty folder alone, also where that was filled meanwhile', async () => {
+  const [made, place] = ['made', 'place'].map((name) => join(root, name)) as [string, string];
+  for (const folder of [made, place]) mkdirSync(folder);
+  writeFileSync(join(place, 'mine.txt'), '');
+  await expect(moveInto(place, made)).rejects.toMatchObject({ code: 'export.exists' });
+  rmSync(join(place, 'mine.txt'));
+  await moveInto(place, made);
+  expect([existsSync(made), existsSync(place)]).toEqual([false, true]);
 });
 
 it('keeps a packed run from naming weights outside of it', async () => {

@@ -1,7 +1,7 @@
-/** The page of `idat serve`, as a visitor uses it. Needs Chromium; without one these tests are left out. */
+/** The page of `idat serve`, as a visitor uses it. Needs Chromium, and Firefox for one test; what is not there is left out. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import { join, resolve } from 'node:path';
+import { type BrowserContext, chromium, type Locator, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readZip, writeZip } from '../src/files/web/zip.js';
 import { openClassifier, predict } from '../src/index.js';
@@ -9,6 +9,7 @@ import { type PageServer, servePage } from '../src/page/node/server.js';
 import { writeSite } from '../src/page/node/site.js';
 import { BUNDLED } from '../src/settings/fields.js';
 import { CHROMIUM, hasChromium, serve } from './browser-support.js';
+import { hasFirefox, startFirefox } from './firefox-support.js';
 import { temporaryFolder } from './train-support.js';
 
 const root = temporaryFolder();
@@ -41,6 +42,13 @@ const launch = (profile: string, ...more: string[]): Promise<BrowserContext> =>
     ],
   });
 
+/** Gives a picture to the open model and waits until it has been looked at. */
+async function tries(column: Locator, buffer: Buffer): Promise<void> {
+  const files = { name: 'p.jpg', mimeType: 'image/jpeg', buffer };
+  await column.getByLabel('A picture', { exact: true }).setInputFiles(files);
+  await column.locator('.tried canvas').waitFor();
+}
+
 describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
   let server: PageServer;
   let context: BrowserContext;
@@ -48,6 +56,9 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
   const asked: string[] = [];
   const everything: string[] = [];
   const problems: string[] = [];
+  /** What was trained quickly, as it was taken away, and a picture that it was tried on. */
+  let zip: string;
+  let picture: Buffer;
   const notices = () => page.locator('.notice').allTextContents();
   const button = (name: string | RegExp) => page.getByRole('button', { name });
   const column = (name: string) => page.locator(`section[aria-labelledby=${name}]`);
@@ -92,6 +103,16 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
     await soon(() => page.locator('.thumbnails li').count()).toBe(15);
     await button('+ Add a class').click();
     const card = page.locator('.class').last();
+    for (const kind of ['dragover', 'drop']) {
+      const dataTransfer = await page.evaluateHandle(() => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File(['words'], 'notes.txt'));
+        return transfer;
+      });
+      await card.dispatchEvent(kind, { dataTransfer });
+      await soon(() => page.locator('.whole.over').count()).toBe(kind === 'drop' ? 0 : 1);
+    }
+    await soon(notices).toContainEqual(expect.stringContaining('1 file is no picture'));
     await card.getByLabel('Name of the class').fill('Test card');
     await card.getByRole('button', { name: 'Camera' }).click();
     const record = card.getByRole('button', { name: 'Hold to record' });
@@ -125,14 +146,12 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
 
     await column('try').getByRole('button', { name: 'Camera off' }).click();
     const [entry] = (await readZip(new Blob([await visitorsZip(1)]))).filter(({ name }) => name.startsWith('Highway'));
-    const picture = Buffer.from(await entry!.read());
-    await column('try')
-      .getByLabel('A picture', { exact: true })
-      .setInputFiles({ name: 'p.jpg', mimeType: 'image/jpeg', buffer: picture });
-    await column('try').locator('.tried canvas').waitFor();
+    picture = Buffer.from(await entry!.read());
+    await tries(column('try'), picture);
     const bars = async () =>
       (await column('try').locator('.bars output').allTextContents()).map((text) => Number.parseInt(text, 10));
-    const [onnx, zip] = [await saved('Model (.onnx)'), await saved(/run \(\.zip\)/)];
+    const onnx = await saved('Model (.onnx)');
+    zip = await saved(/run \(\.zip\)/);
 
     const run = join(root, 'run');
     mkdirSync(run);
@@ -154,7 +173,7 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
   it('stops a longer training, closes the page, and goes on', async () => {
     await page.getByLabel(/^Normal/).check();
     await passes(3);
-    await button('Train anew').click();
+    await button('Train anew').dblclick();
     await page.locator('.chart').first().waitFor({ timeout: 120_000 });
     await soon(() =>
       page
@@ -164,9 +183,13 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
     ).toMatch(/Pass [23] of 3/);
     await button('Stop and save').click();
     await page.locator('.unfinished').waitFor({ timeout: 60_000 });
+    // a second tab waits for the first
+    const other = await context.newPage();
+    await other.goto(server.url);
+    await other.locator('.elsewhere').waitFor();
+    expect(await other.locator('.unfinished').count()).toBe(0);
     await page.close();
-    page = await context.newPage();
-    await page.goto(server.url);
+    page = other;
     await page.locator('.unfinished').waitFor({ timeout: 30_000 });
     expect(await page.locator('.unfinished').textContent()).toMatch(
       /was stopped .* is saved.*Back to the model before/s,
@@ -175,6 +198,42 @@ describe.skipIf(!hasChromium)('a visitor', { timeout: 240_000 }, () => {
     await page.locator('.outcome').waitFor({ timeout: 180_000 });
     await page.locator('.byclass li').first().waitFor({ timeout: 60_000 });
     expect(await page.locator('.chart').first().textContent()).toContain('pass 3');
+  });
+
+  it('opens a kept model, and goes back to its own; one that cannot be opened changes nothing', async () => {
+    const runs = () =>
+      page.evaluate(async () => {
+        let folder = await navigator.storage.getDirectory();
+        for (const name of ['idat', 'runs']) folder = await folder.getDirectoryHandle(name);
+        let count = 0;
+        for await (const _ of folder as unknown as AsyncIterable<unknown>) count++;
+        return count;
+      });
+    const open = async (buffer: Buffer) => {
+      const files = [{ name: 'kept.zip', mimeType: 'application/zip', buffer }];
+      await page.getByLabel('Open a kept model', { exact: false }).setInputFiles(files);
+    };
+    const before = await runs();
+    const kept = readFileSync(zip);
+    const foreign = await Promise.all(
+      (await readZip(new Blob([kept]))).map(async ({ name, read }) => {
+        const text = name.endsWith('config.json') ? Buffer.from(await read()).toString() : null;
+        return { name, bytes: text ? Buffer.from(text.replaceAll(BUNDLED.student, 'vit_of_others')) : await read() };
+      }),
+    );
+    await open(Buffer.from(await writeZip(foreign).arrayBuffer()));
+    await soon(notices).toEqual([expect.stringContaining('trained over vit_of_others')]);
+    expect([await runs(), await page.locator('.byclass li').count()]).toEqual([before, 3]);
+    await button('Dismiss').click();
+    await tries(column('try'), picture);
+
+    await open(kept);
+    await soon(() => page.locator('.byclass').count()).toBe(0);
+    await soon(() => button('Model (.onnx)').isEnabled()).toBe(true);
+    expect(await runs()).toBe(before + 1);
+    await button('Back to the model before').click();
+    await soon(() => page.locator('.byclass li').count()).toBe(3);
+    expect([await runs(), await notices()]).toEqual([before, []]);
   });
 
   it('opens and predicts without a network, and nobody else was asked for anything', async () => {
@@ -218,8 +277,23 @@ describe.skipIf(!hasChromium)('on a plain host, below another page', { timeout: 
       await page.locator('.outcome').waitFor({ timeout: 60_000 });
       await page.locator('.class').first().getByRole('button', { name: 'Camera' }).click();
       await soon(() => notice.last().textContent()).toContain('camera was refused');
+      // what an earlier version of the page left: a picture of no class
+      const facts = (change: boolean) =>
+        page.evaluate(async (add) => {
+          const done = <T>(request: IDBRequest<T>) =>
+            new Promise<T>((resolve) => {
+              request.onsuccess = () => resolve(request.result);
+            });
+          const store = (await done(indexedDB.open('idat-page')))
+            .transaction('pictures', 'readwrite')
+            .objectStore('pictures');
+          if (add) await done(store.put({ ...(await done(store.getAll()))[0], id: 'lost', classId: 'c99' }));
+          return (await done(store.getAllKeys())).includes('lost');
+        }, change);
+      expect(await facts(true)).toBe(true);
       await page.reload();
       await soon(() => page.locator('.thumbnails li').count()).toBeGreaterThan(100);
+      await soon(() => facts(false)).toBe(false);
 
       const nothingKept = await context.newPage();
       await nothingKept.addInitScript(() => {
@@ -237,6 +311,46 @@ describe.skipIf(!hasChromium)('on a plain host, below another page', { timeout: 
     } finally {
       await context.close();
       host.close();
+    }
+  });
+});
+
+describe.skipIf(!hasFirefox)('a visitor with Firefox', { timeout: 120_000 }, () => {
+  it('adds pictures, trains, and sees what came out', async () => {
+    const server = await servePage(0);
+    const firefox = await startFirefox(server.url);
+    try {
+      const page = await firefox.blank();
+      await page.goto(server.url);
+      const count = (selector: string) => page.evaluate((wanted) => document.querySelectorAll(wanted).length, selector);
+      /** Clicks what holds these words, once it may be clicked. */
+      const click = (selector: string, words: string) =>
+        soon(() =>
+          page.evaluate(
+            ([wanted, text]) => {
+              const all = [...document.querySelectorAll<HTMLButtonElement>(wanted)];
+              const found = all.find((one) => one.textContent?.startsWith(text) && !one.disabled);
+              found?.click();
+              return found !== undefined;
+            },
+            [selector, words] as const,
+          ),
+        ).toBe(true);
+      await soon(() => count('.class')).toBe(2);
+      await page.setFiles('.class input[type=file]', [resolve('dist/page/example.zip')]);
+      await soon(() => count('.thumbnails li')).toBe(120);
+      await click('label', 'Quick');
+      await click('button', 'Train');
+      await soon(() => count('.outcome')).toBe(1);
+      await soon(() => count('.byclass li')).toBe(4);
+      expect(await page.evaluate(() => document.querySelector('.outcome')!.textContent)).toMatch(
+        /^[4-9]\d%right of 24 /,
+      );
+      expect(await count('.notice')).toBe(0);
+      expect(firefox.foreign).toEqual([]);
+    } finally {
+      await firefox.close();
+      await server.close();
     }
   });
 });

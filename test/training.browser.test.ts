@@ -6,8 +6,8 @@ import type * as Idat from '../src/browser.js';
 import { readZip, writeZip } from '../src/files/web/zip.js';
 import { fineTune, resume as resumeInNode } from '../src/index.js';
 import { BUNDLED } from '../src/settings/fields.js';
-import { type Browser, hasChromium, serve, startBrowser, type TabPage } from './browser-support.js';
-import { hasFirefox, startFirefox } from './firefox-support.js';
+import { type Browser, serve, type TabPage } from './browser-support.js';
+import { BROWSERS } from './browsers.js';
 import { DETERMINISTIC, temporaryFolder } from './train-support.js';
 
 declare global {
@@ -122,11 +122,6 @@ function unpack(dir: string, files: ReadonlyMap<string, Uint8Array>): string {
   return dir;
 }
 
-const BROWSERS = [
-  { name: 'Chromium', there: hasChromium, start: startBrowser },
-  { name: 'Firefox', there: hasFirefox, start: startFirefox },
-];
-
 describe.each(BROWSERS)('in a tab of $name', { timeout: 300_000 }, ({ there, start }) => {
   if (!there) return it.skip('is left out: there is no such browser', () => {});
 
@@ -179,6 +174,8 @@ describe.each(BROWSERS)('in a tab of $name', { timeout: 300_000 }, ({ there, sta
     );
     await epochs;
     expect(await goOn('lost')).toMatchObject({ code: 'run.locked' });
+    const remove = () => page.evaluate(() => window.idat.removeRun('lost').catch(({ code }) => code as string));
+    expect(await remove()).toBe('run.locked');
     await lost.close();
     const kept = (await filesOf('lost')).get('metrics.jsonl')!;
     expect(new TextDecoder().decode(kept).trim().split('\n')).toHaveLength(1);
@@ -223,6 +220,14 @@ describe.each(BROWSERS)('in a tab of $name', { timeout: 300_000 }, ({ there, sta
 
     it('from Node to the tab ends in the bytes the tab would have written from there', async () => {
       const files = new Map(readdirSync(there).map((name) => [name, new Uint8Array(readFileSync(join(there, name)))]));
+      // what a tab leaves that is closed while it begins a run
+      await page.evaluate(async () => {
+        let folder = await navigator.storage.getDirectory();
+        for (const name of ['idat', 'runs', 'from-node'])
+          folder = await folder.getDirectoryHandle(name, { create: true });
+        await folder.getFileHandle('split.json', { create: true });
+      });
+      expect(await page.evaluate(() => window.idat.listRuns())).not.toContain('from-node');
       expect(await bringIn('from-node', files)).toBe('from-node');
       await bringIn('of-tab', new Map([...here, ['state.safetensors', stateOf(there)]]));
       expect(await goOn('from-node')).toMatchObject({ run: 'from-node' });

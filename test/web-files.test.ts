@@ -1,11 +1,12 @@
 /** What a tab reads of files by itself: zips and PNGs. Runs in Node as it does there. */
 import { deflateRawSync, crc32 as zlibCrc32 } from 'node:zlib';
 import sharp, { type Sharp } from 'sharp';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { decodePng, turnOfPng } from '../src/data/png.js';
 import { craftZip } from '../src/data/testing/zip.js';
 import { openWebDataset } from '../src/data/web/open.js';
 import { crc32 } from '../src/files/crc32.js';
+import { fetched } from '../src/files/web/fetch.js';
 import { readZip, unzlib, writeZip } from '../src/files/web/zip.js';
 import { randomStream } from '../src/random.js';
 
@@ -183,4 +184,15 @@ describe('a PNG by arithmetic', () => {
 
 it('the checksum is that of zlib', () => {
   for (const bytes of [text(''), text('idat'), noise(10_000)]) expect(crc32(bytes)).toBe(zlibCrc32(bytes));
+});
+
+it('a file of another origin comes whole, though its length is that of the compressed one', async () => {
+  const answer = (type: string) => {
+    const response = new Response(noise(500), { headers: { 'content-length': '84' } });
+    return Object.defineProperty(response, 'type', { value: type });
+  };
+  onTestFinished(() => void vi.unstubAllGlobals());
+  vi.stubGlobal('fetch', async (url: string) => answer(url));
+  expect(await fetched('cors', 'a file', {})).toHaveLength(500);
+  await expect(fetched('basic', 'a file', {})).rejects.toThrow('500 of 84 bytes came');
 });

@@ -61,7 +61,7 @@ export interface InUse extends Knowledge {
   readonly head: Head | null;
 }
 
-const [WEIGHT, BIAS] = ['head.weight', 'head.bias'];
+const [WEIGHT, BIAS] = ['head.weight', 'head.bias'] as const;
 
 /**
  * An adapter's numbers, laid out for a base.
@@ -79,7 +79,7 @@ export function fitAdapter(base: AdapterShape, adapter: Adapter): InUse {
     throw refuse(`this adapter was tuned by ${ways[0]}, the model here by ${ways[1]}`, 'open a classifier of its own');
   }
   const { tensors, classes, familiarities } = adapter;
-  const [weight, bias] = [tensors.get(WEIGHT!), tensors.get(BIAS!)];
+  const [weight, bias] = [tensors.get(WEIGHT), tensors.get(BIAS)];
   const width = widthOf(base.layout);
   if (weight?.shape.join() !== `${classes.length},${width}` || bias?.values.length !== classes.length) {
     throw refuse(
@@ -87,21 +87,17 @@ export function fitAdapter(base: AdapterShape, adapter: Adapter): InUse {
       'copy or export it again',
     );
   }
-  const parameters = new Float32Array(base.layout.reduce((sum, { shape }) => sum + sizeOf(shape), 0));
-  const ownHead = classesOf(base.layout) === classes.length;
-  let at = 0;
+  const expected = new Map([...tensors].map(([name, { shape }]) => [name, shape]));
+  expected.set(WEIGHT, [classesOf(base.layout), width]).set(BIAS, [classesOf(base.layout)]);
+  // before anything is reserved for what the base says of itself
   for (const { name, shape } of base.layout) {
-    const isHead = name === WEIGHT || name === BIAS;
-    const tensor = tensors.get(name);
-    if (!isHead && tensor?.shape.join() !== shape.join()) {
-      const has = tensor ? `has the shape [${tensor.shape}]` : 'is missing';
-      throw refuse(
-        `its tensor ${printable(name)} ${has}, [${shape}] expected`,
-        'an adapter fits a base of the same blocks and options',
-      );
-    }
-    if (!isHead || ownHead) parameters.set(tensor!.values, at);
-    at += sizeOf(shape);
+    const found = expected.get(name);
+    if (found?.join() === shape.join()) continue;
+    const has = found ? `has the shape [${found}]` : 'is missing';
+    throw refuse(
+      `its tensor ${printable(name)} ${has}, [${shape}] expected`,
+      'an adapter fits a base of the same blocks and options',
+    );
   }
   const foreign = [...tensors.keys()].find((name) => !base.layout.some((slot) => slot.name === name));
   if (foreign !== undefined) {
@@ -109,6 +105,14 @@ export function fitAdapter(base: AdapterShape, adapter: Adapter): InUse {
       `its tensor ${printable(foreign)} has no place in the model`,
       'an adapter fits a base of the same blocks and options',
     );
+  }
+  const parameters = new Float32Array(base.layout.reduce((sum, { shape }) => sum + sizeOf(shape), 0));
+  const ownHead = classesOf(base.layout) === classes.length;
+  let at = 0;
+  for (const { name, shape } of base.layout) {
+    const isHead = name === WEIGHT || name === BIAS;
+    if (!isHead || ownHead) parameters.set(tensors.get(name)!.values, at);
+    at += sizeOf(shape);
   }
   const head = ownHead ? null : { weight: weight!.values, bias: bias!.values };
   return { classes, familiarities, parameters, head };
@@ -126,6 +130,7 @@ export function throughHead({ weight, bias }: Head, features: Float32Array): Flo
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 const headOf = (layout: Layout): readonly number[] => layout.find(({ name }) => name === WEIGHT)?.shape ?? [0, 0];
-const classesOf = (layout: Layout): number => headOf(layout)[0]!;
+/** Of a base's own head. */
+export const classesOf = (layout: Layout): number => headOf(layout)[0]!;
 const widthOf = (layout: Layout): number => headOf(layout)[1]!;
 const short = (sha256: string): string => printable(sha256.slice(0, 12));

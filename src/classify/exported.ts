@@ -5,7 +5,7 @@ import { pixelsOf, sidesOf } from '../image-size.js';
 import type { AboutExport } from '../onnx/about.js';
 import { FEATURES, LOGITS, PARAMETERS } from '../onnx/names.js';
 import type { Runtime } from '../runtime/runtime.js';
-import { type Adapter, fitAdapter, type InUse } from './adapter.js';
+import { type Adapter, classesOf, fitAdapter, type InUse } from './adapter.js';
 import type { ClassifierParts } from './classifier.js';
 
 /** What the images of one call hold together, at most: eight of 224 × 224, and of small ones 64. */
@@ -24,7 +24,7 @@ export type ExportedParts = Pick<
 /**
  * @param name what messages call it
  * @param adapter for a model that has what was trained as an input
- * @throws IdatError `classifier.adapter`, `runtime.load`
+ * @throws IdatError `classifier.adapter`, `runtime.load`; its `run` `onnx.metadata` where the model answers for more or fewer classes
  */
 export async function loadExport(
   runtime: Pick<Runtime, 'load'>,
@@ -50,6 +50,7 @@ export async function loadExport(
     activationBytes: 0,
     weightBytes: 0,
   };
+  const answers = about.shape ? classesOf(about.shape.layout) : first.classes.length;
   const session = await runtime.load(() => program);
   // in 8 bits an image's last digits would depend on those it shares a call with
   const together = Math.max(1, Math.min(IMAGES_AT_ONCE, Math.floor(PIXELS_AT_ONCE / pixelsOf(imageSize))));
@@ -67,6 +68,10 @@ export async function loadExport(
       const outputs = await session.run(feeds, { [input]: [count, mean.length, height, width] });
       const values = outputs[features ? FEATURES : LOGITS]!;
       const row = values.length / count;
+      if (!features && row !== answers) {
+        const what = `its metadata know of ${answers} classes, and the model answers for ${row}`;
+        throw new IdatError('onnx.metadata', `${name}: ${what}; export it again`);
+      }
       return Array.from({ length: count }, (_, i) => values.slice(i * row, (i + 1) * row));
     },
   };

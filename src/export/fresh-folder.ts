@@ -1,7 +1,7 @@
 /** A folder that appears whole or not at all. */
 
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { IdatError } from '../errors.js';
 
@@ -24,16 +24,18 @@ export async function inFreshFolder<T>(out: string, fill: (place: string) => Pro
   const place = await makeBeside(path);
   try {
     const result = await fill(place);
-    await refuseExisting(path); // somebody may have been faster
-    await rm(path, { recursive: true, force: true }); // empty, as was seen
-    await rename(place, path);
+    await moveInto(path, place);
     return result;
   } finally {
     await rm(place, { recursive: true, force: true });
   }
 }
 
-async function makeBeside(path: string): Promise<string> {
+/**
+ * A folder beside the place it is meant for, so that what is made in it appears there whole or not at all.
+ * @throws IdatError `export.folder`
+ */
+export async function makeBeside(path: string): Promise<string> {
   try {
     await mkdir(dirname(path), { recursive: true });
     const place = join(dirname(path), `.idat-export-${randomUUID()}`);
@@ -44,6 +46,16 @@ async function makeBeside(path: string): Promise<string> {
     const what = `${path}: cannot make this folder (${code}); choose another place`;
     throw new IdatError('export.folder', what, { cause: error });
   }
+}
+
+/** Puts a folder in the place it is meant for, where there may be an empty one. @throws IdatError `export.exists` */
+export async function moveInto(path: string, place: string): Promise<void> {
+  await rmdir(path).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return;
+    await refuseExisting(path); // somebody may have been faster
+    throw error;
+  });
+  await rename(place, path);
 }
 
 export interface WrittenFile {

@@ -1,12 +1,13 @@
 /** A run packed for another machine: what prediction needs, frozen weights included, in one folder or zip. */
 import { createWriteStream } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, extname, join, relative, resolve } from 'node:path';
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { basename, extname, join, relative, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import yazl from 'yazl';
 import { IdatError } from '../errors.js';
 import { writeFileAtomic } from '../files/node/atomic-write.js';
 import { type MovedWeights, type OpenedRun, openRun } from '../runs/open-run.js';
+import { makeBeside, moveInto } from './fresh-folder.js';
 
 /** Below the run: where its frozen weights lie when they are packed with it. */
 const WEIGHTS = 'weights';
@@ -26,16 +27,14 @@ export interface PackResult {
  * wherever it lies. It names no path of this machine.
  *
  * @param out a folder that is not there or empty, or a file that ends in .zip
- * @throws IdatError `pack.exists`, `pack.weights` for weights in several files, and as `openRun`
+ * @throws IdatError `pack.exists`, `export.folder` when none can be made there, `pack.weights` for weights in several files, and as `openRun`
  */
 export async function packRun(runDir: string, out: string, moved: MovedWeights = {}): Promise<PackResult> {
   const run = await openRun(runDir, moved);
   const path = resolve(out);
   const zipped = extname(path).toLowerCase() === '.zip';
   await refuseExisting(path, zipped);
-  await mkdir(dirname(path), { recursive: true });
-  // beside the place it is meant for, so that it appears there whole or not at all
-  const place = await mkdtemp(join(dirname(path), '.idat-pack-'));
+  const place = await makeBeside(path);
   try {
     await fill(place, run);
     await (await openRun(place)).model('student');
@@ -43,10 +42,7 @@ export async function packRun(runDir: string, out: string, moved: MovedWeights =
     if (zipped) {
       await zip(place, files, basename(path).replace(/\.zip$/i, ''), `${place}.zip`);
       await rename(`${place}.zip`, path);
-    } else {
-      await rm(path, { recursive: true, force: true }); // empty, as was seen
-      await rename(place, path);
-    }
+    } else await moveInto(path, place);
     return { path, files, bytes: await sizeOf(path, files, zipped) };
   } finally {
     await rm(place, { recursive: true, force: true });

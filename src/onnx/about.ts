@@ -86,6 +86,7 @@ export function aboutExport(bytes: Uint8Array, name: string): AboutExport {
 
 /** Larger ones are no model's, and would be reserved before anybody could complain. */
 const MAX_SIDE = 4096;
+const MAX_CLASSES = 100_000;
 
 /** @throws IdatError `onnx.metadata` */
 export function knowledgeIn(metadata: Metadata, name: string): Knowledge {
@@ -111,6 +112,9 @@ export function shapeIn(metadata: Metadata, backboneSha256: string, name: string
   const isSlot = (slot: unknown) =>
     Array.isArray(slot) && typeof slot[0] === 'string' && slot.slice(1).every((n) => Number.isInteger(n) && n > 0);
   if (!Array.isArray(layout) || !layout.every(isSlot)) throw wrong(name, 'layout', 'names and sizes');
+  const names = new Set(layout.map(([slot]) => slot));
+  const [, classes = 0] = layout.find(([slot]) => slot === 'head.weight') ?? [];
+  if (names.size < layout.length || classes > MAX_CLASSES) throw wrong(name, 'layout', 'names and sizes');
   return {
     backboneSha256,
     method: textOf(metadata, 'method', name),

@@ -1,7 +1,4 @@
-/**
- * What the page knows and does: state, and the actions that change it. Nothing is drawn here. All actions stand in this one
- * file, as each may touch pictures, run and model together.
- */
+/** What the page does besides taking in pictures: it takes up what there was, trains, and opens what was trained. */
 import {
   exportRun,
   fineTune,
@@ -14,46 +11,36 @@ import {
   type WebResult,
 } from '../browser.js';
 import { BEGUN, followed } from './follow.js';
-import { fromDrop, fromFiles, type Gathered, type Incoming, prepared } from './intake.js';
+import { prepared } from './intake.js';
 import { download, keepPace, storedPace } from './keep.js';
-import { addressOf, settingsOf, withMeasured } from './lengths.js';
-import { type Choices, dataOf, freeClassName, type PictureClass, type Project, type ProjectRun } from './project.js';
+import { addressOf, choicesOver, modelsOf, STUDENT, settingsOf, TEACHER, withMeasured } from './lengths.js';
+import { Pictures } from './pictures.js';
+import { CHOICES, type Choices, cameAsZip, dataOf, inClasses, lineOf, type Point, type ProjectRun } from './project.js';
 import { type Runs, runsInWorker } from './run-client.js';
 import type { Rgba, Seen } from './run-protocol.js';
-import { NOTHING_KEPT, openShelf, type Shelf } from './shelf.js';
-import { NOTHING_YET, type Notice, type State } from './state.js';
-import { takeIn } from './take-in.js';
+import { alone, NOTHING_KEPT, openShelf } from './shelf.js';
+import { NOTHING_YET, type State } from './state.js';
+import { Store } from './store.js';
 
-export class App {
-  state: State = { ...NOTHING_YET, pace: storedPace() };
+export class App extends Store {
+  override state: State = { ...NOTHING_YET, pace: storedPace() };
   readonly runs: Runs = runsInWorker();
-  #shelf: Shelf | null = null;
-  #listeners = new Set<() => void>();
+  readonly pictures = new Pictures(this, { unpack: this.runs.unpack, prepare: prepared });
   #stop = new AbortController();
-  #noticed = 0;
-
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  #set(change: Partial<State>): void {
-    this.state = { ...this.state, ...change };
-    for (const listener of this.#listeners) listener();
-  }
-
-  #setProject(change: Partial<Project>): void {
-    const project = { ...this.state.project, ...change };
-    this.#set({ project });
-    void this.#shelf?.saveProject(project).catch((error: Error) => this.#full(error));
-  }
 
   /** Takes up what an earlier visit left. */
   async start(): Promise<void> {
-    this.#shelf = await openShelf();
-    const { project, pictures, models } = await this.#shelf.load().catch(() => NOTHING_KEPT);
-    this.#set({ ready: true, lasting: this.#shelf.lasting, project, pictures, models, points: project.points });
-    if (!this.#shelf.lasting) {
+    const shelf = await openShelf();
+    if (shelf.lasting) await alone(() => this.set({ elsewhere: true }));
+    this.shelf = shelf;
+    const { project, pictures, models } = await shelf.load().catch(() => NOTHING_KEPT);
+    this.set({
+      ...{ ready: true, elsewhere: false, lasting: shelf.lasting },
+      ...{ project, pictures, models, points: project.points },
+    });
+    const homed = new Set(inClasses(project.classes, pictures));
+    this.pictures.removePictures(pictures.filter((one) => !homed.has(one)).map(({ id }) => id));
+    if (!shelf.lasting) {
       this.notice(
         'This browser keeps nothing for this page, as private windows do: pictures stay until the tab is closed, and training needs a window that keeps files.',
       );
@@ -61,166 +48,34 @@ export class App {
     if (!project.run) return;
     const there = await listRuns().catch((error: unknown) => this.problem(error));
     if (!there) return;
-    if (!there.includes(project.run.name)) {
-      const { before } = project.run;
-      const run = before && there.includes(before.name) ? before : null;
-      this.#setProject({ run, points: [] });
-      this.#set({ points: [] });
-      if (run) await this.#openModel(run);
-    } else if (project.run.result) await this.#openModel(project.run);
-    else this.#set({ unfinished: true });
-  }
-
-  notice(text: string, kind: Notice['kind'] = 'problem'): void {
-    if (this.state.notices.some((one) => one.text === text)) return;
-    this.#set({ notices: [...this.state.notices, { id: ++this.#noticed, text, kind }] });
-  }
-
-  dismiss(id: number): void {
-    this.#set({ notices: this.state.notices.filter((one) => one.id !== id) });
-  }
-
-  /** @param error what came of an action, told in a sentence */
-  problem(error: unknown): void {
-    this.notice(sentence((error as Error).message));
-  }
-
-  #full(error: Error): void {
-    const full = error.name === 'QuotaExceededError';
-    const what = full
-      ? 'This browser has no more room for this page'
-      : `This browser did not keep it (${error.message})`;
-    this.notice(
-      `${what}: the last pictures stay only until the tab is closed. Remove some, or free space on this device.`,
-    );
-  }
-
-  // classes
-
-  addClass(): void {
-    const { classes } = this.state.project;
-    const made = { id: freeId(classes), name: freeClassName(classes) };
-    this.#setProject({ classes: [...classes, made] });
-  }
-
-  renameClass(id: string, name: string): void {
-    this.#setProject({ classes: this.state.project.classes.map((one) => (one.id === id ? { ...one, name } : one)) });
-  }
-
-  removeClass(id: string): void {
-    this.removePictures(this.state.pictures.filter(({ classId }) => classId === id).map((one) => one.id));
-    this.#setProject({ classes: this.state.project.classes.filter((one) => one.id !== id) });
+    const run = lineOf(project.run).find(({ name }) => there.includes(name)) ?? null;
+    await this.#show(run, run === project.run ? project.points : []);
   }
 
   choose(change: Partial<Choices>): void {
-    this.#setProject({ choices: { ...this.state.project.choices, ...change } });
-  }
-
-  // pictures
-
-  /** @param into the class for pictures that lie in no folder, and for a single folder; null: a class for each folder */
-  async takeFiles(files: readonly File[], into: string | null): Promise<void> {
-    await this.#take(await fromFiles(files, this.runs.unpack), into);
-  }
-
-  async takeDrop(transfer: DataTransfer, into: string | null): Promise<void> {
-    await this.#take(await fromDrop(transfer, this.runs.unpack), into);
-  }
-
-  /** Pictures that come with the page, to try it at once. */
-  async takeExamples(): Promise<void> {
-    try {
-      const response = await fetch(new URL('example.zip', document.baseURI));
-      if (!response.ok) throw new Error(`the example pictures could not be fetched (${response.status})`);
-      const files = (await this.runs.unpack(await response.blob())) as Incoming[];
-      await this.#take({ files, problems: [] }, null);
-    } catch (error) {
-      this.problem(error);
-    }
-  }
-
-  async #take({ files, problems }: Gathered, into: string | null): Promise<void> {
-    for (const text of problems) this.notice(text);
-    if (files.length === 0) return;
-    void navigator.storage?.persist?.().catch(() => false);
-    const folders = new Set(files.map(({ folder }) => folder));
-    const single = into !== null && folders.size <= 1;
-    const { problem, note } = await takeIn(files, {
-      classFor: (folder) => (single ? into : this.#classFor(folder, into)),
-      known: new Set(this.state.pictures.map(({ id }) => id)),
-      onReading: (done, total) => this.#set({ reading: { done, total } }),
-      keep: async (pictures) => {
-        this.#set({ pictures: [...this.state.pictures, ...pictures] });
-        await this.#shelf?.add(pictures).catch((error: Error) => this.#full(error));
-      },
-    });
-    this.#set({ reading: null });
-    this.#dropEmptyDefaults();
-    if (problem) this.notice(problem);
-    if (note) this.notice(note, 'note');
-  }
-
-  /** The class of a folder's name, made where there is none; untouched empty ones are taken first. */
-  #classFor(folder: string, into: string | null): string {
-    const { classes } = this.state.project;
-    if (folder === '') return into ?? classes[0]?.id ?? this.#made('Class 1').id;
-    const there = classes.find(({ name }) => name === folder);
-    if (there) return there.id;
-    return this.#made(folder).id;
-  }
-
-  #made(name: string): PictureClass {
-    const { classes } = this.state.project;
-    const made = { id: freeId(classes), name };
-    this.#setProject({ classes: [...classes, made] });
-    return made;
-  }
-
-  /** `Class 1` and `Class 2`, where folders brought classes of their own. */
-  #dropEmptyDefaults(): void {
-    const { project, pictures } = this.state;
-    const filled = (id: string) => pictures.some(({ classId }) => classId === id);
-    if (project.classes.filter(({ id }) => filled(id)).length < 2) return;
-    const classes = project.classes.filter(({ id, name }) => filled(id) || !/^Class \d+$/.test(name));
-    if (classes.length < project.classes.length) this.#setProject({ classes });
-  }
-
-  async takeShot(blob: Blob, classId: string, recording: string): Promise<void> {
-    const picture = await prepared({ name: recording, blob }, classId, recording);
-    if (!picture || this.state.pictures.some(({ id }) => id === picture.id)) return;
-    this.#set({ pictures: [...this.state.pictures, picture] });
-    await this.#shelf?.add([picture]).catch((error: Error) => this.#full(error));
-  }
-
-  removePictures(ids: readonly string[]): void {
-    const gone = new Set(ids);
-    this.#set({ pictures: this.state.pictures.filter(({ id }) => !gone.has(id)) });
-    void this.#shelf?.remove(ids).catch((error: Error) => this.#full(error));
+    this.setProject({ choices: { ...this.state.project.choices, ...change } });
   }
 
   // training
 
   async train(): Promise<void> {
     const { project, pictures } = this.state;
-    const { classes, choices } = project;
+    const { classes, choices, run: current } = project;
     const { paths, files } = dataOf(classes, pictures);
-    const current = project.run;
+    // one that was stopped is given up for the new one
     const before = current?.result ? current : (current?.before ?? null);
-    const name = await freeRunName().catch((error: unknown) => {
-      this.problem(error);
-      return null;
+    await this.#work(async () => {
+      const name = await freeRunName();
+      const run: ProjectRun = { name, paths, result: null, classes: [], choices, before };
+      const begin = () => {
+        if (current && current !== before) void this.#remove(current);
+        this.setProject({ run, points: [] });
+        this.set({ points: [], seen: new Map(), model: 'none' });
+      };
+      const settings = { ...settingsOf(choices), data: files, dataName: 'pictures', run: name };
+      const weights = this.#weights(choices);
+      return { run, begin, go: (control) => fineTune({ ...settings, weights }, control) };
     });
-    if (name === null) return;
-    const run: ProjectRun = { name, paths, result: null, classes: [], choices, before };
-    const begin = () => {
-      if (current && current !== before) void removeRun(current.name).catch(() => {});
-      this.#setProject({ run, points: [] });
-      this.#set({ points: [], seen: new Map(), model: 'none' });
-    };
-    const weights = this.#weights(choices);
-    await this.#work(run, begin, (control) =>
-      fineTune({ ...settingsOf(choices), data: files, dataName: 'pictures', run: name, weights }, control),
-    );
   }
 
   /** Goes on with a run that was stopped, or whose tab was closed. */
@@ -239,12 +94,8 @@ export class App {
       );
       return;
     }
-    const weights = this.#weights(run.choices);
-    await this.#work(
-      run,
-      () => {},
-      (control) => resume(run.name, { data: files, weights }, control),
-    );
+    const sources = { data: files, weights: this.#weights(run.choices) };
+    await this.#work(async () => ({ run, begin: () => {}, go: (control) => resume(run.name, sources, control) }));
   }
 
   /** Models of the visitor's own: the larger one learns, a second one teaches it. */
@@ -254,52 +105,59 @@ export class App {
       this.notice('Choose one model, or one and a smaller one that teaches it, as .safetensors files.');
       return;
     }
-    const models = [student, ...(teacher ? [teacher] : [])].map((file) => ({ name: nameOf(file), blob: file }));
-    this.#set({ models });
+    const brought = [student, ...(teacher ? [teacher] : [])].map((file) => ({ name: nameOf(file), blob: file }));
+    // those of the runs that are there stay with them
+    const needed = new Set(lineOf(this.state.project.run).flatMap(({ choices }) => Object.values(modelsOf(choices))));
+    for (const { name } of brought) needed.delete(name);
+    const models = [...brought, ...this.state.models.filter(({ name }) => needed.has(name))];
+    this.set({ models });
     this.choose({ models: 'own', own: { student: nameOf(student), teacher: teacher ? nameOf(teacher) : null } });
-    await this.#shelf?.saveModels(models).catch((error: Error) => this.#full(error));
+    await this.keep((shelf) => shelf.saveModels(models));
   }
 
-  /** Where the weights of a model are: the page's own are beside it. */
-  #weightsOf(name: string): Blob | string {
-    return this.state.models.find((one) => one.name === name)?.blob ?? addressOf(name);
+  /** Where the weights of each model are: the page's own are beside it. */
+  #files(): Readonly<Record<string, Blob | string>> {
+    const own = this.state.models.map(({ name, blob }) => [name, blob] as const);
+    return {
+      ...Object.fromEntries([STUDENT, TEACHER].map((name) => [name, addressOf(name)])),
+      ...Object.fromEntries(own),
+    };
   }
 
   #weights(choices: Choices) {
-    const { student, teacher } = settingsOf(choices);
-    return { student: this.#weightsOf(student!), ...(teacher && { teacher: this.#weightsOf(teacher) }) };
+    const files = this.#files();
+    const { student, teacher } = modelsOf(choices);
+    return { student: files[student]!, ...(teacher !== null && { teacher: files[teacher]! }) };
   }
 
-  /** @param begin called when the run has been written: until then the one before stays */
-  async #work(
-    run: ProjectRun,
-    begin: () => void,
-    work: (control: { signal: AbortSignal; onProgress: (event: Progress) => void }) => Promise<WebResult>,
-  ): Promise<void> {
+  /** One at a time. @param prepare what is to be done, when this one has its turn */
+  async #work(prepare: () => Promise<Work>): Promise<void> {
+    if (this.state.training || this.state.taking) return;
     this.#stop = new AbortController();
-    this.#set({ training: BEGUN, unfinished: false });
+    this.set({ training: BEGUN, unfinished: false });
     let written = false;
-    const onProgress = (event: Progress) => {
-      if (!written && (event.kind === 'estimate' || event.kind === 'step')) {
-        written = true;
-        begin();
-      }
-      this.#follow(event);
-    };
     try {
-      const result = await work({ signal: this.#stop.signal, onProgress });
+      const { run, begin, go } = await prepare();
+      const onProgress = (event: Progress) => {
+        if (!written && (event.kind === 'estimate' || event.kind === 'step')) {
+          written = true;
+          begin();
+        }
+        this.#follow(event);
+      };
+      const result = await go({ signal: this.#stop.signal, onProgress });
       if (!written) begin();
       const { classes, run: _, ...numbers } = result;
       const ended: ProjectRun = { ...run, classes, result: numbers, before: null };
       const learnt = run.paths.filter(({ held }) => !held).length;
       const pace = withMeasured(this.state.pace, run.choices, learnt, result.seconds);
       keepPace(pace);
-      this.#set({ training: null, pace });
-      this.#setProject({ run: ended });
-      if (run.before) await removeRun(run.before.name).catch(() => {});
+      this.set({ training: null, pace });
+      this.setProject({ run: ended });
+      for (const old of lineOf(run.before)) await this.#remove(old);
       await this.#openModel(ended);
     } catch (error) {
-      this.#set({ training: null });
+      this.set({ training: null });
       if (error instanceof IdatError && error.code === 'run.interrupted') {
         this.#takeUp();
         this.notice(
@@ -318,21 +176,38 @@ export class App {
   /** After a training that did not end: what was there before is there again. */
   #takeUp(): void {
     const { run } = this.state.project;
-    this.#set({ unfinished: run !== null && run.result === null });
+    this.set({ unfinished: run !== null && run.result === null });
   }
 
-  /** Gives up a training that was stopped, for the model there was before. */
+  /** Gives up a training that was stopped, or a model that was opened, for what there was before. */
   async discard(): Promise<void> {
     const { run } = this.state.project;
-    if (!run || run.result) return;
-    await removeRun(run.name).catch(() => {});
-    this.#setProject({ run: run.before, points: [] });
-    this.#set({ points: [], unfinished: false });
-    if (run.before) await this.#openModel(run.before);
+    if (!run || this.state.training || this.state.taking || (run.result && !cameAsZip(run))) return;
+    if (await this.#remove(run)) await this.#show(run.before);
+  }
+
+  /** @returns whether it is gone; why not is said */
+  async #remove({ name }: ProjectRun): Promise<boolean> {
+    try {
+      await removeRun(name);
+    } catch (error) {
+      if (!(error instanceof IdatError) || error.code !== 'run.missing') {
+        this.problem(error);
+        return false;
+      }
+    }
+    return true;
+  }
+
+  async #show(run: ProjectRun | null, points: readonly Point[] = []): Promise<void> {
+    this.setProject({ run, points });
+    this.set({ points, seen: new Map(), model: 'none' });
+    this.#takeUp();
+    if (run?.result) await this.#openModel(run);
   }
 
   stop(): void {
-    if (this.state.training) this.#set({ training: { ...this.state.training, stopping: true } });
+    if (this.state.training) this.set({ training: { ...this.state.training, stopping: true } });
     this.#stop.abort();
   }
 
@@ -340,20 +215,20 @@ export class App {
     const { training, points } = this.state;
     if (!training) return;
     const change = followed({ training, points }, event);
-    this.#set(change);
-    if (change.points) this.#setProject({ points: change.points });
+    this.set(change);
+    if (change.points) this.setProject({ points: change.points });
   }
 
   // the trained model
 
   async #openModel(run: ProjectRun): Promise<void> {
-    this.#set({ model: 'opening', seen: new Map() });
+    this.set({ model: 'opening', seen: new Map() });
     try {
-      await this.runs.open(run.name, this.#weights(run.choices).student);
-      this.#set({ model: 'open' });
+      await this.runs.open(run.name, this.#files());
+      this.set({ model: 'open' });
       await this.#seeHeld(run);
     } catch (error) {
-      this.#set({ model: this.state.model === 'open' ? 'open' : 'none' });
+      this.set({ model: this.state.model === 'open' ? 'open' : 'none' });
       this.problem(error);
     }
   }
@@ -367,9 +242,9 @@ export class App {
       if (this.state.project.run?.name !== run.name) return;
       const one = await this.runs.see(blob).catch(() => null);
       if (one) seen = new Map(seen).set(id, one);
-      if (seen.size % 8 === 0) this.#set({ seen });
+      if (seen.size % 8 === 0) this.set({ seen });
     }
-    this.#set({ seen });
+    this.set({ seen });
   }
 
   see(picture: Blob | Rgba): Promise<Seen> {
@@ -380,7 +255,7 @@ export class App {
   async save(what: 'run' | 'onnx'): Promise<void> {
     const { run } = this.state.project;
     if (!run) return;
-    this.#set({ saving: what });
+    this.set({ saving: what });
     try {
       if (what === 'run') download(await exportRun(run.name), `${run.name}.zip`);
       else {
@@ -391,42 +266,45 @@ export class App {
     } catch (error) {
       this.problem(error);
     } finally {
-      this.#set({ saving: null });
+      this.set({ saving: null });
     }
   }
 
-  /** A run that was kept as a zip, here or in a terminal, to be tried. */
+  /** A run that was kept as a zip, here or in a terminal, to be tried. What was there before is there behind it. */
   async takeRun(zip: Blob): Promise<void> {
+    if (this.state.training || this.state.taking) return;
+    this.set({ taking: true });
     try {
       const name = await importRun(zip);
-      const { choices } = this.state.project;
-      const opened = await this.runs.open(name, this.#weights(choices).student);
-      const run: ProjectRun = {
-        name,
-        paths: [],
-        classes: opened.classes,
-        result: opened.result,
-        choices,
-        before: null,
-      };
-      this.#setProject({ run, points: [] });
-      this.#set({ points: [], seen: new Map(), model: 'open', unfinished: false });
+      const run: ProjectRun = { name, paths: [], classes: [], result: null, choices: CHOICES, before: null };
+      const opened = await this.runs.open(name, this.#files()).catch(async (error: unknown) => {
+        await this.#remove(run);
+        throw error;
+      });
+      const { classes, result, student } = opened;
+      const { run: current } = this.state.project;
+      const again = current && cameAsZip(current) ? current : null;
+      const before = again ? again.before : current;
+      this.setProject({ run: { ...run, classes, result, choices: choicesOver(student), before }, points: [] });
+      this.set({ points: [], seen: new Map(), model: 'open', unfinished: false });
+      if (again) await this.#remove(again);
     } catch (error) {
       this.problem(error);
+    } finally {
+      this.set({ taking: false });
     }
   }
 }
 
-const sentence = (text: string): string => {
-  const one = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?…]$/.test(one) ? one : `${one}.`;
-};
+/** What is to be done: a run, and how it goes on. */
+interface Work {
+  readonly run: ProjectRun;
+  /** Called when the run has been written: until then the one before stays. */
+  readonly begin: () => void;
+  readonly go: (control: { signal: AbortSignal; onProgress: (event: Progress) => void }) => Promise<WebResult>;
+}
 
 const nameOf = ({ name }: File): string => name.replace(/\.safetensors$/, '');
-
-const freeId = (classes: readonly PictureClass[]): string => {
-  for (let n = classes.length + 1; ; n++) if (!classes.some(({ id }) => id === `c${n}`)) return `c${n}`;
-};
 
 /** @throws IdatError `run.storage` */
 async function freeRunName(): Promise<string> {

@@ -39,12 +39,12 @@ export function Classes({ app, state }: { readonly app: App; readonly state: Sta
         />
       ))}
       <div class="row">
-        <button type="button" class="dashed" onClick={() => app.addClass()}>
+        <button type="button" class="dashed" onClick={() => app.pictures.addClass()}>
           + Add a class
         </button>
-        <FileButton label="Folders of classes" folder onFiles={(files) => void app.takeFiles(files, null)} />
+        <FileButton label="Folders of classes" folder onFiles={(files) => void app.pictures.takeFiles(files, null)} />
         {pictures.length === 0 && (
-          <button type="button" class="plain" onClick={() => void app.takeExamples()}>
+          <button type="button" class="plain" onClick={() => void app.pictures.takeExamples()}>
             Use example pictures
           </button>
         )}
@@ -67,10 +67,9 @@ function ClassCard({ app, one, colour, pictures, removable }: CardProps): JSX.El
   const [all, setAll] = useState(false);
   const shown = all ? pictures : pictures.slice(-SHOWN);
   const drop = (event: DragEvent) => {
-    event.preventDefault();
-    event.stopPropagation();
+    event.preventDefault(); // the page takes only what nobody else took
     setOver(false);
-    if (event.dataTransfer) void app.takeDrop(event.dataTransfer, one.id);
+    if (event.dataTransfer) void app.pictures.takeDrop(event.dataTransfer, one.id);
   };
   return (
     <article
@@ -91,7 +90,7 @@ function ClassCard({ app, one, colour, pictures, removable }: CardProps): JSX.El
           aria-label="Name of the class"
           maxLength={60}
           onFocus={(event) => /^Class \d+$/.test(one.name) && event.currentTarget.select()}
-          onInput={(event) => app.renameClass(one.id, event.currentTarget.value)}
+          onInput={(event) => app.pictures.renameClass(one.id, event.currentTarget.value)}
         />
         <span class="count">
           {pictures.length} <span class="quiet">{pictures.length === 1 ? 'picture' : 'pictures'}</span>
@@ -105,7 +104,7 @@ function ClassCard({ app, one, colour, pictures, removable }: CardProps): JSX.El
             onClick={() => {
               const sure =
                 pictures.length === 0 || confirm(`Remove “${one.name}” and its ${pictures.length} pictures?`);
-              if (sure) app.removeClass(one.id);
+              if (sure) app.pictures.removeClass(one.id);
             }}
           >
             ×
@@ -113,7 +112,7 @@ function ClassCard({ app, one, colour, pictures, removable }: CardProps): JSX.El
         )}
       </header>
       <div class="row">
-        <FileButton label="Files" onFiles={(files) => void app.takeFiles(files, one.id)} />
+        <FileButton label="Files" onFiles={(files) => void app.pictures.takeFiles(files, one.id)} />
         <button type="button" aria-pressed={camera} onClick={() => setCamera(!camera)}>
           Camera
         </button>
@@ -128,7 +127,7 @@ function ClassCard({ app, one, colour, pictures, removable }: CardProps): JSX.El
                 type="button"
                 aria-label={`Remove ${picture.name}`}
                 title={`Remove ${picture.name}`}
-                onClick={() => app.removePictures([picture.id])}
+                onClick={() => app.pictures.removePictures([picture.id])}
               >
                 ×
               </button>
@@ -161,7 +160,7 @@ function Recorder({ app, one, onClose }: { app: App; one: PictureClass; onClose:
     while (left.current > 0 && video.current) {
       left.current--;
       const blob = await shot(video.current);
-      if (blob) await app.takeShot(blob, one.id, name);
+      if (blob) await app.pictures.takeShot(blob, one.id, name);
       await new Promise((resolve) => setTimeout(resolve, SHOT_EVERY));
     }
     running.current = false;
@@ -228,14 +227,21 @@ interface FileButtonProps {
   /** A folder instead of files. */
   readonly folder?: boolean;
   readonly accept?: string;
+  readonly disabled?: boolean;
   readonly onFiles: (files: readonly File[]) => void;
 }
 
-export function FileButton({ label, folder = false, accept = 'image/*,.zip', onFiles }: FileButtonProps): JSX.Element {
+export function FileButton({
+  label,
+  folder = false,
+  accept = 'image/*,.zip',
+  disabled = false,
+  onFiles,
+}: FileButtonProps): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
   return (
     <>
-      <button type="button" onClick={() => input.current?.click()}>
+      <button type="button" disabled={disabled} onClick={() => input.current?.click()}>
         {label}
       </button>
       <input

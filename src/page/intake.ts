@@ -41,7 +41,7 @@ export async function fromFiles(files: readonly File[], unpack: Unpack): Promise
   return gather(placed, unpack);
 }
 
-type Unpack = (zip: Blob) => Promise<readonly Unpacked[]>;
+export type Unpack = (zip: Blob) => Promise<Unpacked>;
 
 /** What was dropped, with all that lies in its folders. */
 export async function fromDrop(transfer: DataTransfer, unpack: Unpack): Promise<Gathered> {
@@ -78,9 +78,10 @@ async function gather(found: readonly { file: File; folder: string }[], unpack: 
     if (isZip(file)) {
       try {
         const unpacked = await unpack(file);
-        if (unpacked.length === 0) problems.push(`${file.name} holds no pictures.`);
+        problems.push(...unpacked.problems.map((one) => `${file.name}: ${one}`));
+        if (unpacked.files.length === 0) problems.push(`${file.name} holds no pictures.`);
         const own = file.name.replace(/\.zip$/i, '');
-        files.push(...unpacked.map((one) => ({ ...one, folder: one.folder || own })));
+        files.push(...unpacked.files.map((one) => ({ ...one, folder: one.folder || own })));
       } catch (error) {
         problems.push(`${file.name}: ${(error as Error).message}.`);
       }
@@ -96,16 +97,18 @@ async function gather(found: readonly { file: File; folder: string }[], unpack: 
 }
 
 /** @returns the picture as it is kept; null where this browser cannot read it */
-export async function prepared(
-  { name, blob }: Pick<Incoming, 'name' | 'blob'>,
+export type Prepare = (
+  picture: Pick<Incoming, 'name' | 'blob'>,
   classId: string,
-  recording: string | null = null,
-): Promise<Picture | null> {
+  recording?: string | null,
+) => Promise<Picture | null>;
+
+export const prepared: Prepare = async ({ name, blob }, classId, recording = null) => {
   const kept = await fitting(blob);
   if (!kept) return null;
   const id = await sha256(`${classId} ${await sha256(new Uint8Array(await kept.arrayBuffer()))}`);
   return { id, classId, name, recording, blob: kept, added: Date.now() };
-}
+};
 
 async function fitting(blob: Blob): Promise<Blob | null> {
   const bitmap = await createImageBitmap(blob).catch(() => null);

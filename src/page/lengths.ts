@@ -1,6 +1,6 @@
 /** How long to train: what each choice stands for, and how long it takes. */
 import type { WebRequest } from '../runs/web/fine-tune.js';
-import type { Choices } from './project.js';
+import { CHOICES, type Choices } from './project.js';
 
 /** The bundled pair, beside the page. */
 export const STUDENT = 'vit_micro_patch4_32.cifar10';
@@ -23,10 +23,16 @@ const LENGTHS = {
 const epochsIn = (epochs: number): number => epochs + Math.min(10, Math.floor(epochs / 10));
 
 /** Which models a choice names. */
-function modelsOf({ models, own, length }: Choices): { student: string; teacher: string | null } {
+export function modelsOf({ models, own, length }: Choices): { student: string; teacher: string | null } {
   const { student, teacher } = models === 'own' && own ? own : { student: STUDENT, teacher: TEACHER };
   return { student, teacher: models === 'alone' || length === 'quick' ? null : teacher };
 }
+
+/** The choices of which no more is known than the model. */
+export const choicesOver = (student: string): Choices =>
+  student === STUDENT
+    ? { ...CHOICES, models: 'alone' }
+    : { ...CHOICES, models: 'own', own: { student, teacher: null } };
 
 export function settingsOf(choices: Choices): Settings {
   const { length, flip, ...own } = choices;

@@ -28,7 +28,7 @@ export function Page({ app }: { readonly app: App }): JSX.Element {
       setOver(false);
       if (event.defaultPrevented || !event.dataTransfer || !files(event)) return;
       event.preventDefault();
-      void app.takeDrop(event.dataTransfer, null);
+      if (app.state.ready) void app.pictures.takeDrop(event.dataTransfer, null);
     };
     const listeners = [
       ['dragover', drag],
@@ -65,12 +65,20 @@ export function Page({ app }: { readonly app: App }): JSX.Element {
         ))}
       </div>
       <main>
-        <div class="columns">
-          <Classes app={app} state={state} />
-          <Train app={app} state={state} />
-          <TryIt app={app} state={state} />
-        </div>
-        <Results state={state} />
+        {state.elsewhere ? (
+          <p class="elsewhere" role="status">
+            Your pictures are open in another tab, which would be overwritten from here: close it, and they open here.
+          </p>
+        ) : (
+          <>
+            <div class="columns">
+              <Classes app={app} state={state} />
+              <Train app={app} state={state} />
+              <TryIt app={app} state={state} />
+            </div>
+            <Results state={state} />
+          </>
+        )}
       </main>
       <footer>
         {isolationSays()} Model: vit_micro, pre-trained on CIFAR-10, with adapters (iDAT, arXiv:2403.15750).{' '}

@@ -1,5 +1,7 @@
 /** What this browser or this host lacks, told before anything is lost by it. */
 
+import { canvasIsTrue } from '../data/web/canvas.js';
+
 /** A sentence for each thing that will not work. */
 export function problemsHere(): string[] {
   const problems: string[] = [];
@@ -15,6 +17,11 @@ export function problemsHere(): string[] {
   if (typeof WebAssembly !== 'object') {
     problems.push(
       'WebAssembly is switched off in this browser, and nothing can be trained without it: allow it for this page.',
+    );
+  }
+  if (typeof OffscreenCanvas === 'function' && !canvasIsTrue()) {
+    problems.push(
+      'This browser changes the pixels that pages read, so that visitors are not recognised by them; nothing could be learnt from such pictures: allow this page to read canvases, and load it again.',
     );
   }
   const { deviceMemory } = navigator as { deviceMemory?: number };

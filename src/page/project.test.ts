@@ -38,8 +38,15 @@ it('says in a sentence why training cannot begin', () => {
   expect(says(...pictures('c1', 9))).toContain('Only “cat” has pictures');
   expect(says(...pictures('c1', 9), ...pictures('c2', 2))).toContain('“dog” has 2 pictures; it needs at least 3');
   expect(says(...pictures('c1', 9), ...pictures('c2', 3))).toBe(null);
-  const twice = CLASSES.map(({ id }) => ({ id, name: 'cat ' }));
-  expect(obstacle(twice, [...pictures('c1', 3), ...pictures('c2', 3)])).toContain('Two classes are called “cat”');
+  const of = (...names: string[]) =>
+    obstacle(
+      names.map((name, i) => ({ id: `c${i + 1}`, name })),
+      [...pictures('c1', 3), ...pictures('c2', 3)],
+    );
+  expect(of('cat', 'cat ')).toContain('“cat” and “cat ” would be one class');
+  // one folder, and one class of the run
+  expect(of('a/b', 'a-b')).toContain('“a/b” and “a-b”');
+  expect(of('é', 'e\u0301')).toContain('would be one class');
 });
 
 it('lays the pictures of a run out so that no class can lead elsewhere', () => {
@@ -54,4 +61,9 @@ it('lays the pictures of a run out so that no class can lead elsewhere', () => {
     'train/--etc',
     'train/train',
   ]);
+});
+
+it('lays a class out under its composed name, as the run will call it', () => {
+  const classes = [{ id: 'c1', name: 'e\u0301' }];
+  expect(dataOf(classes, pictures('c1', 3)).paths[0]!.path).toMatch(/^\w+\/\u00e9\//);
 });

@@ -58,9 +58,15 @@ export interface ProjectRun {
   readonly classes: readonly string[];
   /** What it was begun with. */
   readonly choices: Choices;
-  /** The finished one in whose place it comes, which is there until this one is finished too. */
+  /** The one in whose place it comes, which is there until this one's training has ended. */
   readonly before: ProjectRun | null;
 }
+
+/** A run and all in whose place it comes, the latest first. */
+export const lineOf = (run: ProjectRun | null): ProjectRun[] => (run ? [run, ...lineOf(run.before)] : []);
+
+/** Whether a run was not trained here: its pictures are none of the project's. */
+export const cameAsZip = ({ paths }: ProjectRun): boolean => paths.length === 0;
 
 /** What an epoch came to. */
 export interface Point {
@@ -98,6 +104,10 @@ export const NO_PROJECT: Project = {
   points: [],
 };
 
+/** Those whose class is there. */
+export const inClasses = (classes: readonly PictureClass[], pictures: readonly Picture[]): Picture[] =>
+  pictures.filter(({ classId }) => classes.some(({ id }) => id === classId));
+
 /** Why training cannot begin, in a sentence; null where it can. */
 export function obstacle(classes: readonly PictureClass[], pictures: readonly Picture[]): string | null {
   const filled = classes.filter(({ id }) => pictures.some(({ classId }) => classId === id));
@@ -105,10 +115,13 @@ export function obstacle(classes: readonly PictureClass[], pictures: readonly Pi
   if (filled.length === 1) {
     return `Only ${quoted(filled[0]!.name)} has pictures; add some of a second class, so that there is something to tell apart.`;
   }
-  const names = filled.map(({ name }) => name.trim());
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) return `Two classes are called ${quoted(twice)}; give one of them another name.`;
-  if (names.includes('')) return 'A class has no name; give it one.';
+  const folders = filled.map(({ name }) => folderOf(name));
+  if (folders.includes('')) return 'A class has no name; give it one.';
+  const second = folders.findIndex((folder, i) => folders.indexOf(folder) < i);
+  if (second > 0) {
+    const [one, other] = [folders.indexOf(folders[second]!), second].map((i) => quoted(filled[i]!.name));
+    return `${one} and ${other} would be one class; give one of them another name.`;
+  }
   const small = filled.find(({ id }) => pictures.filter(({ classId }) => classId === id).length < LEAST_PICTURES);
   if (!small) return null;
   const count = pictures.filter(({ classId }) => classId === small.id).length;
@@ -145,9 +158,10 @@ function grouped<T>(items: readonly T[], key: (item: T) => string): T[][] {
   return [...groups.values()];
 }
 
-/** A folder's name for a class: no two are the same, and none leads elsewhere. */
+/** A folder's name for a class, composed as data sets have it: none leads elsewhere. */
 export function folderOf(name: string): string {
   const folder = name
+    .normalize('NFC')
     .trim()
     .replace(/[\\/\p{Cc}]/gu, '-')
     .replace(/^\.+/, '-');

@@ -1,14 +1,14 @@
 /** The page's side of the Worker that opens runs: the only file that knows how "try it" gets its answers. */
 import { IdatError } from '../errors.js';
-import type { OpenedRun, Rgba, RunCallName, RunCalls, RunReply, Seen, Unpacked } from './run-protocol.js';
+import type { OpenedRun, Rgba, RunCallName, RunCalls, RunReply, Seen, Unpacked, Weights } from './run-protocol.js';
 
 /** What the page asks of a trained run. */
 export interface Runs {
-  /** Opens a run for what follows; the one before is closed. */
-  open(run: string, student: Blob | string): Promise<OpenedRun>;
+  /** Opens a run for what follows; the one before is closed when that has succeeded. */
+  open(run: string, weights: Weights): Promise<OpenedRun>;
   see(picture: Blob | Rgba): Promise<Seen>;
   onnx(pictures: readonly Blob[]): Promise<Blob>;
-  unpack(zip: Blob): Promise<readonly Unpacked[]>;
+  unpack(zip: Blob): Promise<Unpacked>;
 }
 
 /** The Worker is started by the first call: a visitor who only looks at pictures loads nothing of it. */
@@ -42,7 +42,7 @@ export function runsInWorker(): Runs {
       worker.postMessage({ id, name, args });
     });
   return {
-    open: (run, student) => call('open', run, student),
+    open: (run, weights) => call('open', run, weights),
     see: (picture) => call('see', picture),
     onnx: (pictures) => call('onnx', pictures),
     unpack: (zip) => call('unpack', zip),

@@ -23,7 +23,7 @@ import type { ModelSpec, TrainableLayout } from '../step/model.js';
 import { attentionOutput, buildObserved } from '../step/observe.js';
 import { readClasses, readRecord, readResult, tunedIn } from '../train/run-files.js';
 import { modelSpec } from '../train/specs.js';
-import type { OpenedRun, Rgba, Seen } from './run-protocol.js';
+import type { OpenedRun, Rgba, Seen, Weights } from './run-protocol.js';
 
 /** A model of the page, ready to be asked. */
 export interface RunModel extends OpenedRun {
@@ -41,17 +41,27 @@ const PLAN = { format: 'onnx', precision: 'float32', adapterInput: false, resize
 
 /**
  * @param name of the run, as `listRuns` has it
- * @param student its frozen weights, or their address
- * @throws IdatError `run.missing`, `run.damaged`, `run.unfinished` where nothing is trained yet, and as `bytesOf`
+ * @param weights of which it takes its own student's
+ * @throws IdatError `run.missing`, `run.damaged`, `run.unfinished`; `backbone.absent` where its student's weights are not among
+ *   those given, `run.changed` where they are others, and as `bytesOf`
  */
-export async function openRunModel(name: string, student: Blob | string, connect: () => Connection): Promise<RunModel> {
+export async function openRunModel(name: string, weights: Weights, connect: () => Connection): Promise<RunModel> {
   const stored = await openStored(name);
   const record = await readRecord(stored);
   const classes = await readClasses(stored, record.classes);
   const result = await readResult(stored, record);
+  if (!result)
+    throw new IdatError('run.unfinished', `${name}: this training has not ended; go on with it where it began`);
   const plan = planOf(record.settings);
   const wanted = plan.models.student;
-  const bytes = await bytesOf(student, wanted.name, {});
+  // a terminal's may be a path
+  const student = wanted.name.replace(/^.*[\\/]|\.safetensors$/g, '');
+  const file = weights[student];
+  if (file === undefined) {
+    const what = `${name}: it was trained over ${student}, which does not come with this page`;
+    throw new IdatError('backbone.absent', `${what}; give its file as a model of your own first`);
+  }
+  const bytes = await bytesOf(file, wanted.name, {});
   const backbone = await openBackbone(bytes, wanted, record.student);
   if (backbone.sha256 !== record.student.sha256) {
     throw new IdatError('run.changed', `${name}: the model's file is another one than the run was trained with`);
@@ -73,7 +83,7 @@ export async function openRunModel(name: string, student: Blob | string, connect
     };
     const [, heads, queries, keys] = shapes[attentionOutput(block)] as [number, number, number, number];
     return {
-      ...{ classes, result, student: backbone.name },
+      ...{ classes, result, student },
       see: async (picture) => {
         const outputs = await logitsAndShares(await planarOf(picture, model, plan.images.orient));
         const probabilities = softmax(outputs.logits!);

@@ -11,11 +11,13 @@ export interface Rgba {
 /** A run that is open: what it tells apart and what it came to. */
 export interface OpenedRun {
   readonly classes: readonly string[];
-  /** Null where it has not ended. */
-  readonly result: RunResult | null;
-  /** Name of the frozen model. */
+  readonly result: RunResult;
+  /** Which of the frozen models it is over. */
   readonly student: string;
 }
+
+/** Frozen weights that are there, or their addresses, by the models' names. */
+export type Weights = Readonly<Record<string, Blob | string>>;
 
 /** What a model makes of a picture. */
 export interface Seen {
@@ -27,21 +29,26 @@ export interface Seen {
   readonly attention: { readonly grid: readonly [rows: number, columns: number]; readonly shares: readonly number[] };
 }
 
-/** A file of an archive, by the folder that directly holds it; `''` where none does. */
-export interface Unpacked {
+/** A picture of an archive, by the folder that directly holds it, or the class that a list gives it; `''` where there is none. */
+export interface UnpackedFile {
   readonly folder: string;
   readonly name: string;
   readonly blob: Blob;
 }
 
+export interface Unpacked {
+  readonly files: readonly UnpackedFile[];
+  /** Sentences about what was passed over. */
+  readonly problems: readonly string[];
+}
+
 /** What the Worker does, by name. */
 export interface RunCalls {
-  /** @param student its weights, or their address */
-  open: { args: [run: string, student: Blob | string]; value: OpenedRun };
+  open: { args: [run: string, weights: Weights]; value: OpenedRun };
   see: { args: [picture: Blob | Rgba]; value: Seen };
   /** The student as ONNX, held against the engine on these pictures. */
   onnx: { args: [pictures: readonly Blob[]]; value: Blob };
-  unpack: { args: [zip: Blob]; value: readonly Unpacked[] };
+  unpack: { args: [zip: Blob]; value: Unpacked };
 }
 export type RunCallName = keyof RunCalls;
 

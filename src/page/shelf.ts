@@ -36,6 +36,27 @@ const finished = (transaction: IDBTransaction): Promise<void> =>
     transaction.onabort = () => reject(transaction.error);
   });
 
+/**
+ * Waits until no other tab is at work on the database: they would overwrite each other's project. Held until the tab is closed.
+ * @param onWaiting called where there is one
+ */
+export function alone(onWaiting: () => void): Promise<void> {
+  if (!navigator.locks) return Promise.resolve();
+  return new Promise((resolve) => {
+    const hold = () => {
+      resolve();
+      return new Promise<never>(() => {});
+    };
+    const tried = navigator.locks.request(DATABASE, { ifAvailable: true }, (lock) => lock !== null && hold());
+    tried
+      .then(() => {
+        onWaiting();
+        return navigator.locks.request(DATABASE, hold);
+      })
+      .catch(() => resolve()); // a browser that gives no locks has no second tab to be told of
+  });
+}
+
 /** Never fails: a browser that keeps nothing gives a shelf that does not last. */
 export async function openShelf(): Promise<Shelf> {
   try {

@@ -12,6 +12,8 @@ export interface Notice {
 
 export interface State {
   readonly ready: boolean;
+  /** Whether another tab is at work on what this browser keeps. */
+  readonly elsewhere: boolean;
   /** Whether this browser keeps what is put in. */
   readonly lasting: boolean;
   readonly project: Project;
@@ -30,6 +32,8 @@ export interface State {
   /** What the model makes of the pictures that were set aside, by their ids. */
   readonly seen: ReadonlyMap<string, Seen>;
   readonly saving: string | null;
+  /** Whether a model is being opened that was kept as a zip. */
+  readonly taking: boolean;
   readonly pace: Pace;
 }
 
@@ -37,6 +41,7 @@ export interface State {
 export const NOTHING_YET: State = {
   ...{
     ready: false,
+    elsewhere: false,
     lasting: true,
     project: NO_PROJECT,
     pictures: [],
@@ -45,5 +50,5 @@ export const NOTHING_YET: State = {
     reading: null,
     training: null,
   },
-  ...{ points: [], unfinished: false, model: 'none', seen: new Map(), saving: null, pace: {} },
+  ...{ points: [], unfinished: false, model: 'none', seen: new Map(), saving: null, taking: false, pace: {} },
 };

@@ -65,10 +65,13 @@ function withoutEncoding(headers: Headers): Headers {
   return all;
 }
 
+/** Of this copy of the page: another on the same host has its own below another folder. */
 async function dropOthers(): Promise<void> {
   const cache = await caches.open(CACHE);
-  const ours = new Set(Object.values(IDAT_FILES).map(keyOf));
-  for (const { url } of await cache.keys()) if (!ours.has(url)) await cache.delete(url);
+  const current = new Set(Object.values(IDAT_FILES).map(keyOf));
+  for (const { url } of await cache.keys()) {
+    if (url.startsWith(keyOf('')) && !current.has(url)) await cache.delete(url);
+  }
 }
 
 async function sha256(bytes: ArrayBuffer): Promise<string> {

@@ -1,5 +1,5 @@
 /** Pictures on their way from files to what is kept: read one after the other, a few kept at a time. */
-import { type Incoming, prepared } from './intake.js';
+import type { Incoming, Prepare } from './intake.js';
 import type { Picture } from './project.js';
 
 /** Kept, and shown, at a time. */
@@ -8,6 +8,7 @@ const AT_ONCE = 24;
 interface Taking {
   /** The class for pictures of a folder. */
   classFor(folder: string): string;
+  readonly prepare: Prepare;
   /** Ids of pictures that are there already. */
   readonly known: ReadonlySet<string>;
   onReading(done: number, total: number): void;
@@ -17,15 +18,22 @@ interface Taking {
 /** @returns what is to be said of it: sentences about what was left out, and about what was there already */
 export async function takeIn(
   files: readonly Incoming[],
-  { classFor, known, onReading, keep }: Taking,
+  { classFor, prepare, known, onReading, keep }: Taking,
 ): Promise<{ readonly problem: string | null; readonly note: string | null }> {
   const there = new Set(known);
+  // once for each folder: of a class that is removed meanwhile no second one is made
+  const classes = new Map<string, string>();
+  const classOf = (folder: string): string => {
+    const id = classes.get(folder) ?? classFor(folder);
+    classes.set(folder, id);
+    return id;
+  };
   const unreadable: string[] = [];
   let twice = 0;
   let fresh: Picture[] = [];
   for (const [i, file] of files.entries()) {
     onReading(i, files.length);
-    const picture = await prepared(file, classFor(file.folder)).catch(() => null);
+    const picture = await prepare(file, classOf(file.folder)).catch(() => null);
     if (!picture) unreadable.push(file.name);
     else if (there.has(picture.id)) twice++;
     else {

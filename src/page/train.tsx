@@ -26,7 +26,7 @@ export function Train({ app, state }: Props): JSX.Element {
   const { project, pictures, training, unfinished, points } = state;
   const { run } = project;
   const why = obstacle(project.classes, pictures);
-  const disabled = training !== null || why !== null || state.reading !== null || !state.ready;
+  const disabled = training !== null || why !== null || state.reading !== null || state.taking || !state.ready;
   return (
     <section class="column" aria-labelledby="train">
       <h2 id="train">
@@ -37,10 +37,7 @@ export function Train({ app, state }: Props): JSX.Element {
         {training ? <Progress app={app} state={state} /> : <Choice app={app} state={state} />}
         {!training && unfinished && run && (
           <div class="unfinished" role="status">
-            <p>
-              A training was stopped{points.length > 0 ? ` after pass ${points.at(-1)!.epoch}` : ' in its first pass'},
-              and is saved.
-            </p>
+            <p>A training was stopped{points.length > 0 ? ` after pass ${points.at(-1)!.epoch}` : ''}, and is saved.</p>
             <div class="row">
               <button type="button" class="strong" onClick={() => void app.goOn()}>
                 Go on

@@ -6,6 +6,7 @@ import { Attended } from './attended.js';
 import { Camera, square } from './camera.js';
 import { FileButton } from './classes.js';
 import { colourOf } from './colours.js';
+import { cameAsZip, folderOf } from './project.js';
 import type { Seen } from './run-protocol.js';
 import type { State } from './state.js';
 import { isStrange } from './strange.js';
@@ -45,7 +46,6 @@ export function TryIt({ app, state }: Props): JSX.Element {
         const file = open ? event.dataTransfer?.files[0] : undefined;
         if (!file?.type.startsWith('image/')) return;
         event.preventDefault();
-        event.stopPropagation();
         void show(file);
       }}
     >
@@ -94,7 +94,19 @@ export function TryIt({ app, state }: Props): JSX.Element {
         {!open && model !== 'opening' && <Bars state={state} seen={null} />}
       </div>
       {project.run?.result && <Keep app={app} state={state} />}
-      <FileButton label="Open a kept model (.zip)" accept=".zip" onFiles={([file]) => void app.takeRun(file!)} />
+      <div class="row">
+        <FileButton
+          label="Open a kept model (.zip)"
+          accept=".zip"
+          disabled={state.training !== null || state.taking || !state.ready}
+          onFiles={([file]) => void app.takeRun(file!)}
+        />
+        {project.run && cameAsZip(project.run) && project.run.before && (
+          <button type="button" disabled={state.training !== null || state.taking} onClick={() => void app.discard()}>
+            {project.run.before.result ? 'Back to the model before' : 'Back to the training before'}
+          </button>
+        )}
+      </div>
     </section>
   );
 }
@@ -140,13 +152,13 @@ function Live({ app, onSeen, onClose }: { app: App; onSeen: (seen: Seen) => void
 }
 
 function Bars({ state: { project }, seen }: { readonly state: State; readonly seen: Seen | null }): JSX.Element {
-  const classes = project.run?.classes.length ? project.run.classes : project.classes.map(({ name }) => name);
+  const classes = project.run?.classes.length ? project.run.classes : project.classes.map(({ name }) => folderOf(name));
   const best = seen ? seen.probabilities.indexOf(Math.max(...seen.probabilities)) : -1;
   return (
     <ul class="bars" aria-label="How sure the model is of each class">
       {classes.map((name, i) => {
         const share = seen?.probabilities[i] ?? 0;
-        const at = project.classes.findIndex((one) => one.name.trim() === name);
+        const at = project.classes.findIndex((one) => folderOf(one.name) === name);
         return (
           <li key={name} class={i === best ? 'best' : ''}>
             <span class="label">{name}</span>
@@ -161,12 +173,12 @@ function Bars({ state: { project }, seen }: { readonly state: State; readonly se
   );
 }
 
-function Keep({ app, state: { saving } }: Props): JSX.Element {
+function Keep({ app, state: { saving, model } }: Props): JSX.Element {
   return (
     <div class="card keep">
       <h3>Keep it</h3>
       <div class="row">
-        <button type="button" disabled={saving !== null} onClick={() => void app.save('onnx')}>
+        <button type="button" disabled={saving !== null || model !== 'open'} onClick={() => void app.save('onnx')}>
           {saving === 'onnx' ? 'Writing …' : 'Model (.onnx)'}
         </button>
         <button type="button" disabled={saving !== null} onClick={() => void app.save('run')}>

@@ -25,34 +25,51 @@ export type OpenedSource =
       readonly name: string;
       readonly bytes: Uint8Array;
       readonly about: AboutExport;
-      /** The one beside it, where it needs one and has one. */
+      /** The one beside it, where it needs one and has one; null where none was asked for. */
       readonly adapter: Adapter | null;
     };
 
+/** How a source is opened. */
+export interface SourceOptions extends RunControl {
+  /** Paths of a run's frozen weights, where they lie elsewhere now. */
+  readonly student?: string;
+  readonly teacher?: string;
+  /** An adapter to begin with: the one beside an export is not asked for then. */
+  readonly adapter?: unknown;
+}
+
 /** @throws IdatError as `openRun`, `aboutExport` and `fetchAddress`; `classifier.source` for what is neither */
-export async function openSource(
-  source: ClassifierSource,
-  moved: MovedWeights,
-  control: RunControl,
-): Promise<OpenedSource> {
+export async function openSource(source: ClassifierSource, options: SourceOptions): Promise<OpenedSource> {
   if (typeof source !== 'string' && !(source instanceof URL)) return { kind: 'run', run: source };
   const place = `${source}`;
   if (isAddress(place)) {
     const address = place.endsWith('/') ? `${place}${MODEL_FILE}` : place;
-    const bytes = await fetchAddress(address, fetching(nameOfAddress(address), control));
-    return exported(bytes, nameOfAddress(address), () => openAdapter(`${new URL(ADAPTER_FILE, address)}`, control));
+    const bytes = await fetchAddress(address, fetching(nameOfAddress(address), options));
+    const adapter = `${new URL(ADAPTER_FILE, address)}`;
+    return exported(bytes, nameOfAddress(address), async () =>
+      options.adapter === undefined ? openAdapter(adapter, options) : null,
+    );
   }
   const path = await exportIn(place);
-  if (path === null) return { kind: 'run', run: await openRun(place, moved) };
+  if (path === null) return { kind: 'run', run: await openRun(place, moved(options)) };
   return exported(await bytesOf(path), path, async () => {
-    const beside = join(dirname(path), ADAPTER_FILE);
-    return (await isFile(beside)) ? openAdapter(beside, control) : null;
+    const adapter = join(dirname(path), ADAPTER_FILE);
+    return options.adapter === undefined && (await isFile(adapter)) ? openAdapter(adapter, options) : null;
   });
 }
 
-async function exported(bytes: Uint8Array, name: string, beside: () => Promise<Adapter | null>): Promise<OpenedSource> {
+const moved = ({ student, teacher }: SourceOptions): MovedWeights => ({
+  ...(student && { student }),
+  ...(teacher && { teacher }),
+});
+
+async function exported(
+  bytes: Uint8Array,
+  name: string,
+  adapter: () => Promise<Adapter | null>,
+): Promise<OpenedSource> {
   const about = aboutExport(bytes, name);
-  return { kind: 'export', name, bytes, about, adapter: about.shape && (await beside()) };
+  return { kind: 'export', name, bytes, about, adapter: about.shape && (await adapter()) };
 }
 
 /**

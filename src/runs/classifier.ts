@@ -57,9 +57,7 @@ export type Classifier = AnyClassifier<ImageSource, AdapterSource>;
  *   `classifier.source` for what is nothing of all that, `classifier.adapter`
  */
 export async function openClassifier(source: ClassifierSource, options: OpenOptions = {}): Promise<Classifier> {
-  const { student, teacher } = options;
-  const opened = await openSource(source, { ...(student && { student }), ...(teacher && { teacher }) }, options);
-  return classifierFrom(opened, options);
+  return classifierFrom(await openSource(source, options), options);
 }
 
 /** The same of what is open already. */

@@ -36,8 +36,7 @@ export async function predict(
   images: readonly ImageSource[],
   options: PredictOptions = {},
 ): Promise<Prediction[]> {
-  const { student, teacher } = options;
-  const opened = await openSource(source, { ...(student && { student }), ...(teacher && { teacher }) }, options);
+  const opened = await openSource(source, options);
   if (opened.kind === 'run') await noteUnfinished(opened.run, options);
   const found = (await Promise.all(images.map(sourcesAt))).flat();
   if (found.length === 0) throw await nothingFound(images);

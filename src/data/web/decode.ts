@@ -10,6 +10,7 @@ import { jpegFacts } from '../jpeg-header.js';
 import { decodePng, sizeOfPng, turnOfPng } from '../png.js';
 import { decodePnm, sizeOfPnm } from '../pnm.js';
 import type { RgbImage } from '../resize.js';
+import { canvasIsTrue } from './canvas.js';
 
 /** Larger ones do not fit into a tab beside everything else; a terminal takes up to 178,956,970 pixels. */
 const MAX_PIXELS = 50_000_000;
@@ -81,11 +82,15 @@ async function byBrowser(
 /**
  * The pixels of a bitmap, which is closed.
  * @param advice where some are transparent
- * @throws IdatError `image.unreadable` where some are transparent, or the page may not read them; `image.too-large`
+ * @throws IdatError `image.unreadable` where some are transparent, or the page may not read them as they are; `image.too-large`
  */
 export function rgbOfBitmap(bitmap: ImageBitmap, name: string, advice: string): RgbImage {
   try {
     checkSize(bitmap, name);
+    if (!canvasIsTrue()) {
+      const what = 'this browser changes the pixels that pages read, so that visitors are not recognised by them';
+      throw new IdatError('image.unreadable', `${name}: ${what}; allow this page to read canvases, and load it again`);
+    }
     const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
     const context = canvas.getContext('2d', { willReadFrequently: true, colorSpace: 'srgb' })!;
     context.drawImage(bitmap, 0, 0);

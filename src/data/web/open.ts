@@ -29,7 +29,8 @@ export async function openWebDataset(data: WebData, name: string, options: Split
 
 type Reader = { readonly bytes: number; readonly link?: boolean; read(): Promise<Uint8Array> };
 
-async function zipTree(blob: Blob, name: string): Promise<FileTree> {
+/** A zip as a data set is read from. @throws IdatError `data.zip.…` */
+export async function zipTree(blob: Blob, name: string): Promise<FileTree> {
   const entries = await readZip(blob).catch((error: Error) => {
     const code = /would leave it/.test(error.message) ? 'data.zip.escape' : 'data.zip.broken';
     const what = `not a usable zip (${error.message}); pack or fetch it again`;

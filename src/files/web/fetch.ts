@@ -44,8 +44,7 @@ export async function fetched(url: string, name: string, { onProgress, signal }:
       const what = 'the server answered with a page (HTML) where a file was expected';
       throw new IdatError('fetch.page', `${name}: ${what} (${url}); check the address`);
     }
-    const promised = Number(response.headers.get('content-length') ?? Number.NaN);
-    const total = Number.isFinite(promised) && !response.headers.has('content-encoding') ? promised : null;
+    const total = lengthOf(response);
     if (total !== null && total > MAX_FILE_BYTES) throw tooLarge(name, total);
     const parts: Uint8Array<ArrayBuffer>[] = [];
     let done = 0;
@@ -68,6 +67,12 @@ export async function fetched(url: string, name: string, { onProgress, signal }:
     }
     throw failed(`it could not be fetched (${(error as Error).message})`, error);
   }
+}
+
+/** Null where it is not known: of another origin's answer a page is not told whether it was compressed on its way. */
+function lengthOf({ headers, type }: Response): number | null {
+  const promised = Number(headers.get('content-length') ?? Number.NaN);
+  return Number.isFinite(promised) && !headers.has('content-encoding') && type !== 'cors' ? promised : null;
 }
 
 const tooLarge = (name: string, bytes: number) =>

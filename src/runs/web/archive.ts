@@ -2,7 +2,7 @@
 import { IdatError } from '../../errors.js';
 import { readZip, writeZip } from '../../files/web/zip.js';
 import { readClasses, readRecord } from '../../train/run-files.js';
-import { createStored, freeName, openStored, removeStored } from './storage.js';
+import { createStored, dropStored, freeName, openStored, withRunLock } from './storage.js';
 
 /** What of a run directory a tab keeps; the rest, such as profiles and cards, is passed over. */
 const FILES = [
@@ -29,7 +29,7 @@ export async function exportStored(name: string): Promise<Blob> {
 /**
  * @param name of the run here; default: as in the zip, with a number where there is one already
  * @returns its name here
- * @throws IdatError `run.archive` when there is no run in the zip, `run.exists`, and as `readRecord`
+ * @throws IdatError `run.archive` when there is no run in the zip, `run.exists`, `run.locked`, and as `readRecord`
  */
 export async function importStored(zip: Blob, name?: string): Promise<string> {
   const wrong = (what: string, cause?: unknown) =>
@@ -41,21 +41,24 @@ export async function importStored(zip: Blob, name?: string): Promise<string> {
   const [config] = configs;
   if (!config || configs.length > 1) throw wrong(`${config ? 'several runs are' : 'no run is'} in it`);
   const folder = config.name.slice(0, -'config.json'.length);
-  const run = await createStored(name ?? (await freeName(folder.split('/').at(-2) ?? 'run')));
-  try {
-    for (const file of FILES) {
-      const entry = entries.find((one) => one.name === folder + file);
-      if (!entry) continue;
-      if (entry.bytes > MAX_FILE_BYTES) throw wrong(`${entry.name} is larger than a tab holds`);
-      const bytes = await entry.read().catch((error: Error) => {
-        throw wrong(`${entry.name} is damaged (${error.message})`, error);
-      });
-      await run.write(file, bytes);
+  const wanted = name ?? (await freeName(folder.split('/').at(-2) ?? 'run'));
+  return withRunLock(wanted, async () => {
+    const run = await createStored(wanted);
+    try {
+      for (const file of FILES) {
+        const entry = entries.find((one) => one.name === folder + file);
+        if (!entry) continue;
+        if (entry.bytes > MAX_FILE_BYTES) throw wrong(`${entry.name} is larger than a tab holds`);
+        const bytes = await entry.read().catch((error: Error) => {
+          throw wrong(`${entry.name} is damaged (${error.message})`, error);
+        });
+        await run.write(file, bytes);
+      }
+      await readClasses(run, (await readRecord(run)).classes);
+      return run.name;
+    } catch (error) {
+      await dropStored(run.name);
+      throw error;
     }
-    await readClasses(run, (await readRecord(run)).classes);
-    return run.name;
-  } catch (error) {
-    await removeStored(run.name);
-    throw error;
-  }
+  });
 }

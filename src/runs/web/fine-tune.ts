@@ -27,10 +27,10 @@ import { tellOfData } from '../../train/tell-of-data.js';
 import { dataOf, openBackbone, pathOf } from './sources.js';
 import {
   createStored,
+  dropStored,
   freeName,
   openStored,
   refuseStored,
-  removeStored,
   type StoredRun,
   withRunLock,
 } from './storage.js';
@@ -120,7 +120,7 @@ export async function fineTune(request: WebRequest, control: RunControl, host: W
         await stored.write(SPLIT_FILE, splitText(splitOf(pixels)));
         await writeRecord(stored, record, dataset.classes);
       } catch (error) {
-        await removeStored(name).catch(() => {});
+        await dropStored(name).catch(() => {});
         throw error;
       }
       return train(stored, record, dataset.classes, { plan, compiled, microBatch, pixels, control });

@@ -17,9 +17,18 @@ export interface StoredRun extends RunFolder {
 /** Names of the runs there are, sorted. @throws IdatError `run.storage` */
 export async function listStored(): Promise<string[]> {
   const names: string[] = [];
-  for await (const [name, handle] of entriesOf(await home())) if (handle.kind === 'directory') names.push(name);
+  for await (const [name, handle] of entriesOf(await home())) {
+    if (handle.kind === 'directory' && (await isRun(handle as FileSystemDirectoryHandle))) names.push(name);
+  }
   return names.sort();
 }
+
+/** A tab that is closed while it begins a run leaves a folder without the record, which is written last. */
+const isRun = (folder: FileSystemDirectoryHandle): Promise<boolean> =>
+  folder.getFileHandle('config.json').then(
+    async (record) => (await record.getFile()).size > 0,
+    () => false,
+  );
 
 /** @throws IdatError `run.missing`, `run.storage` */
 export async function openStored(name: string): Promise<StoredRun> {
@@ -39,11 +48,16 @@ export async function refuseStored(name: string): Promise<void> {
   }
 }
 
-/** @throws IdatError `run.name`, `run.exists`, `run.storage` */
+/** Called with the run's lock: what a closed tab left under this name goes. @throws IdatError `run.name`, `run.exists`, `run.storage` */
 export async function createStored(name: string): Promise<StoredRun> {
   const runs = await home();
   await refuseStored(name);
-  return storedRun(name, await explained(name, () => runs.getDirectoryHandle(name, { create: true })));
+  return explained(name, async () => {
+    await runs.removeEntry(name, { recursive: true }).catch((error: DOMException) => {
+      if (error.name !== 'NotFoundError') throw error;
+    });
+    return storedRun(name, await runs.getDirectoryHandle(name, { create: true }));
+  });
 }
 
 /** A name that no run has: the base with the next free number. */
@@ -57,8 +71,11 @@ export async function freeName(base: string): Promise<string> {
   for (let n = 1; ; n++) if (!taken.includes(`${safe}-${n}`)) return `${safe}-${n}`;
 }
 
-/** @throws IdatError `run.missing`, `run.storage` */
-export async function removeStored(name: string): Promise<void> {
+/** @throws IdatError `run.locked` when a tab is at work on it; `run.missing`, `run.storage` */
+export const removeStored = (name: string): Promise<void> => withRunLock(name, () => dropStored(name));
+
+/** Called with the run's lock. @throws IdatError `run.missing`, `run.storage` */
+export async function dropStored(name: string): Promise<void> {
   await openStored(name);
   await explained(name, async () => (await home()).removeEntry(name, { recursive: true }));
 }
