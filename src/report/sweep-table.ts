@@ -86,7 +86,7 @@ function differences(lines: readonly SweepLine[], against: SweptRuns['plan']['ag
     `${plain(of.label)} − ${plain(other.label)}`,
     `${byRun.pairs}`,
     ...told(byRun),
-    adjusted.toFixed(3),
+    pText(adjusted),
     ...(severalTasks ? [told(byTask)[1]!] : []),
   ]);
   const head = ['difference', 'pairs', 'points', '95 % interval', 'p', 'p (Holm)'];
@@ -104,8 +104,11 @@ function differences(lines: readonly SweepLine[], against: SweptRuns['plan']['ag
 function told({ summary, interval, test }: PairedComparison): [points: string, interval: string, p: string] {
   const signed = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(2)}`;
   const bounds = interval ? `${signed(interval.low)} to ${signed(interval.high)}` : '–';
-  return [signed(summary.mean), bounds, summary.n === 1 ? '–' : test.p.toFixed(3)];
+  return [signed(summary.mean), bounds, summary.n === 1 ? '–' : pText(test.p)];
 }
+
+/** A p of a permutation test is never 0. */
+const pText = (p: number): string => (p < 0.001 ? '< 0.001' : p.toFixed(3));
 
 /** A row of one of the paper's tables. */
 interface PrintedRow {
