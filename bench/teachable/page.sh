@@ -8,10 +8,10 @@ set -eu
 folder=$1 out=$2 length=$3
 shift 3
 case $length in
-  quick) settings="--method linear --head ridge --epochs 20 --lr 1e-3" ;;
+  quick) settings="--method linear --head ridge --epochs 20 --lr 1e-3 --image-size 48" ;;
   normal | long)
-    settings="--teacher vit_nano_patch4_32.cifar10 --method sequential --distill mse --head ridge --lr 3e-3"
-    if [ "$length" = normal ]; then settings="$settings --epochs 20"; else settings="$settings --epochs 60"; fi
+    settings="--teacher vit_nano_patch4_32.cifar10 --method sequential --distill mse --lr 3e-3 --image-size 32 --crop-padding 0.125"
+    if [ "$length" = normal ]; then settings="$settings --epochs 40"; else settings="$settings --epochs 100"; fi
     ;;
 esac
 for task in "$@"; do
@@ -19,7 +19,7 @@ for task in "$@"; do
   [ -f "$run/result.json" ] && continue
   rm -rf "$run"
   # shellcheck disable=SC2086
-  node dist/cli/main.js train "$folder/$task.zip" --recipe none --student vit_micro_patch4_32.cifar10 --image-size 48 $settings \
+  node dist/cli/main.js train "$folder/$task.zip" --recipe none --student vit_micro_patch4_32.cifar10 $settings \
     --threads 1 --replicas 1 --out "$run" > "$out/log.txt" 2>&1
   node -e "const r=require('$run/result.json');console.log(JSON.stringify({task:'$task',length:'$length',accuracy:r.accuracy,correct:r.correct,total:r.total,seconds:r.seconds}))"
 done

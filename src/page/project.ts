@@ -33,6 +33,8 @@ export interface Choices {
   readonly imageSize: number | null;
   readonly seed: number | null;
   readonly flip: boolean;
+  /** Missing in what older versions of the page kept. */
+  readonly moves?: boolean;
 }
 
 /** A model's file that the visitor brought. */
@@ -44,6 +46,7 @@ export interface OwnModel {
 
 export const CHOICES: Choices = {
   ...{ length: 'normal', models: 'pair', own: null, epochs: null, lr: null, imageSize: null, seed: null, flip: false },
+  moves: true,
 };
 
 /** The run that belongs to the pictures. */

@@ -183,6 +183,18 @@ function Advanced({ app, choices }: { readonly app: App; readonly choices: Choic
         <span>Mirror pictures</span>
         <small>{IDAT_SAYS.flip}</small>
       </label>
+      <label class="field check">
+        <input
+          type="checkbox"
+          checked={choices.moves ?? true}
+          onChange={(event) => app.choose({ moves: event.currentTarget.checked })}
+        />
+        <span>Move pictures</span>
+        <small>
+          each pass sees them moved a little, at random: better, unless classes differ in where something is. “Quick”
+          moves none.
+        </small>
+      </label>
     </details>
   );
 }
