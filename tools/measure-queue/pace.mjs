@@ -1,9 +1,9 @@
 /**
  * Runs an hour by way of a queue beside as many runs at a time of a sweep on this machine, in turns.
  *
- *     node tools/measure-queue/pace.mjs [--workers 2] [--pairs 3] [--runs 4] [--epochs 60]
+ *     node tools/measure-queue/pace.mjs [--workers 2] [--pairs 3] [--runs 4] [--epochs 60] [--images 16]
  *
- * The clock is told, and besides what the processes that make no runs took of the processors (sweep, workers, server), which
+ * `--images` are those of each of three classes. The clock is told, and besides what the processes that make no runs took of the processors (sweep, workers, server), which
  * other programs on the machine disturb less: what the queue costs is the difference.
  */
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -11,9 +11,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort, given, info, makeImages, median, scratch, start, startServer, writePlan } from './setting.mjs';
 
-const { workers, pairs, runs, epochs } = given({ workers: 2, pairs: 3, runs: 4, epochs: 60 });
+const { workers, pairs, runs, epochs, images } = given({ workers: 2, pairs: 3, runs: 4, epochs: 60, images: 16 });
 const root = scratch();
-await makeImages(root, 16);
+await makeImages(root, images);
 const plan = writePlan(root, { runs, epochs });
 const port = await freePort();
 mkdirSync(join(root, 'server'));
