@@ -1,15 +1,15 @@
 /** A headless browser with a page on which idat/browser is loaded, from a server of files on this machine alone. */
-import { createReadStream, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { extname, join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import { BROWSER } from './browser.js';
 
-/** Debian's, or another named in the environment. */
-export const CHROMIUM = process.env.IDAT_CHROMIUM ?? '/usr/bin/chromium';
-export const hasChromium = existsSync(CHROMIUM);
+export const CHROMIUM: string = BROWSER ?? '';
+export const hasChromium = BROWSER !== null;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const TYPES: Readonly<Record<string, string>> = {

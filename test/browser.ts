@@ -9,9 +9,9 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
 
-/** Path of a browser; null where there is none. `IDAT_TEST_BROWSER` names another. */
+/** Path of a browser; null where there is none. `IDAT_CHROMIUM` names another. */
 export const BROWSER: string | null = ((): string | null => {
-  if (process.env.IDAT_TEST_BROWSER !== undefined) return process.env.IDAT_TEST_BROWSER;
+  if (process.env.IDAT_CHROMIUM !== undefined) return process.env.IDAT_CHROMIUM;
   const folders = (process.env.PATH ?? '').split(delimiter);
   const paths = NAMES.flatMap((name) => folders.map((folder) => join(folder, name)));
   return paths.find(executable) ?? null;
