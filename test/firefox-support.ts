@@ -27,6 +27,10 @@ const PREFERENCES = {
   'browser.startup.page': 0,
 };
 
+/** Longer than anything that is asked of a page takes on a busy machine. */
+const ANSWER_MS = 90_000;
+const CLOSE_MS = 15_000;
+
 interface Answer {
   readonly id?: number;
   readonly result?: Record<string, unknown>;
@@ -85,15 +89,24 @@ class Session {
   send<Result = unknown>(method: string, params: Readonly<Record<string, unknown>>): Promise<Result> {
     const id = this.next++;
     return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject });
+      const late = setTimeout(() => reject(new Error(`Firefox has not answered ${method} in time`)), ANSWER_MS);
+      const settled =
+        <Value>(settle: (value: Value) => void) =>
+        (value: Value) => {
+          clearTimeout(late);
+          settle(value);
+        };
+      this.waiting.set(id, { resolve: settled(resolve), reject: settled(reject) });
       this.socket.send(JSON.stringify({ id, method, params }));
     });
   }
 
   async close(): Promise<void> {
     const ended = new Promise((resolve) => this.process.once('exit', resolve));
+    const late = setTimeout(() => this.process.kill('SIGKILL'), CLOSE_MS);
     await this.send('browser.close', {}).catch(() => this.process.kill());
     await ended;
+    clearTimeout(late);
     this.socket.terminate();
   }
 }
