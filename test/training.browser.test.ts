@@ -143,6 +143,7 @@ describe.each(BROWSERS)('in a tab of $name', { timeout: 300_000, retry: 2 }, ({ 
     process.stderr.write(`once more in ${name}: ${task.name}\n`);
     await browser.restart();
     page = await browser.open();
+    if (task.name.startsWith('says')) return; // that asks for what the tests before it left
     for (const run of await page.evaluate(() => window.idat.listRuns())) {
       if (run !== 'whole' || whole === undefined) await page.evaluate((one) => window.idat.removeRun(one), run);
     }
