@@ -94,7 +94,7 @@ function differences(lines: readonly SweepLine[], against: SweptRuns['plan']['ag
     '',
     markdownTable(severalTasks ? [...head, '95 % interval over tasks'] : head, rows),
     '',
-    `Differences of runs with the same task and seed; BCa bootstrap interval of their mean, sign-flip test, and its p raised for ${found.length} comparisons (Holm).`,
+    `Differences of runs with the same task and seed; BCa bootstrap interval of their mean, sign-flip test, and its p raised for ${found.length} comparison${found.length === 1 ? '' : 's'} (Holm).`,
     ...(severalTasks
       ? ['The last interval takes each task’s mean as one observation: it says what other tasks would give.']
       : []),
