@@ -1,6 +1,7 @@
 /** A queue that pages look at: read when one asks, and at most so often, however many there are. */
 import { IdatError } from '../errors.js';
-import { parseQueueUrl } from '../queue/address.js';
+import { parseQueueUrl, type QueueAddress } from '../queue/address.js';
+import { withoutSecrets } from '../queue/engine.js';
 import { type QueueSnapshot, type QueueView, viewQueue } from '../queue/snapshot.js';
 import type { ShownQueue } from './page/api.js';
 
@@ -13,13 +14,15 @@ const MOST_WORKERS = 200;
 export class QueueWatch {
   /** Without user and password. */
   readonly address: string;
+  private readonly server: QueueAddress;
   private view: Promise<QueueView> | null = null;
   private reading: Promise<QueueSnapshot> | null = null;
   private last: { readonly at: number; readonly shown: ShownQueue } | null = null;
 
   /** @throws IdatError `config.queue` */
   constructor(private readonly url: string) {
-    this.address = parseQueueUrl(url, process.env).shown;
+    this.server = parseQueueUrl(url, process.env);
+    this.address = this.server.shown;
   }
 
   async read(): Promise<ShownQueue> {
@@ -46,7 +49,8 @@ export class QueueWatch {
       .then((view) => view.read())
       .catch((error: unknown) => {
         if (error instanceof IdatError) throw error;
-        throw new IdatError('queue.connect', `${this.address}: the queue cannot be read (${(error as Error).message})`);
+        const why = withoutSecrets((error as Error).message, this.server);
+        throw new IdatError('queue.connect', `${this.address}: the queue cannot be read (${why})`);
       })
       .finally(() => {
         this.reading = null;
