@@ -39,8 +39,8 @@ describe('presets', () => {
     expect(withPreset('quick', {})).not.toHaveProperty('teacher');
   });
 
-  it('move images by a share of their side, whatever the student reads', () => {
-    expect(notesOf('best', {}).settings).toMatchObject({ teacher: 'vit_nano_patch4_32.cifar10', cropPadding: 0.125 });
+  it('move images where that does no harm, and not where it is said', () => {
+    expect(notesOf('best', {}).settings).toMatchObject({ teacher: 'vit_nano_patch4_32.cifar10', cropPadding: 'auto' });
     expect(notesOf('best', { cropPadding: 0 }).settings).toMatchObject({ cropPadding: 0 });
   });
 

@@ -71,7 +71,12 @@ function describe(event: LiveEvent): { fraction: number | null; pieces: Piece[] 
     case 'evaluate':
       return {
         fraction: event.done / event.total,
-        pieces: [[`testing on ${event.split} ${event.done}/${event.total}`, 1]],
+        pieces: [
+          [
+            `${/^train/.test(event.split) ? 'looking at' : 'testing on'} ${event.split} ${event.done}/${event.total}`,
+            1,
+          ],
+        ],
       };
     case 'step': {
       const { phase, epoch, epochs, step, steps, losses, trainAccuracy, imagesPerSecond: rate } = event;

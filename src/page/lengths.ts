@@ -29,9 +29,6 @@ const LENGTHS = {
   normal: { method: 'sequential', head: 'default', epochs: 40, lr: 3e-3, imageSize: 32 },
   long: { method: 'sequential', head: 'default', epochs: 100, lr: 3e-3, imageSize: 32 },
 } as const;
-/** How far pictures are moved, at most: the share of `--preset best`. A head alone, on features that are computed once, moves none. */
-const MOVED = 0.125;
-
 /** Passes over the pictures besides those of the schedule: idat adds a tenth, at the lowest rate. */
 const epochsIn = (epochs: number): number => epochs + Math.min(10, Math.floor(epochs / 10));
 
@@ -61,7 +58,8 @@ export function settingsOf(choices: Choices): Settings {
     ...(imageSize !== null && { imageSize }),
     ...(own.seed !== null && { seed: own.seed }),
     ...(flip && { flip }),
-    ...(moves && method !== 'linear' && { cropPadding: MOVED }),
+    // as `--preset best`; a head alone, on features that are computed once, moves none
+    ...(moves && method !== 'linear' && { cropPadding: 'auto' as const }),
     evalEvery: length === 'quick' ? 0 : 1,
   };
 }

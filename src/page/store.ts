@@ -55,7 +55,7 @@ export class Store {
   }
 }
 
-const sentence = (text: string): string => {
+export const sentence = (text: string): string => {
   const one = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?…]$/.test(one) ? one : `${one}.`;
 };

@@ -191,7 +191,7 @@ function Advanced({ app, choices }: { readonly app: App; readonly choices: Choic
         />
         <span>Move pictures</span>
         <small>
-          each pass sees them moved a little, at random: better, unless classes differ in where something is. “Quick”
+          each pass sees them moved a little, at random, unless classes seem to differ in where something is. “Quick”
           moves none.
         </small>
       </label>

@@ -17,6 +17,7 @@ import type { RunRecord, RunResult } from '../settings/record.js';
 import { loadPrograms } from '../train/compiled.js';
 import type { OnCalls } from '../train/fit.js';
 import { int8Record, withInt8Range } from '../train/int8-range.js';
+import { movesRecord, withMoves } from '../train/moves.js';
 import type { RunControl } from '../train/progress.js';
 import { type RunParts, runProtocol, withSplits } from '../train/protocol.js';
 import { splitOf } from '../train/run-split.js';
@@ -97,8 +98,9 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
   return withPixels(dataset, planned.protocol.splits, backbones, planned, control, async (pixels) => {
     const note = await tellOfData(dataset, pixels, control);
     return withRuntime(planned.engine, async (started) => {
-      const plan = await withInt8Range(planned, started);
-      const specs = modelSpecs(plan.models, backbones, dataset.classes.length);
+      const ranged = await withInt8Range(planned, started);
+      const specs = modelSpecs(ranged.models, backbones, dataset.classes.length);
+      const plan = await withMoves(ranged, started, specs, pixels, control);
       const prefixes = prefixesOf(specs, plan);
       const images = pixels[plan.protocol.train]!.student.count;
       const tuned = await tuneCall(started, plan, specs, prefixes, images, host);
@@ -109,7 +111,15 @@ export async function fineTune(request: FineTuneRequest, control: FineTuneContro
       const runtime = started.withThreads(threads, replicas);
       // records of a lasting folder are of so many threads, and not found by others
       const prefixThreads = plan.cache.folder === null ? tuned.freeCores : started.threads;
-      const resolved = { device: runtime.device, threads, microBatch, replicas, prefixThreads, ...int8Record(plan) };
+      const resolved = {
+        device: runtime.device,
+        threads,
+        microBatch,
+        replicas,
+        prefixThreads,
+        ...int8Record(plan),
+        ...movesRecord(plan, planned),
+      };
       const compiled = await loadPrograms(runtime, plan, specs, prefixes, resolved);
       const record: RunRecord = {
         format: 'idat-run-1',

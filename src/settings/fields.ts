@@ -346,8 +346,8 @@ export const FIELDS = {
   cropPadding: field(
     'augmentation',
     'result',
-    distance.default(0),
-    'how far training images are moved at random, at most: pixels, or below 1 a share of each side',
+    z.union([z.literal('auto'), distance]).default(0),
+    'how far training images are moved at random, at most: pixels, or below 1 a share of each side; auto: an eighth, unless classes seem to depend on where things are',
   ),
   trivialAugment: field(
     'augmentation',

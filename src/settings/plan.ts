@@ -124,6 +124,8 @@ export interface RunPlan {
   readonly schedule: SchedulePlan;
   readonly optimiser: OptimiserPlan;
   readonly augmentation: Augmentation;
+  /** Whether it is yet to be found if moving images takes from them what is to be learned (`moves.ts` of train/). */
+  readonly movesIfHarmless: boolean;
   readonly tokens: TokenPlan;
   readonly balance: Balance;
   /** Last epochs over which the student's parameters are averaged; 1: what is kept is the last epoch's. */
@@ -149,6 +151,9 @@ export type TrainingPlan = Pick<
   RunPlan,
   'seed' | 'objective' | 'schedule' | 'optimiser' | 'augmentation' | 'tokens' | 'balance' | 'batch'
 >;
+
+/** How far images are moved where that is left to idat: the share of their side that did best (docs/presets.md). */
+export const MOVED_BY = 0.125;
 
 /** Sorts the settings of a run. The only place that reads them one by one. */
 export function planOf(settings: FineTuneSettings): RunPlan {
@@ -200,7 +205,8 @@ export function planOf(settings: FineTuneSettings): RunPlan {
       perStep: settings.lrPerStep,
     },
     optimiser: { weightDecay: settings.weightDecay, clipNorm: settings.clipNorm ?? null },
-    augmentation: { flip, cropPadding, trivialAugment, teacherView },
+    augmentation: { flip, cropPadding: cropPadding === 'auto' ? MOVED_BY : cropPadding, trivialAugment, teacherView },
+    movesIfHarmless: cropPadding === 'auto',
     tokens: { drop: dropTokens, fullEpochs: settings.fullTokenEpochs },
     balance: settings.balance,
     averageEpochs: settings.averageEpochs,
@@ -219,7 +225,12 @@ export function planOf(settings: FineTuneSettings): RunPlan {
 
 /** The plan of a run that has begun: what its machine came to is kept to. Runs of versions without a record of it had all of a byte. */
 export function planOfRun({ settings, resolved }: Pick<RunRecord, 'settings' | 'resolved'>): RunPlan {
-  const plan = planOf(settings);
+  const asked = planOf(settings);
+  const { cropPadding } = resolved;
+  const moves = asked.movesIfHarmless && cropPadding !== undefined;
+  const plan = moves
+    ? { ...asked, movesIfHarmless: false, augmentation: { ...asked.augmentation, cropPadding } }
+    : asked;
   if (plan.compile.frozen === 'float32') return plan;
   return { ...plan, compile: { ...plan.compile, int8Largest: resolved.int8Largest ?? INT8_LARGEST } };
 }

@@ -33,10 +33,10 @@ export const PRESETS: readonly Preset[] = [
   ),
   preset(
     'best',
-    'what won where images are few: as the paper trains, with training images moved by up to an eighth of their side',
+    'what won where images are few: as the paper trains, with training images moved by up to an eighth of their side where classes do not depend on place',
     {
       ...{ method: 'sequential', distill: 'mse', epochs: 100, warmupEpochs: 10, cooldownEpochs: 10, lr: 3e-3 },
-      cropPadding: 0.125,
+      cropPadding: 'auto',
     },
     true,
   ),

@@ -48,6 +48,8 @@ const Resolved = z.object({
    * products of larger ones overflow. Missing in float32, and in runs of versions that refused such processors.
    */
   int8Largest: z.union([z.literal(INT8_LARGEST), z.literal(INT8_LARGEST_ANYWHERE)]).optional(),
+  /** How far training images are moved, where that was left to what the data are like. */
+  cropPadding: share.optional(),
   why: z.string().optional(),
 });
 /** What `auto` and the defaults came to; a resumed run keeps to it. */

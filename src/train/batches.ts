@@ -147,11 +147,14 @@ function branchMultipliers(
   ];
 }
 
+/** Bytes of the colour that stands for what lies outside an image: the mean one, which is 0 for the model. */
+export const meanColour = ({ backbone: { mean } }: Pick<ModelSpec, 'backbone'>): number[] =>
+  mean.map((one) => Math.round(255 * one));
+
 /** How an epoch's images of a model are changed: what is outside them has the mean colour, which is 0 for the model. */
 function changeOf({ augmentation, ...pass }: EpochPlan, model: ModelSpec, role: Role): ImageChange | null {
   if (!augmentation) return null;
-  const grey = model.backbone.mean.map((mean) => Math.round(255 * mean));
-  return imageChange(augmentation, grey, pass, model.backbone.config.imageSize, role === 'teacher');
+  return imageChange(augmentation, meanColour(model), pass, model.backbone.config.imageSize, role === 'teacher');
 }
 
 function patchesKept(

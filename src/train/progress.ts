@@ -58,7 +58,8 @@ export interface Look {
 /**
  * `student.preset`: nobody chose the student; `prefix.uncached`: what the frozen part computes cannot be kept;
  * `run.unfinished`: a run is used that has not ended; `recipe.recognised`: nobody chose the recipe; `cache.unasked`: a run
- * names a folder that it may not choose; `threads.more`: it asks for more threads than there are cores; the others are what
+ * names a folder that it may not choose; `threads.more`: it asks for more threads than there are cores; `moves.none`:
+ * training images are not moved, as classes seem to depend on where things are; the others are what
  * was found in the data.
  */
 export type NoteCode =
@@ -68,6 +69,7 @@ export type NoteCode =
   | 'recipe.recognised'
   | 'cache.unasked'
   | 'threads.more'
+  | 'moves.none'
   | DataNoteCode;
 
 /** How a caller follows and stops a run. */

@@ -16,6 +16,7 @@ import type { RunRecord, RunResult } from '../../settings/record.js';
 import { mapPair, type Pair, ROLES, type Role } from '../../step/roles.js';
 import { loadPrograms } from '../../train/compiled.js';
 import { int8Record, withInt8Range } from '../../train/int8-range.js';
+import { movesRecord, withMoves } from '../../train/moves.js';
 import type { RunControl } from '../../train/progress.js';
 import { runProtocol } from '../../train/protocol.js';
 import { readClasses, readRecord, readResult, storeIn, writeRecord } from '../../train/run-files.js';
@@ -97,12 +98,20 @@ export async function fineTune(request: WebRequest, control: RunControl, host: W
     const pixels = await openPixels(dataset, planned, backbones, control);
     const note = await tellOfData(dataset, pixels, control);
     const runtime = await started;
-    const plan = await withInt8Range(planned, runtime);
-    const specs = modelSpecs(plan.models, backbones, dataset.classes.length);
+    const ranged = await withInt8Range(planned, runtime);
+    const specs = modelSpecs(ranged.models, backbones, dataset.classes.length);
+    const plan = await withMoves(ranged, runtime, specs, pixels, control);
     const prefixes = prefixesOf(specs, plan);
     const microBatch = microBatchOf(plan.batch, specs, prefixes, pixels[plan.protocol.train]!.student.count);
     const replicas = plan.engine.replicas ?? replicasHere(runtime.device, files, host);
-    const resolved = { device: runtime.device, threads: 1, microBatch, replicas, ...int8Record(plan) };
+    const resolved = {
+      device: runtime.device,
+      threads: 1,
+      microBatch,
+      replicas,
+      ...int8Record(plan),
+      ...movesRecord(plan, planned),
+    };
     const record: RunRecord = {
       format: 'idat-run-1',
       versions: { idat: host.version, onnxruntime: runtime.engine.onnxruntime, node: 'browser' },
