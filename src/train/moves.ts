@@ -71,13 +71,14 @@ export async function withMoves(
   if (plan.models.student.scratch) return decided(MOVED_BY); // random weights know nothing of classes
   const { lost, standardErrors } = movingLoss(await movedFeatures(plan, runtime, student, pixels, control));
   const harmful = lost > LOST && standardErrors > STANDARD_ERRORS;
-  const takes = `take ${Math.round(100 * Math.max(0, lost))} % from what the frozen features know of the classes`;
+  const takes = `${Math.round(100 * Math.max(0, lost))} % from what the frozen features know of the classes`;
+  const unsure = lost > LOST && !harmful ? ', though so few images cannot tell for sure' : '';
   const event = harmful
     ? {
-        text: `training images are not moved: that would ${takes}, which seem to depend on where things are`,
+        text: `training images are not moved: that would take ${takes}, which seem to depend on where things are`,
         code: 'moves.none' as const,
       }
-    : { text: `training images are moved by up to an eighth of their side: ${takes.replace('take', 'that takes')}` };
+    : { text: `training images are moved by up to an eighth of their side: that takes ${takes}${unsure}` };
   control.onProgress?.({ kind: 'note', ...event });
   return decided(harmful ? 0 : MOVED_BY);
 }
