@@ -207,6 +207,8 @@ details[open] summary{margin-bottom:.5rem}
 footer{color:var(--faint);font-size:.875rem;padding-top:2.5rem;padding-bottom:3rem}
 @media (max-width:26rem){.card{border-radius:11px}th,td{padding:.45rem .5rem}.wide{min-width:7.5rem}}
 .narrow{display:none}
-@media (max-width:40rem){td .strip .inner{display:none}.narrow{display:block;font-size:.84375rem;color:var(--soft);white-space:nowrap}td.wide:has(.narrow){min-width:11rem}}
+td .scale{container-type:inline-size}
+@container (max-width:17rem){.inner{display:none}}
+@media (max-width:40rem){.narrow{display:block;font-size:.84375rem;color:var(--soft);white-space:nowrap}td.wide:has(.narrow){min-width:11rem}}
 @media print{body{background:#fff}.card,.hero{break-inside:avoid}nav{display:none}}
 `;

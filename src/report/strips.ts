@@ -84,13 +84,13 @@ export function headlineStrip(value: number, interval: Reach, chance: number, la
 const ruleAt = (value: number, reach: Reach, from = 0, to = 26): Html =>
   html`<line class="rule" x1="${place(value, reach)}" x2="${place(value, reach)}" y1="${from}" y2="${to}"/>`;
 
-/** The numbers below strips of the same reach. */
+/** The numbers below strips of the same reach; where it is narrow, those at its ends alone. */
 export const axisStrip = (ticks: readonly number[], reach: Reach, text: (value: number) => string): Html =>
-  html`<svg class="strip axis" aria-hidden="true">${ticks.map((tick, i) => {
+  html`<div class="scale"><svg class="strip axis" aria-hidden="true">${ticks.map((tick, i) => {
     const anchor = i === 0 && tick === reach.low ? 'start' : tick === reach.high ? 'end' : 'middle';
     const end = tick === reach.low || tick === reach.high;
     return html`<text class="${end ? 'end' : 'inner'}" x="${place(tick, reach)}" y="14" text-anchor="${anchor}">${text(tick)}</text>`;
-  })}</svg>`;
+  })}</svg></div>`;
 
 /** Round numbers from below the lowest to above the highest, about `count` of them. */
 export function niceTicks(values: readonly number[], count = 4): number[] {
