@@ -1,26 +1,10 @@
-/** Reports of runs and sweeps: what is written, what is made anew, and how the pages are in a real browser. */
-import {
-  cpSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+/** Reports of runs and sweeps: what is written, and what is made anew. Their pages in a browser: report.browser.test.ts. */
+import { cpSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fineTune, IdatError, type Report, report } from '../src/index.js';
-import { BROWSER, IN_BROWSER, openFile, startBrowser, type Visit } from './browser.js';
-import { pageFacts } from './page-facts.mjs';
-import { makeImageFolder, settings, temporaryFolder } from './train-support.js';
-
-/** A folder of that name is a class. */
-const HOSTILE = '<img src=x onerror=alert(1)> & "it\'s"';
-const LONG = `a-class-whose-name-is-${'very-'.repeat(12)}long`;
+import { IdatError, type Report, report } from '../src/index.js';
+import { makeReports } from './report-support.js';
+import { temporaryFolder } from './train-support.js';
 
 const root = temporaryFolder();
 const run = join(root, 'run');
@@ -32,30 +16,7 @@ let ofRun: Report;
 let ofSweep: Report;
 
 beforeAll(async () => {
-  const data = await makeImageFolder(root, 16);
-  renameSync(join(data, 'red'), join(data, HOSTILE));
-  renameSync(join(data, 'green'), join(data, LONG));
-  await fineTune({ ...settings(data, run), variant: 'iDAT-S-mse', evalEvery: 1 });
-  ofRun = await report(run, { tensorboard: join(root, 'events') });
-
-  mkdirSync(sweep);
-  const lines = [1, 2, 3].flatMap((seed) =>
-    ['alone', LONG].map((row, r) => {
-      const name = `${HOSTILE.replaceAll('/', '')}/${row}/seed-${seed}`;
-      cpSync(join(run, 'metrics.jsonl'), join(sweep, `${row}-${seed}`, 'metrics.jsonl'), { recursive: true });
-      const counts = { accuracy: (50 + seed * r) / 100, correct: 50 + seed * r, total: 100 };
-      const about = { name, task: HOSTILE, row, paperRow: r + 1, seed, protocol: 'last', run: `${row}-${seed}` };
-      return { ...about, ...counts, trainAccuracy: 0.9 + seed / 30, seconds: 60 };
-    }),
-  );
-  writeFileSync(
-    join(sweep, 'results.jsonl'),
-    `${lines.map((line) => JSON.stringify(line)).join('\n')}\n{"name":"x","accuracy":7}\n`,
-  );
-  const failed = [{ name: 'x/alone/seed-4', code: 'train.diverged', message: 'the loss is <b>not</b> a number' }];
-  const plan = { says: 'What <i>it</i> is for.', against: 'alone' };
-  writeFileSync(join(sweep, 'sweep.json'), JSON.stringify({ format: 'idat-sweep-1', plan, failed }));
-  ofSweep = await report(sweep);
+  ({ ofRun, ofSweep } = await makeReports(root));
 }, 180_000);
 afterAll(() => rmSync(root, { recursive: true }));
 
@@ -161,57 +122,5 @@ describe('the report of a sweep', () => {
     expect(text).toContain('What &lt;i&gt;it&lt;/i&gt; is for.');
     expect(text).toContain('the loss is &lt;b&gt;not&lt;/b&gt; a number');
     expect(text).not.toMatch(/<img src=x|<script|NaN|undefined|\[object/);
-  });
-});
-
-describe.skipIf(BROWSER === null)(IN_BROWSER, () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await startBrowser();
-  });
-  afterAll(() => browser?.close());
-
-  const PHONE = { width: 390, height: 844 };
-  const DESK = { width: 1280, height: 900 };
-  const visits: [string, 'run' | 'sweep', Visit][] = (['run', 'sweep'] as const).flatMap((of) =>
-    (['light', 'dark'] as const).flatMap((colorScheme): [string, 'run' | 'sweep', Visit][] => [
-      [`a ${of} on a phone, ${colorScheme}`, of, { ...PHONE, colorScheme }],
-      [`a ${of} on a desk, ${colorScheme}`, of, { ...DESK, colorScheme }],
-    ]),
-  );
-
-  it.each(visits)('%s: complains of nothing, asks for nothing, fits', async (_, of, visit) => {
-    const { page, complaints, requests } = await openFile(browser, (of === 'run' ? ofRun : ofSweep).path, visit);
-    const found = await page.evaluate(pageFacts);
-    expect(complaints).toEqual([]);
-    expect(requests).toEqual([]);
-    expect(found.title).toBe(`${of} · idat`);
-    expect(found.width).toBe(visit.width);
-    expect(new Set(found.ids).size).toBe(found.ids.length);
-    const { undescribed, headsWithoutScope, headings, deadLinks, overflowing } = found;
-    expect({ undescribed, headsWithoutScope, headings, deadLinks, overflowing }).toEqual({
-      ...{ undescribed: 0, headsWithoutScope: 0, headings: 0, deadLinks: 0, overflowing: 0 },
-    });
-    expect(found.tables).toBeGreaterThanOrEqual(of === 'run' ? 2 : 5);
-    expect(found.charts).toBeGreaterThanOrEqual(of === 'run' ? 14 : 4);
-    if (visit.colorScheme === 'dark') {
-      expect(found.ground).toBeLessThan(40);
-      expect(Math.min(found.words, found.chartWords)).toBeGreaterThan(150);
-    } else {
-      expect(found.ground).toBeGreaterThan(230);
-      expect(Math.max(found.words, found.chartWords)).toBeLessThan(120);
-    }
-    await page.context().close();
-  });
-
-  it('would run no script and load nothing, even if somebody’s words were HTML', async () => {
-    const broken = join(root, 'broken.html');
-    const bad = '<script>document.title="run"</script><img src="https://example.org/x.png" onerror="document.title=1">';
-    writeFileSync(broken, readFileSync(ofSweep.path, 'utf8').replace('<main>', `<main>${bad}`));
-    const { page, complaints, requests } = await openFile(browser, broken, { ...PHONE, colorScheme: 'light' });
-    expect(await page.title()).toBe('sweep · idat');
-    expect(complaints.filter((text) => /Content Security Policy/.test(text)).length).toBeGreaterThanOrEqual(2);
-    expect(requests.filter((url) => !url.startsWith('https://example.org'))).toEqual([]);
-    await page.context().close();
   });
 });
