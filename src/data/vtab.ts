@@ -29,6 +29,10 @@ export const LIST_NAMES: readonly string[] = [
   ...new Set([VTAB_LISTS, PLAIN_LISTS].flatMap((lists) => Object.values(lists))),
 ];
 
+/** Whether one of the lists' names is among these paths, whatever folder it lies in. */
+export const hasLists = (paths: readonly string[]): boolean =>
+  paths.some((path) => LIST_NAMES.includes(path.split('/').at(-1)!));
+
 /**
  * Whether lists say what is what. One list alone beside class folders is a stray file, and so is a `test.txt` without
  * training lists.

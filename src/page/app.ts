@@ -25,7 +25,7 @@ import { Store, sentence } from './store.js';
 export class App extends Store {
   override state: State = { ...NOTHING_YET, pace: storedPace() };
   readonly runs: Runs = runsInWorker();
-  readonly pictures = new Pictures(this, { unpack: this.runs.unpack, prepare: prepared });
+  readonly pictures = new Pictures(this, { unpack: this.runs, prepare: prepared });
   #stop = new AbortController();
 
   /** Takes up what an earlier visit left. */

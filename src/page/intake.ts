@@ -2,9 +2,11 @@
 import { imageFormat } from '../data/image-format.js';
 import { jpegFacts } from '../data/jpeg-header.js';
 import { turnOfPng } from '../data/png.js';
+import { hasLists } from '../data/vtab.js';
+import type { NamedFile } from '../data/web/open.js';
 import { sha256 } from '../files/sha256.js';
 import type { Picture } from './project.js';
-import type { Unpacked } from './run-protocol.js';
+import type { Unpacked, UnpackedFile } from './run-protocol.js';
 
 /** Files up to this are kept as they are; larger ones are made smaller, so that a hundred photographs fit. */
 const KEPT_BYTES = 500_000;
@@ -37,11 +39,24 @@ export interface Gathered {
 
 /** Files that were chosen in a dialogue, a folder's among them. */
 export async function fromFiles(files: readonly File[], unpack: Unpack): Promise<Gathered> {
-  const placed = files.map((file) => ({ file, folder: file.webkitRelativePath.split('/').at(-2) ?? '' }));
-  return gather(placed, unpack);
+  return gather(
+    files.map((file) => ({ file, path: file.webkitRelativePath || file.name })),
+    unpack,
+  );
 }
 
-export type Unpack = (zip: Blob) => Promise<Unpacked>;
+/** What a Worker does for the page, which stays free meanwhile. */
+export interface Unpack {
+  unpack(zip: Blob): Promise<Unpacked>;
+  /** By what lists say; null where they say nothing. */
+  listed(files: readonly NamedFile[]): Promise<readonly UnpackedFile[] | null>;
+}
+
+/** A file, and where it lies below what was dropped or chosen. */
+interface Found {
+  readonly file: File;
+  readonly path: string;
+}
 
 /** What was dropped, with all that lies in its folders. */
 export async function fromDrop(transfer: DataTransfer, unpack: Unpack): Promise<Gathered> {
@@ -49,16 +64,16 @@ export async function fromDrop(transfer: DataTransfer, unpack: Unpack): Promise<
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.() ?? null);
   const loose = [...transfer.files];
   if (entries.every((entry) => entry === null)) return fromFiles(loose, unpack);
-  const found: { file: File; folder: string }[] = [];
+  const found: Found[] = [];
   for (const entry of entries) if (entry) await walk(entry, '', found);
   return gather(found, unpack);
 }
 
-async function walk(entry: FileSystemEntry, folder: string, found: { file: File; folder: string }[]): Promise<void> {
+async function walk(entry: FileSystemEntry, below: string, found: Found[]): Promise<void> {
   if (entry.name.startsWith('.') || entry.name === '__MACOSX') return;
   if (entry.isFile) {
     const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
-    found.push({ file, folder });
+    found.push({ file, path: `${below}${entry.name}` });
     return;
   }
   const reader = (entry as FileSystemDirectoryEntry).createReader();
@@ -66,15 +81,31 @@ async function walk(entry: FileSystemEntry, folder: string, found: { file: File;
     // a reader gives a hundred at a time
     const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
     if (some.length === 0) return;
-    for (const one of some) await walk(one, entry.name, found);
+    for (const one of some) await walk(one, `${below}${entry.name}/`, found);
   }
 }
 
-async function gather(found: readonly { file: File; folder: string }[], unpack: Unpack): Promise<Gathered> {
+async function gather(found: readonly Found[], { unpack, listed }: Unpack): Promise<Gathered> {
   const files: Incoming[] = [];
   const problems: string[] = [];
+  if (hasLists(found.map(({ path }) => path))) {
+    const loose = found.filter(({ file }) => !isZip(file));
+    try {
+      const said = await listed(loose.map(({ file, path }) => ({ path, blob: file })));
+      if (said) {
+        const archives = await gather(
+          found.filter(({ file }) => isZip(file)),
+          { unpack, listed },
+        );
+        return { files: [...said, ...archives.files], problems: archives.problems };
+      }
+    } catch (error) {
+      return { files: [], problems: [`${(error as Error).message}.`] };
+    }
+  }
   let others = 0;
-  for (const { file, folder } of found) {
+  for (const { file, path } of found) {
+    const folder = path.split('/').at(-2) ?? '';
     if (isZip(file)) {
       try {
         const unpacked = await unpack(file);

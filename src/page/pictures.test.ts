@@ -16,7 +16,10 @@ beforeEach(() => {
     await new Promise<void>((resolve) => reading.push(resolve));
     return { id: `${classId} ${name}`, classId, name, recording, blob, added: 0 };
   };
-  pictures = new Pictures(store, { prepare, unpack: async () => ({ files: [], problems: [] }) });
+  pictures = new Pictures(store, {
+    prepare,
+    unpack: { unpack: async () => ({ files: [], problems: [] }), listed: async () => null },
+  });
 });
 
 const file = (path: string): File =>

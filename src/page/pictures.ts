@@ -48,7 +48,7 @@ export class Pictures {
     const gathered = async (): Promise<Gathered> => {
       const response = await fetch(new URL('example.zip', document.baseURI));
       if (!response.ok) throw new Error(`the example pictures could not be fetched (${response.status})`);
-      const { files } = await this.from.unpack(await response.blob());
+      const { files } = await this.from.unpack.unpack(await response.blob());
       return { files: [...files], problems: [] };
     };
     return this.#take(gathered(), null);

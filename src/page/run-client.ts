@@ -1,6 +1,17 @@
 /** The page's side of the Worker that opens runs: the only file that knows how "try it" gets its answers. */
+import type { NamedFile } from '../data/web/open.js';
 import { IdatError } from '../errors.js';
-import type { OpenedRun, Rgba, RunCallName, RunCalls, RunReply, Seen, Unpacked, Weights } from './run-protocol.js';
+import type {
+  OpenedRun,
+  Rgba,
+  RunCallName,
+  RunCalls,
+  RunReply,
+  Seen,
+  Unpacked,
+  UnpackedFile,
+  Weights,
+} from './run-protocol.js';
 
 /** What the page asks of a trained run. */
 export interface Runs {
@@ -9,6 +20,7 @@ export interface Runs {
   see(picture: Blob | Rgba): Promise<Seen>;
   onnx(pictures: readonly Blob[]): Promise<Blob>;
   unpack(zip: Blob): Promise<Unpacked>;
+  listed(files: readonly NamedFile[]): Promise<readonly UnpackedFile[] | null>;
 }
 
 /** The Worker is started by the first call: a visitor who only looks at pictures loads nothing of it. */
@@ -46,5 +58,6 @@ export function runsInWorker(): Runs {
     see: (picture) => call('see', picture),
     onnx: (pictures) => call('onnx', pictures),
     unpack: (zip) => call('unpack', zip),
+    listed: (files) => call('listed', files),
   };
 }

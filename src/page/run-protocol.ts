@@ -1,4 +1,5 @@
 /** What goes between the page and the Worker that opens runs. */
+import type { NamedFile } from '../data/web/open.js';
 import type { RunResult } from '../settings/record.js';
 
 /** Pixels of a canvas, as `getImageData` gives them. */
@@ -49,6 +50,8 @@ export interface RunCalls {
   /** The student as ONNX, held against the engine on these pictures. */
   onnx: { args: [pictures: readonly Blob[]]; value: Blob };
   unpack: { args: [zip: Blob]; value: Unpacked };
+  /** A folder's pictures by what its lists say; null where they say nothing. */
+  listed: { args: [files: readonly NamedFile[]]; value: readonly UnpackedFile[] | null };
 }
 export type RunCallName = keyof RunCalls;
 

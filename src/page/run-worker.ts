@@ -3,7 +3,7 @@ import { IdatError } from '../errors.js';
 import { connectWorker } from '../runtime/web/worker-connection.js';
 import { openRunModel, type RunModel } from './run-model.js';
 import type { RunReply, RunRequest } from './run-protocol.js';
-import { unpacked } from './unpack.js';
+import { listedIn, unpacked } from './unpack.js';
 
 const post = (reply: RunReply) => (self as unknown as { postMessage(message: RunReply): void }).postMessage(reply);
 const connect = () => connectWorker(new Worker(new URL('./engine-worker.js', import.meta.url), { type: 'module' }));
@@ -27,6 +27,8 @@ async function answer(request: RunRequest): Promise<unknown> {
       return opened().onnx(...request.args);
     case 'unpack':
       return unpacked(...request.args);
+    case 'listed':
+      return listedIn(...request.args);
   }
 }
 

@@ -1,7 +1,7 @@
 /** The pictures of an archive, each by its class: the folder that holds it, or what a list of the archive says. */
-import { isImagePath, isLitter, MAX_IMAGE_BYTES, subtree, topFolders } from '../data/file-tree.js';
-import { isVtab, LIST_NAMES, readVtab } from '../data/vtab.js';
-import { zipTree } from '../data/web/open.js';
+import { type FileTree, isImagePath, isLitter, MAX_IMAGE_BYTES, subtree, topFolders } from '../data/file-tree.js';
+import { hasLists, isVtab, readVtab } from '../data/vtab.js';
+import { filesTree, type NamedFile, zipTree } from '../data/web/open.js';
 import { IdatError } from '../errors.js';
 import { readZip, type ZipEntry } from '../files/web/zip.js';
 import type { Unpacked, UnpackedFile } from './run-protocol.js';
@@ -19,7 +19,8 @@ export async function unpacked(zip: Blob): Promise<Unpacked> {
     const what = `its pictures have ${gigabytes(bytes)} GB unpacked, and a tab takes ${gigabytes(MAX_BYTES)}`;
     throw new IdatError('data.zip.too-large', `${what}; divide it into several`);
   }
-  const files = (await listed(zip, entries)) ?? (await byFolder(usable));
+  const has = hasLists(entries.map(({ name }) => name));
+  const files = (has ? await listed(await zipTree(zip, 'the zip')) : null) ?? (await byFolder(usable));
   const large = pictures.length - usable.length;
   const were = large === 1 ? 'picture was' : 'pictures were';
   const problem = `${large} ${were} passed over, of more than ${gigabytes(MAX_IMAGE_BYTES)} GB each.`;
@@ -34,10 +35,15 @@ async function byFolder(entries: readonly ZipEntry[]): Promise<UnpackedFile[]> {
   return files;
 }
 
+/**
+ * The pictures of a folder by what its lists say, with all paths below the same place; null where no lists say what is what.
+ * @throws IdatError as `readVtab`
+ */
+export const listedIn = (files: readonly NamedFile[]): Promise<UnpackedFile[] | null> =>
+  listed(filesTree(files, 'the folder'));
+
 /** Null where no lists say what is what. */
-async function listed(zip: Blob, entries: readonly ZipEntry[]): Promise<UnpackedFile[] | null> {
-  if (!entries.some(({ name }) => LIST_NAMES.includes(name.split('/').at(-1)!))) return null;
-  const whole = await zipTree(zip, 'the zip');
+async function listed(whole: FileTree): Promise<UnpackedFile[] | null> {
   const [inner, ...others] = topFolders(whole);
   const tree = [whole, ...(inner && others.length === 0 ? [subtree(whole, inner)] : [])].find(isVtab);
   if (!tree) return null;

@@ -51,7 +51,8 @@ export async function zipTree(blob: Blob, name: string): Promise<FileTree> {
   );
 }
 
-const filesTree = (files: readonly NamedFile[], name: string): FileTree =>
+/** Files with their paths as a data set is read from. @throws IdatError `data.zip.depth`, `data.zip.duplicate` */
+export const filesTree = (files: readonly NamedFile[], name: string): FileTree =>
   treeOf(
     name,
     files.map(({ path, blob }) => {
