@@ -159,6 +159,7 @@ h3{font-size:1rem;font-weight:650;line-height:1.3}
 figcaption{margin-bottom:.7rem}
 figcaption p::first-letter{text-transform:uppercase}
 .grid figure{display:flex;flex-direction:column;justify-content:space-between}
+.grid+.card{margin-top:1rem}
 figcaption p{color:var(--soft);font-size:.9rem;line-height:1.45;margin-top:.2rem;text-wrap:pretty}
 figure svg,figure img{display:block;width:100%;height:auto}
 figure .scroll svg,figure .scroll img{width:auto;max-width:100%;margin:0 auto}
