@@ -15,7 +15,17 @@ import { prepared } from './intake.js';
 import { download, keepPace, storedPace } from './keep.js';
 import { addressOf, choicesOver, modelsOf, STUDENT, settingsOf, TEACHER, withMeasured } from './lengths.js';
 import { Pictures } from './pictures.js';
-import { CHOICES, type Choices, cameAsZip, dataOf, inClasses, lineOf, type Point, type ProjectRun } from './project.js';
+import {
+  CHOICES,
+  type Choices,
+  cameAsZip,
+  dataOf,
+  inClasses,
+  lineOf,
+  type OwnModel,
+  type Point,
+  type ProjectRun,
+} from './project.js';
 import { type Runs, runsInWorker } from './run-client.js';
 import type { Rgba, Seen } from './run-protocol.js';
 import { alone, NOTHING_KEPT, openShelf } from './shelf.js';
@@ -105,13 +115,15 @@ export class App extends Store {
       this.notice('Choose one model, or one and a smaller one that teaches it, as .safetensors files.');
       return;
     }
-    const brought = [student, ...(teacher ? [teacher] : [])].map((file) => ({ name: nameOf(file), blob: file }));
     // those of the runs that are there stay with them
     const needed = new Set(lineOf(this.state.project.run).flatMap(({ choices }) => Object.values(modelsOf(choices))));
-    for (const { name } of brought) needed.delete(name);
-    const models = [...brought, ...this.state.models.filter(({ name }) => needed.has(name))];
+    const kept = this.state.models.filter(({ name }) => needed.has(name));
+    const brought: OwnModel[] = [];
+    for (const file of teacher ? [student, teacher] : [student]) brought.push(await named(file, [...kept, ...brought]));
+    const names = brought.map(({ name }) => name);
+    const models = [...brought, ...kept.filter(({ name }) => !names.includes(name))];
     this.set({ models });
-    this.choose({ models: 'own', own: { student: nameOf(student), teacher: teacher ? nameOf(teacher) : null } });
+    this.choose({ models: 'own', own: { student: names[0]!, teacher: names[1] ?? null } });
     await this.keep((shelf) => shelf.saveModels(models));
   }
 
@@ -305,7 +317,29 @@ interface Work {
   readonly go: (control: { signal: AbortSignal; onProgress: (event: Progress) => void }) => Promise<WebResult>;
 }
 
-const nameOf = ({ name }: File): string => name.replace(/\.safetensors$/, '');
+/** A model under its file's name, or the next that is free where another one has it. */
+async function named(file: File, there: readonly OwnModel[]): Promise<OwnModel> {
+  const own = file.name.replace(/\.safetensors$/, '');
+  for (let n = 1; ; n++) {
+    const name = n === 1 ? own : `${own}-${n}`;
+    const other = there.find((one) => one.name === name);
+    if (!other || (await sameBytes(other.blob, file))) return { name, blob: file };
+  }
+}
+
+/** Of which a tab compares so many bytes at a time. */
+const COMPARED = 2 ** 23;
+
+async function sameBytes(one: Blob, other: Blob): Promise<boolean> {
+  if (one.size !== other.size) return false;
+  for (let at = 0; at < one.size; at += COMPARED) {
+    const [a, b] = await Promise.all(
+      [one, other].map(async (blob) => new Uint8Array(await blob.slice(at, at + COMPARED).arrayBuffer())),
+    );
+    if (!a!.every((byte, i) => byte === b![i])) return false;
+  }
+  return true;
+}
 
 /** @throws IdatError `run.storage` */
 async function freeRunName(): Promise<string> {
