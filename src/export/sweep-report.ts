@@ -72,7 +72,7 @@ function heldAgainst(
 ): Pick<SweptRuns['plan'], 'against'> {
   const lines = linesOf(results);
   if (against === undefined) return lines.length > 1 ? { against: lines[0]!.label } : {};
-  const names = lines.flatMap(({ label, row }) => [label, ...(row === null ? [] : [row])]);
+  const names = lines.flatMap(({ folder, row }) => [...(row === null ? [] : [row]), folder]);
   if (typeof against !== 'string' || names.includes(against)) return { against };
   const near = nearest(against, new Set(names), 2).join(' or ');
   throw new IdatError('report.against', `the sweep has no row ${printable(against)}; did you mean ${near}?`);

@@ -29,7 +29,10 @@ export interface SweptRun {
 
 /** The runs of one setting. */
 export interface SweepLine<Run extends SweptRun = SweptRun> {
+  /** The row's name, where one setting alone is of that row. */
   readonly label: string;
+  /** As its folders are called. */
+  readonly folder: string;
   readonly row: string | null;
   readonly paperRow: number | null;
   readonly runs: readonly Run[];
@@ -37,17 +40,18 @@ export interface SweepLine<Run extends SweptRun = SweptRun> {
 
 /** In the order of the paper's rows where they have one, and otherwise as they came. */
 export function linesOf<Run extends SweptRun>(results: readonly Run[]): SweepLine<Run>[] {
-  const byLabel = new Map<string, Run[]>();
+  const byFolder = new Map<string, Run[]>();
   for (const run of results) {
-    const label = run.name.split('/')[1] ?? run.name;
-    byLabel.set(label, [...(byLabel.get(label) ?? []), run]);
+    const folder = run.name.split('/')[1] ?? run.name;
+    byFolder.set(folder, [...(byFolder.get(folder) ?? []), run]);
   }
-  const lines = [...byLabel].map(([label, runs]) => ({
-    label,
-    runs,
-    row: runs[0]!.row ?? null,
-    paperRow: runs[0]!.paperRow ?? null,
-  }));
+  const rowOf = (runs: readonly Run[]) => runs[0]!.row ?? null;
+  const rows = [...byFolder.values()].map(rowOf);
+  const lines = [...byFolder].map(([folder, runs]) => {
+    const row = rowOf(runs);
+    const alone = row !== null && rows.filter((other) => other === row).length === 1;
+    return { label: alone ? row : folder, folder, runs, row, paperRow: runs[0]!.paperRow ?? null };
+  });
   return lines.sort((a, b) => (a.paperRow ?? Number.MAX_VALUE) - (b.paperRow ?? Number.MAX_VALUE));
 }
 
@@ -69,7 +73,7 @@ type Contrast = readonly [of: SweepLine, against: SweepLine];
 
 function contrasts(lines: readonly SweepLine[], against: SweptRuns['plan']['against']): Contrast[] {
   if (against === undefined) return [];
-  const called = (name: string) => lines.find(({ label, row }) => name === row || name === label);
+  const called = (name: string) => lines.find(({ row, folder }) => name === row || name === folder);
   const base = typeof against === 'string' ? called(against) : undefined;
   const wanted: [SweepLine | undefined, SweepLine | undefined][] =
     typeof against === 'string'
