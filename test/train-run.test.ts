@@ -18,6 +18,9 @@ const metricsOf = (dir: string): EpochMetrics[] =>
     .split('\n')
     .map((line) => JSON.parse(line));
 
+const notesOf = (events: readonly Progress[]) =>
+  events.map((event) => (event.kind === 'note' ? event.text : '')).join('\n');
+
 describe('fineTune', () => {
   it('last: trains all epochs, learns, looks at test once; the run can be evaluated and used', async () => {
     const out = join(root, 'last');
@@ -30,6 +33,7 @@ describe('fineTune', () => {
     expect(metricsOf(out).map(({ testAccuracy }) => testAccuracy)).toEqual(Array(6).fill(null));
     expect(events.filter(({ kind }) => kind === 'step')).toHaveLength(6 * Math.floor(39 / 8));
     expect(existsSync(join(out, 'teacher.safetensors'))).toBe(true);
+    expect(notesOf(events)).not.toMatch(/train longer/);
 
     expect(await evaluateRun(out)).toMatchObject({ correct: result.correct, total: 9, split: 'test' });
     writeFileSync(join(root, 'broken.png'), 'no picture');
@@ -72,13 +76,14 @@ describe('fineTune', () => {
   });
 
   it('takes all images as one batch where there are fewer than asked for', async () => {
-    const steps: Progress[] = [];
-    const onProgress = (event: Progress) => event.kind === 'step' && steps.push(event);
+    const events: Progress[] = [];
     await fineTune(
       { ...settings(data, join(root, 'one-batch')), batchSize: 500, microBatch: 16, epochs: 1 },
-      { onProgress },
+      { onProgress: (event) => events.push(event) },
     );
-    expect(steps).toHaveLength(1);
+    expect(events.filter(({ kind }) => kind === 'step')).toHaveLength(1);
+    // a teacher had no time to pay
+    expect(notesOf(events)).toMatch(/^\d\d % of the training images were right in the last epoch: .*; train longer$/m);
   });
 
   it('stops where numbers stop being finite, and says where', async () => {

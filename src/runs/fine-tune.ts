@@ -1,7 +1,7 @@
 /**
  * Fine-tuning from a configuration to a result, and going on with a run that was stopped.
  */
-import { onlyMirrors } from '../data/augment.js';
+import { augments, onlyMirrors } from '../data/augment.js';
 import { usableCores } from '../files/node/usable-cores.js';
 import { tuningHost } from '../measure/node/tuning-host.js';
 import { paceNote, watchPace } from '../measure/pace.js';
@@ -13,7 +13,7 @@ import { versions } from '../runtime/node/versions.js';
 import { ALL_BLOCKS } from '../settings/blocks.js';
 import { BUNDLED } from '../settings/fields.js';
 import { planOf, type RunPlan } from '../settings/plan.js';
-import type { RunRecord, RunResult } from '../settings/record.js';
+import type { EpochMetrics, RunRecord, RunResult } from '../settings/record.js';
 import { loadPrograms } from '../train/compiled.js';
 import type { OnCalls } from '../train/fit.js';
 import { int8Record, withInt8Range } from '../train/int8-range.js';
@@ -232,7 +232,20 @@ async function finish({ dir, record, classes }: OpenedRun, parts: RunParts): Pro
     await writeModel(dir, parts.compiled.models.student, keptParameters(state, 'student')!, facts);
   }
   await parts.store.finish(result);
+  tellOfShortTraining(parts, state.metrics);
   return { runDir: dir, classes, ...result };
+}
+
+/** Below this share of training images that are right, teachers were seen to cost accuracy (docs/results.md). */
+const LEARNT = 0.8;
+
+/** A teacher keeps a model from learning its images by heart: where that is far off, it only gives more to learn. */
+function tellOfShortTraining({ plan, control }: RunParts, metrics: readonly EpochMetrics[]): void {
+  const right = metrics.at(-1)?.trainAccuracy ?? 1;
+  if (plan.models.teacher === null || plan.models.student.scratch || augments(plan.augmentation) || right >= LEARNT)
+    return;
+  const text = `${Math.round(100 * right)} % of the training images were right in the last epoch: a teacher pays where training goes on until nearly all are; train longer`;
+  control.onProgress?.({ kind: 'note', text });
 }
 
 /** The record of a run that goes on as asked for; what it did before is remembered. */
