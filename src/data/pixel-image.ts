@@ -21,10 +21,13 @@ export function toRgb({ width, height, data }: PixelImage, name: string): RgbIma
     const what = `${width}×${height} pixels of 1, 3 or 4 bytes each were expected, got ${data.length} bytes`;
     throw new IdatError('image.pixels', `${name}: ${what}; give width, height and all of the bytes`);
   }
-  if (channels === 3) return { width, height, pixels: Uint8Array.from(data) };
+  if (channels === 3) return { width, height, pixels: new Uint8Array(data) };
   const pixels = new Uint8Array(3 * count);
-  for (let i = 0; i < count; i++) {
-    for (let c = 0; c < 3; c++) pixels[3 * i + c] = data[channels * i + (channels === 1 ? 0 : c)]!;
+  const [green, blue] = channels === 1 ? [0, 0] : [1, 2];
+  for (let i = 0, from = 0, to = 0; i < count; i++, from += channels, to += 3) {
+    pixels[to] = data[from]!;
+    pixels[to + 1] = data[from + green]!;
+    pixels[to + 2] = data[from + blue]!;
   }
   return { width, height, pixels };
 }
