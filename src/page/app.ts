@@ -30,7 +30,9 @@ import { type Runs, runsInWorker } from './run-client.js';
 import type { Rgba, Seen } from './run-protocol.js';
 import { alone, NOTHING_KEPT, openShelf } from './shelf.js';
 import { NOTHING_YET, type State } from './state.js';
-import { Store, sentence } from './store.js';
+import { Store } from './store.js';
+
+const NOT_MOVED = 'Your classes seem to differ in where something is, so pictures are not moved while training.';
 
 export class App extends Store {
   override state: State = { ...NOTHING_YET, pace: storedPace() };
@@ -151,7 +153,7 @@ export class App extends Store {
     try {
       const { run, begin, go } = await prepare();
       const onProgress = (event: Progress) => {
-        if (event.kind === 'note' && event.code === 'moves.none') this.notice(`${sentence(event.text)}`, 'note');
+        if (event.kind === 'note' && event.code === 'moves.none') this.notice(NOT_MOVED, 'note');
         if (!written && (event.kind === 'estimate' || event.kind === 'step')) {
           written = true;
           begin();

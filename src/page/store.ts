@@ -55,7 +55,7 @@ export class Store {
   }
 }
 
-export const sentence = (text: string): string => {
+const sentence = (text: string): string => {
   const one = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?…]$/.test(one) ? one : `${one}.`;
 };
