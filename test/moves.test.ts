@@ -1,5 +1,5 @@
 /** Whether training images are moved, where that is left to the data. */
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
@@ -11,6 +11,7 @@ import {
   resume,
 } from '../src/index.js';
 import { type RandomStream, randomStream } from '../src/random.js';
+import { parseConfig } from '../src/settings/config.js';
 import { movingLoss } from '../src/train/moves.js';
 import { STUDENT, temporaryFolder } from './train-support.js';
 
@@ -71,6 +72,12 @@ describe('what moving takes from features', () => {
     expect(movingLoss({ plain: blank, moved: [blank], labels })).toEqual({ lost: 0, standardErrors: 0 });
     expect(movingLoss({ plain, moved: [plain], labels: labels.map(() => 2) }).lost).toBe(0);
   });
+});
+
+it.each(['far', 1.5, -1])('how far images move is refused in a sentence: %s', (cropPadding) => {
+  expect(() => parseConfig({ data: 'x', cropPadding: cropPadding as number })).toThrow(
+    /^cropPadding: expected whole pixels, a share of the side below 1, or auto, got /,
+  );
 });
 
 describe('a run that leaves it to the data', () => {
@@ -144,6 +151,12 @@ describe('a run that leaves it to the data', () => {
     };
     const stopped = train('colours', 'stopped', { cropPadding: 'auto' }, { onProgress, signal: stop.signal });
     await expect(stopped).rejects.toMatchObject({ code: 'run.interrupted' });
+    const config = join(root, 'stopped', 'config.json');
+    const kept = readFileSync(config, 'utf8');
+    writeFileSync(config, kept.replace('"cropPadding": 0.125', '"other": 1'));
+    const damaged = resume(join(root, 'stopped'), { data: dataOf('colours') });
+    await expect(damaged).rejects.toMatchObject({ code: 'run.damaged' });
+    writeFileSync(config, kept);
     await resume(join(root, 'stopped'), { data: dataOf('colours') });
     expect(trained('stopped')).toBe(trained('colours'));
     await train('colours', 'colours-moved', { cropPadding: 0.125 });

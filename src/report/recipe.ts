@@ -12,7 +12,7 @@ import { INT8_LARGEST, INT8_LARGEST_ANYWHERE } from '../graph/passes/quantise-fr
 import { allMethods } from '../methods/index.js';
 import { ALL_BLOCKS, blocksInWords } from '../settings/blocks.js';
 import type { FineTuneSettings } from '../settings/config.js';
-import { MOVED_BY, planOf } from '../settings/plan.js';
+import { planOf, planOfRun } from '../settings/plan.js';
 import type { BackboneRecord, RunRecord } from '../settings/record.js';
 import type { FrozenPrecision } from '../step/compile.js';
 import type { GradientFlow } from '../step/distillation.js';
@@ -121,9 +121,12 @@ const IMAGES: readonly RecipeRow[] = [
   row('flips', ({ flip }) => (flip ? 'half of the images mirrored, at random' : null)),
   {
     name: 'crops',
-    tell: ({ settings: { cropPadding: asked }, resolved }) => {
-      const most = asked === 'auto' ? (resolved.cropPadding ?? MOVED_BY) : asked;
-      if (most === 0) return asked === 'auto' ? 'not moved, as classes seem to depend on where things are' : null;
+    tell: (record) => {
+      const most = planOfRun(record).augmentation.cropPadding;
+      if (most === 0)
+        return record.settings.cropPadding === 'auto'
+          ? 'not moved, as classes seem to depend on where things are'
+          : null;
       const far = most < 1 ? `${Number((100 * most).toFixed(2))} % of each side` : `${most} pixels`;
       return `moved at random by up to ${far}, grey outside`;
     },

@@ -242,8 +242,9 @@ const LEARNT = 0.8;
 /** A teacher keeps a model from learning its images by heart: where that is far off, it only gives more to learn. */
 function tellOfShortTraining({ plan, control }: RunParts, metrics: readonly EpochMetrics[]): void {
   const right = metrics.at(-1)?.trainAccuracy ?? 1;
-  if (plan.models.teacher === null || plan.models.student.scratch || augments(plan.augmentation) || right >= LEARNT)
-    return;
+  const { teacher, student } = plan.models;
+  const harder = augments(plan.augmentation) || plan.tokens.drop > 0;
+  if (teacher === null || student.scratch || harder || right >= LEARNT) return;
   const text = `${Math.round(100 * right)} % of the training images were right in the last epoch: a teacher pays where training goes on until nearly all are; train longer`;
   control.onProgress?.({ kind: 'note', text });
 }

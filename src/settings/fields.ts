@@ -69,9 +69,17 @@ const Oblong = z
   .regex(/^[1-9]\d{0,3}x[1-9]\d{0,3}$/, 'expected a side in pixels, or height and width such as 160x224')
   .meta({ title: 'HEIGHTxWIDTH' });
 /** Whole pixels, or below 1 a share of a side. */
-const distance = factor.refine((value) => value < 1 || Number.isInteger(value), {
-  error: 'expected whole pixels, or a share of the side below 1',
-});
+const DISTANCE = { error: 'expected whole pixels, a share of the side below 1, or auto' };
+const Distance = z.union(
+  [
+    z.literal('auto'),
+    z
+      .number()
+      .min(0, DISTANCE)
+      .refine((value) => value < 1 || Number.isInteger(value), DISTANCE),
+  ],
+  DISTANCE,
+);
 const epsilon = z.number().positive().lt(1);
 const methodOptions = z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])).optional();
 const lossNames = LOSSES.map(({ name }) => name).join(', ');
@@ -346,7 +354,7 @@ export const FIELDS = {
   cropPadding: field(
     'augmentation',
     'result',
-    z.union([z.literal('auto'), distance]).default(0),
+    Distance.default(0),
     'how far training images are moved at random, at most: pixels, or below 1 a share of each side; auto: an eighth, unless classes seem to depend on where things are',
   ),
   trivialAugment: field(
@@ -371,7 +379,7 @@ export const FIELDS = {
   microBatch: field(
     'batches',
     'speed',
-    z.union([z.literal('auto'), count]).default('auto'),
+    z.union([z.literal('auto'), count], { error: 'expected a whole number from 1, or auto' }).default('auto'),
     'images for each call of the runtime; auto: measured; does not change the mathematics',
   ),
   balance: field(

@@ -6,6 +6,7 @@
 import type { Augmentation } from '../data/augment.js';
 import type { Balance } from '../data/balance.js';
 import type { WeightSchedule } from '../distill/index.js';
+import { IdatError } from '../errors.js';
 import { INT8_LARGEST, type Int8Largest } from '../graph/passes/quantise-frozen.js';
 import { type ImageSize, parseImageSize } from '../image-size.js';
 import { methodByName } from '../methods/index.js';
@@ -223,14 +224,23 @@ export function planOf(settings: FineTuneSettings): RunPlan {
   };
 }
 
-/** The plan of a run that has begun: what its machine came to is kept to. Runs of versions without a record of it had all of a byte. */
+/** @throws IdatError `run.damaged` where the record lacks what was found: the run could be gone on with otherwise than it began */
+function withMovesOf({ cropPadding }: RunRecord['resolved'], plan: RunPlan): RunPlan {
+  if (!plan.movesIfHarmless) return plan;
+  if (cropPadding === undefined) {
+    const what = 'config.json: resolved.cropPadding is missing, where the settings leave it to the data';
+    throw new IdatError('run.damaged', `${what}; take the file from a copy of the run, or start a new one`);
+  }
+  return { ...plan, movesIfHarmless: false, augmentation: { ...plan.augmentation, cropPadding } };
+}
+
+/**
+ * The plan of a run that has begun: what its machine and its data came to is kept to. Runs of versions without a record of the range had
+ * all of a byte.
+ * @throws IdatError `run.damaged`
+ */
 export function planOfRun({ settings, resolved }: Pick<RunRecord, 'settings' | 'resolved'>): RunPlan {
-  const asked = planOf(settings);
-  const { cropPadding } = resolved;
-  const moves = asked.movesIfHarmless && cropPadding !== undefined;
-  const plan = moves
-    ? { ...asked, movesIfHarmless: false, augmentation: { ...asked.augmentation, cropPadding } }
-    : asked;
+  const plan = withMovesOf(resolved, planOf(settings));
   if (plan.compile.frozen === 'float32') return plan;
   return { ...plan, compile: { ...plan.compile, int8Largest: resolved.int8Largest ?? INT8_LARGEST } };
 }

@@ -49,7 +49,7 @@ const Resolved = z.object({
    */
   int8Largest: z.union([z.literal(INT8_LARGEST), z.literal(INT8_LARGEST_ANYWHERE)]).optional(),
   /** How far training images are moved, where that was left to what the data are like. */
-  cropPadding: share.optional(),
+  cropPadding: z.number().min(0).lt(1).optional(),
   why: z.string().optional(),
 });
 /** What `auto` and the defaults came to; a resumed run keeps to it. */

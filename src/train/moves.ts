@@ -28,7 +28,7 @@ const VIEWS = 8;
 const LAMBDAS = [1e-3, 1e-2, 1e-1, 1];
 /**
  * From which share of what tells the classes apart images are not moved: without it, the classes would be places for the most
- * part. docs/presets.md has the shares of 22 tasks.
+ * part. docs/presets.md has the shares of 17 data sets.
  */
 const LOST = 1 / 3;
 /** By how many standard errors it must be more than nothing. */
